@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make            the program, build/ctr
+# make check      lint, unit tests and end-to-end tests, plain and with ASan + UBSan
+# make demo       a shell inside a copy-on-write clone of this machine
+# make install    to $(DESTDIR)$(PREFIX)
+#
+# Everything that is built goes to $(BUILD); nothing is written anywhere else.
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION ?= 0.1.0
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+AR         ?= ar
+PKG_CONFIG ?= pkg-config
+INSTALL    ?= install
+JOBS       ?= $(shell nproc 2>/dev/null || echo 1)
+
+# V=1 shows the whole command lines.
+Q  = $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
+
+bindir  = $(DESTDIR)$(PREFIX)/bin
+mandir  = $(DESTDIR)$(PREFIX)/share/man/man1
+compdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+
+# ---- what is built ----
+DIRS     := runtime/base runtime oci namespaces cgroups netns microvm cli
+SRCS     := $(sort $(wildcard $(DIRS:%=%/*.c)))
+OBJS     := $(SRCS:%.c=$(BUILD)/%.o)
+LIB_OBJS := $(filter-out $(BUILD)/cli/main.o,$(OBJS))
+UNIT_SRC := $(sort $(wildcard tests/unit/*/test_*.c))
+UNITS    := $(UNIT_SRC:%.c=$(BUILD)/%)
+
+# ---- how ----
+# libseccomp, libcap and yajl come from their archives: every shared object costs start-up time (docs/architecture.md).
+PKGS     := libseccomp libcap yajl libmnl
+WARN     := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2
+CFLAGS   ?= -O2 -g
+CPPFLAGS += -D_GNU_SOURCE -I. -Iruntime $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+HARDEN   := -fPIE -fstack-protector-strong
+LDFLAGS  += -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+LDLIBS   := $(shell $(PKG_CONFIG) --libs-only-L $(PKGS) 2>/dev/null) \
+	-l:libseccomp.a -l:libcap.a -l:libyajl_s.a -lmnl
+
+ifeq ($(SANITIZE),1)
+override CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+else
+CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+ifneq ($(filter true 1,$(CI) $(WERROR)),)
+WARN += -Werror
+endif
+ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(HARDEN) $(WARN)
+
+all: $(BUILD)/ctr
+unit: $(UNITS)
+asan:
+	+$(MAKE) BUILD=$(BUILD)/asan SANITIZE=1 all unit
+
+$(BUILD)/ctr: $(OBJS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Everything but main(), for the unit tests.
+$(BUILD)/libctr.a: $(LIB_OBJS)
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+$(UNITS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libctr.a
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libctr.a -lcmocka $(LDLIBS)
+
+# ---- version: only the files that name it are rebuilt when it changes ----
+GIT_DESC := $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)
+GIT_HASH := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+STAMP    := -DCTR_VERSION='"$(or $(GIT_DESC:v%=%),$(VERSION))"' -DCTR_COMMIT='"$(GIT_HASH)"'
+VERSIONED := $(shell grep -lsE 'CTR_(VERSION|COMMIT)' $(SRCS) $(UNIT_SRC) /dev/null)
+$(VERSIONED:%.c=$(BUILD)/%.o): CPPFLAGS += $(STAMP)
+$(VERSIONED:%.c=$(BUILD)/%.o): $(BUILD)/version.stamp
+$(BUILD)/version.stamp: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$(subst ",,$(STAMP))" | cmp -s - $@ || printf '%s\n' "$(subst ",,$(STAMP))" >$@
+
+# ---- tests ----
+deps:
+	@sh tests/deps.sh build
+deps-test:
+	@sh tests/deps.sh build test
+lint:
+	@bash tests/run.sh lint
+check: deps-test
+	+@$(MAKE) -j$(JOBS) all unit
+	+@$(MAKE) -j$(JOBS) asan
+	@BUILD=$(BUILD) bash tests/run.sh
+check-unit: deps-test
+	+@$(MAKE) -j$(JOBS) unit
+	@BUILD=$(BUILD) bash tests/run.sh unit
+check-e2e: deps-test
+	+@$(MAKE) -j$(JOBS) all
+	@BUILD=$(BUILD) bash tests/run.sh e2e
+demo: deps
+	+@$(MAKE) -j$(JOBS) all
+	@BUILD=$(BUILD) bash tests/demo.sh
+bench: deps-test
+	+@$(MAKE) -j$(JOBS) all $(BUILD)/bench/floor
+	@BUILD=$(BUILD) bash tests/bench/bench.sh
+$(BUILD)/bench/floor: tests/bench/floor.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 $(WARN) -static -o $@ $<
+format:
+	clang-format -i $(wildcard $(DIRS:%=%/*.[ch]) tests/unit/*/*.[ch] tests/bench/*.c)
+
+# ---- install ----
+$(BUILD)/ctr.bash: $(BUILD)/ctr
+	$(BUILD)/ctr completion bash >$@.tmp && mv $@.tmp $@
+install: all $(BUILD)/ctr.bash
+	$(INSTALL) -d $(bindir) $(mandir) $(compdir)
+	$(INSTALL) -m 0755 $(BUILD)/ctr $(bindir)/ctr
+	ln -sf ctr $(bindir)/ctr-vm
+	$(INSTALL) -m 0644 docs/ctr.1 $(mandir)/ctr.1
+	$(INSTALL) -m 0644 $(BUILD)/ctr.bash $(compdir)/ctr
+uninstall:
+	rm -f $(bindir)/ctr $(bindir)/ctr-vm $(mandir)/ctr.1 $(compdir)/ctr
+clean:
+	rm -rf $(BUILD)
+
+FORCE:
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all unit asan deps deps-test lint check check-unit check-e2e demo bench format install uninstall clean FORCE
+-include $(OBJS:.o=.d) $(UNITS:=.d)
