@@ -35,6 +35,7 @@ OBJS     := $(SRCS:%.c=$(BUILD)/%.o)
 LIB_OBJS := $(filter-out $(BUILD)/cli/main.o,$(OBJS))
 UNIT_SRC := $(sort $(wildcard tests/unit/*/test_*.c))
 UNITS    := $(UNIT_SRC:%.c=$(BUILD)/%)
+BENCHES  := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
 # ---- how ----
 # libseccomp, libcap and yajl come from their archives: every shared object costs start-up time (docs/architecture.md).
@@ -98,7 +99,7 @@ deps:
 deps-test:
 	@sh tests/deps.sh build test
 lint:
-	@bash tests/run.sh lint
+	@BUILD=$(BUILD) bash tests/run.sh lint
 check: deps-test
 	+@$(MAKE) -j$(JOBS) all unit
 	+@$(MAKE) -j$(JOBS) asan
@@ -112,10 +113,11 @@ check-e2e: deps-test
 demo: deps
 	+@$(MAKE) -j$(JOBS) all
 	@BUILD=$(BUILD) bash tests/demo.sh
-bench: deps-test
-	+@$(MAKE) -j$(JOBS) all $(BUILD)/bench/floor
+bench: deps
+	@sh tests/deps.sh bench
+	+@$(MAKE) -j$(JOBS) all $(BENCHES)
 	@BUILD=$(BUILD) bash tests/bench/bench.sh
-$(BUILD)/bench/floor: tests/bench/floor.c
+$(BENCHES): $(BUILD)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 $(WARN) -static -o $@ $<

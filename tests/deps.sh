@@ -1,0 +1,87 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# deps.sh GROUP...: makes sure that what the groups (build, test, bench) need is installed.
+# Does nothing, and needs no network, when nothing is missing.
+set -eu
+
+# How a package is recognised: "cmd:NAME" by a program, "file:NAME" by a file that gcc can find, "pkg" by dpkg.
+build="gcc=cmd:gcc make=cmd:make pkg-config=cmd:pkg-config libc6-dev=pkg
+libseccomp-dev=file:libseccomp.a libcap-dev=file:libcap.a libmnl-dev=file:libmnl.so
+libyajl-dev=file:libyajl_s.a"
+test="libcmocka-dev=file:libcmocka.so bats=cmd:bats jq=cmd:jq busybox-static=pkg
+mmdebstrap=cmd:mmdebstrap uidmap=cmd:newuidmap valgrind=cmd:valgrind strace=cmd:strace
+util-linux=cmd:unshare iproute2=cmd:ip procps=cmd:ps python3=cmd:python3
+python3-jsonschema=pkg runc=cmd:runc"
+bench="jq=cmd:jq busybox-static=pkg util-linux=cmd:unshare hyperfine=cmd:hyperfine
+crun=cmd:crun runc=cmd:runc"
+
+is_debian() {
+    command -v apt-get >/dev/null 2>&1 && command -v dpkg-query >/dev/null 2>&1
+}
+
+# Whether the requirement $2 of package $1 is met.
+have() {
+    case $2 in
+    cmd:*)
+        command -v "${2#cmd:}" >/dev/null 2>&1 || [ -x "/usr/sbin/${2#cmd:}" ] ;;
+    file:*)
+        # gcc prints the bare name back when it finds nothing
+        command -v gcc >/dev/null 2>&1 || return 1
+        case $(gcc -print-file-name="${2#file:}") in /*) return 0 ;; *) return 1 ;; esac ;;
+    pkg)
+        if is_debian; then
+            [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+        else
+            have_elsewhere "$1"
+        fi ;;
+    esac
+}
+
+# Without dpkg: the same question put to what the package brings.
+have_elsewhere() {
+    case $1 in
+    libc6-dev) [ -e /usr/include/stdio.h ] ;;
+    busybox-static) command -v busybox >/dev/null 2>&1 ;;
+    python3-jsonschema) python3 -c 'import jsonschema' 2>/dev/null ;;
+    *) return 1 ;;
+    esac
+}
+
+missing=
+[ $# -gt 0 ] || set -- build
+for group; do
+    case $group in
+    build) list=$build ;;
+    test) list=$test ;;
+    bench) list=$bench ;;
+    *) echo "deps.sh: unknown group: $group (build, test, bench)" >&2; exit 2 ;;
+    esac
+    for entry in $list; do
+        case " $missing " in *" ${entry%%=*} "*) continue ;; esac
+        have "${entry%%=*}" "${entry#*=}" || missing="$missing ${entry%%=*}"
+    done
+done
+missing=${missing# }
+[ -n "$missing" ] || exit 0
+
+if ! is_debian; then
+    echo "deps.sh: missing (named as in Debian; install what this distribution calls them): $missing" >&2
+    exit 1
+fi
+
+sudo=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1 || ! sudo -n true 2>/dev/null; then
+        echo "deps.sh: missing, and not root to install them: apt-get install $missing" >&2
+        exit 1
+    fi
+    sudo="sudo -n"
+fi
+
+echo "deps.sh: installing $missing"
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get -q -o DPkg::Lock::Timeout=120 update >&2
+# shellcheck disable=SC2086 # a list of words
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 \
+    install --no-install-recommends $missing >&2

@@ -1,0 +1,221 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# run.sh [PART...] [FILTER]: runs the tests that `make check` has built.
+#
+# PART is one or more of: lint unit unit-asan e2e e2e-asan; all of them without any. FILTER is a part of a
+# test file's path. The last line is "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
+# Logs are kept in $BUILD/test-logs.
+#
+# Environment: BUILD (build), UNIT_DEADLINE and E2E_DEADLINE (seconds a file), KEEP_TMP=1.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+BUILD=${BUILD:-build}
+case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac
+UNIT_DEADLINE=${UNIT_DEADLINE:-120}
+E2E_DEADLINE=${E2E_DEADLINE:-300}
+LOGS=$BUILD/test-logs
+TMP=
+passed=0 failed=0 skipped=0
+skips=() failures=()
+export LC_ALL=C.UTF-8
+
+# What a sanitizer found ends the program with a status that no test expects.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99:detect_stack_use_after_return=0:strict_string_checks=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:exitcode=99}
+
+note_pass() { passed=$((passed + 1)); }
+note_fail() { failed=$((failed + 1)); failures+=("$1"); }
+note_skip() { skipped=$((skipped + 1)); skips+=("$1"); }
+
+# ---- lint ----
+lint_one() {
+    local name=$1 log rc=0
+    shift
+    log=$LOGS/lint-$name.log
+    timeout -k 5 120 "$@" >"$log" 2>&1 || rc=$?
+    if [ "$rc" -eq 0 ]; then
+        note_pass
+        echo "ok     lint $name"
+    else
+        note_fail "lint $name"
+        echo "FAILED lint $name"
+        sed 's/^/    /' "$log"
+    fi
+}
+
+run_lint() {
+    local check
+    for check in tests/lint/check_*.sh; do
+        check=${check##*/}
+        lint_one "${check%.sh}" sh "tests/lint/$check"
+    done
+    lint_one selftest bash tests/lint/selftest.sh
+    if command -v cppcheck >/dev/null; then
+        mkdir -p "$BUILD/cppcheck"
+        lint_one cppcheck cppcheck --quiet --enable=warning,portability --error-exitcode=1 --inline-suppr \
+            --std=c11 --language=c --library=posix --cppcheck-build-dir="$BUILD/cppcheck" -j "$(nproc)" \
+            -D_GNU_SOURCE -D__x86_64__ -D__linux__ -I. -Iruntime --suppress=missingInclude \
+            --suppress=missingIncludeSystem --suppress=unmatchedSuppression --template=gcc \
+            runtime oci namespaces cgroups netns microvm cli
+    else
+        note_skip "lint cppcheck: cppcheck is not installed"
+    fi
+}
+
+# ---- TAP ----
+# tap_result NAME LOG RC: counts the lines of a finished TAP log and judges the exit status with them.
+tap_result() {
+    local name=$1 log=$2 rc=$3 line title bad=0 seen=0 plan=
+    while IFS= read -r line; do
+        case $line in
+        1..[0-9]*)
+            plan=${line#1..}
+            plan=${plan%%[!0-9]*}
+            ;;
+        "ok "* | "not ok "*)
+            seen=$((seen + 1))
+            title=${line#not }
+            title=${title#ok }
+            title=${title#"${title%%[!0-9]*} "}
+            title=${title#- }
+            # cmocka marks a skipped test as "not ok N # SKIP name", bats as "ok N name # skip reason"
+            if [[ $line =~ \#\ [sS][kK][iI][pP](\ (.*))?$ ]]; then
+                note_skip "$name: $title"
+            elif [[ $line == "not ok "* ]]; then
+                note_fail "$name: $title"
+                bad=1
+            else
+                note_pass
+            fi
+            ;;
+        esac
+    done <"$log"
+    if [ "$rc" -eq 124 ] || [ "$rc" -eq 137 ]; then
+        note_fail "$name: ended by its deadline after $seen tests"
+        bad=1
+    elif [ -n "$plan" ] && [ "$seen" -lt "$plan" ] || [ -z "$plan" ]; then
+        note_fail "$name: $seen of ${plan:-?} tests reported, exit status $rc"
+        bad=1
+    elif [ "$rc" -ne 0 ] && [ "$bad" -eq 0 ]; then
+        note_fail "$name: exit status $rc although no test failed"
+        bad=1
+    fi
+    return "$bad"
+}
+
+# ---- unit ----
+run_unit() {
+    local label=$1 build=$2 src name log rc before
+    local any=
+    for src in tests/unit/*/test_*.c; do
+        [ -e "$src" ] || continue
+        [[ $src == *"$FILTER"* ]] || continue
+        any=1
+        name="$label ${src#tests/unit/}"
+        name=${name%.c}
+        log=$LOGS/${name//[ \/]/-}.log
+        if [ ! -x "$build/${src%.c}" ]; then
+            note_fail "$name: not built: $build/${src%.c}"
+            echo "FAILED $name (not built)"
+            continue
+        fi
+        rc=0
+        before=$passed
+        CMOCKA_MESSAGE_OUTPUT=TAP TMPDIR=$TMP timeout -k 5 "$UNIT_DEADLINE" \
+            "$build/${src%.c}" </dev/null >"$log" 2>&1 || rc=$?
+        if tap_result "$name" "$log" "$rc"; then
+            echo "ok     $name ($((passed - before)))"
+        else
+            echo "FAILED $name"
+            sed 's/^/    /' "$log"
+        fi
+    done
+    [ -n "$any" ] || [ -n "$FILTER" ] || note_fail "$label: no unit test found"
+}
+
+# ---- end to end ----
+# Whatever a test file left behind, whether it ended by itself or by its deadline: only containers below $1 are touched.
+sweep() {
+    local root id
+    find "$1" -xdev -type d -name root -path '*/test/*/root' -prune 2>/dev/null | while read -r root; do
+        timeout -k 2 20 "$CTR" --root "$root" list -q 2>/dev/null | while read -r id; do
+            echo "# left behind: container $id of $root"
+            timeout -k 2 20 "$CTR" --root "$root" delete --force "$id"
+        done
+    done
+    awk -v t="$1/" 'index($5, t) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+        while read -r mnt; do
+            echo "# left behind: mount $mnt"
+            umount -l "$mnt"
+        done
+}
+
+e2e_stream() {
+    awk -v label="$1" '
+    /^1\.\./ { next }
+    /^ok [0-9]+ .*# skip/ { sub(/^ok [0-9]+ /, ""); print "skip   " label ": " $0; fflush(); next }
+    /^ok [0-9]+ / { sub(/^ok [0-9]+ /, ""); print "ok     " label ": " $0; fflush(); next }
+    /^not ok [0-9]+ / { sub(/^not ok [0-9]+ /, ""); print "FAILED " label ": " $0; fflush(); next }
+    { print "    " $0; fflush() }'
+}
+
+run_e2e() {
+    local label=$1 file name log rc tmp any=
+    export CTR=$2
+    if [ ! -x "$CTR" ]; then
+        note_fail "$label: not built: $CTR"
+        echo "FAILED $label: not built: $CTR"
+        return
+    fi
+    for file in tests/e2e/*.bats; do
+        [ -e "$file" ] || continue
+        [[ $file == *"$FILTER"* ]] || continue
+        any=1
+        name=${file##*/}
+        name="$label ${name%.bats}"
+        log=$LOGS/${name//[ \/]/-}.log
+        tmp=$(mktemp -d "$TMP/XXXXXX")
+        TMPDIR=$tmp CTR_TEST_CACHE=$TMP timeout -k 10 "$E2E_DEADLINE" \
+            bats --tap --print-output-on-failure "$file" </dev/null 2>&1 |
+            tee "$log" | e2e_stream "$name"
+        rc=${PIPESTATUS[0]}
+        sweep "$tmp" | tee -a "$log"
+        tap_result "$name" "$log" "$rc" || echo "FAILED $name: see $log"
+        [ -n "${KEEP_TMP:-}" ] || rm -rf --one-file-system "$tmp"
+    done
+    [ -n "$any" ] || [ -n "$FILTER" ] || note_fail "$label: no test file found"
+}
+
+# ---- main ----
+parts=()
+FILTER=
+for arg; do
+    case $arg in
+    lint | unit | unit-asan | e2e | e2e-asan) parts+=("$arg") ;;
+    -*) echo "usage: run.sh [lint|unit|unit-asan|e2e|e2e-asan]... [FILTER]" >&2; exit 2 ;;
+    *) FILTER=$arg ;;
+    esac
+done
+[ "${#parts[@]}" -gt 0 ] || parts=(lint unit unit-asan e2e e2e-asan)
+
+mkdir -p "$LOGS" || exit 1
+TMP=$(mktemp -d "${TMPDIR:-/tmp}/ctr-test.XXXXXX") || exit 1
+trap '[ -n "${KEEP_TMP:-}" ] || rm -rf --one-file-system "$TMP"' EXIT
+trap 'exit 130' INT TERM HUP
+
+for part in "${parts[@]}"; do
+    case $part in
+    lint) run_lint ;;
+    unit) run_unit unit "$BUILD" ;;
+    unit-asan) run_unit unit-asan "$BUILD/asan" ;;
+    e2e) run_e2e e2e "$BUILD/ctr" ;;
+    e2e-asan) run_e2e e2e-asan "$BUILD/asan/ctr" ;;
+    esac
+done
+
+for text in "${skips[@]}"; do echo "skipped: $text"; done
+for text in "${failures[@]}"; do echo "failed: $text"; done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
