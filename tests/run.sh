@@ -67,7 +67,7 @@ run_lint() {
 # ---- TAP ----
 # tap_result NAME LOG RC: counts the lines of a finished TAP log and judges the exit status with them.
 tap_result() {
-    local name=$1 log=$2 rc=$3 line title bad=0 seen=0 plan=
+    local name=$1 log=$2 rc=$3 line title said= bad=0 seen=0 plan=
     while IFS= read -r line; do
         case $line in
         1..[0-9]*)
@@ -82,6 +82,8 @@ tap_result() {
             title=${title#- }
             # cmocka marks a skipped test as "not ok N # SKIP name", bats as "ok N name # skip reason"
             if [[ $line =~ \#\ [sS][kK][iI][pP](\ (.*))?$ ]]; then
+                # cmocka has no reason in its line: what the test printed last is taken for it
+                [[ $title != "# SKIP "* ]] || title="${title#"# SKIP "}: ${said:-no reason given}"
                 note_skip "$name: $title"
             elif [[ $line == "not ok "* ]]; then
                 note_fail "$name: $title"
@@ -89,7 +91,9 @@ tap_result() {
             else
                 note_pass
             fi
+            said=
             ;;
+        *) said=$line ;;
         esac
     done <"$log"
     if [ "$rc" -eq 124 ] || [ "$rc" -eq 137 ]; then
