@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /dev of the container: default nodes and links, linux.devices, the console. */
+#ifndef CTR_NAMESPACES_DEV_H
+#define CTR_NAMESPACES_DEV_H
+
+#include "base/err.h"
+#include "oci/spec.h"
+
+/*
+ * null zero full random urandom tty, fd stdin stdout stderr core links, ptmx -> pts/ptmx, and linux.devices;
+ * mknod where allowed, a bind of the host's node (verified by type and rdev) inside a user namespace. Paths under
+ * root_fd only. What exists already is verified (type, rdev), not trusted.
+ */
+int dev_setup(int root_fd, const struct spec *spec, bool userns, struct err *e);
+
+/* Binds the pty's slave side (an fd from TIOCGPTPEER) over /dev/console of the container. */
+int dev_console(int root_fd, int slave_fd, struct err *e);
+
+/* Opens a pty pair from the container's own devpts (dev/pts/ptmx, verified): master and slave. */
+int dev_open_pty(int root_fd, int *master, int *slave, struct err *e);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The container's root file system, in the child, in its new mount namespace. Three steps, because hooks
+ * and the console come between them:
+ *
+ *   rootfs_prepare  propagation, the root as a mount of its own, every mount of the spec, default devices and links
+ *                   (here: createContainer hooks, which see the host's tree and the prepared root)
+ *   rootfs_enter    pivot_root (or MS_MOVE + chroot); cwd and root are the container's afterwards
+ *   rootfs_protect  read-only paths, masked paths, root.readonly
+ *
+ * Everything goes through root_fd (security.md rule 1).
+ */
+#ifndef CTR_NAMESPACES_ROOTFS_H
+#define CTR_NAMESPACES_ROOTFS_H
+
+#include "base/err.h"
+#include "namespaces/mount_plan.h"
+#include "oci/spec.h"
+
+#include <stdbool.h>
+
+struct rootfs_opts {
+	const struct spec *spec;
+	const char *path;  /* host path of the root; NULL when root_mount is given */
+	int root_mount;    /* a detached mount to use as root (overlay), or -1; owned by rootfs afterwards */
+	const struct mount_plan *plan;
+	bool new_mount_ns; /* false: the container shares a mount namespace (no pivot, chroot only, no mounts) */
+	bool userns;       /* inside a user namespace: device nodes are bound from the host */
+	bool no_pivot;
+	/*
+	 * Asks the parent for a detached clone (open_tree) of host path `source`: used when the child, in
+	 * its user namespace, may not walk to it (EACCES). Returns an fd or -errno.
+	 */
+	int (*open_source)(void *arg, const char *source, bool recursive, struct err *e);
+	void *arg;
+};
+
+struct rootfs {
+	const struct rootfs_opts *o;
+	int root_fd; /* O_PATH of the root mount; -1 before prepare */
+};
+
+int rootfs_prepare(struct rootfs *r, const struct rootfs_opts *o, struct err *e);
+int rootfs_enter(struct rootfs *r, struct err *e);
+int rootfs_protect(struct rootfs *r, struct err *e);
+void rootfs_close(struct rootfs *r);
+
+#endif

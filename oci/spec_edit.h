@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Front-end adjustments (`ctr run -e -w -m ...`) to a configuration, and the configuration of an OS
+ * clone. Both work on the document and give a document again, so that what is parsed, kept in the state
+ * directory and used by a later `exec` is one and the same text.
+ */
+#ifndef CTR_OCI_SPEC_EDIT_H
+#define CTR_OCI_SPEC_EDIT_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "oci/spec.h"
+
+struct spec_edit {
+	struct spec_strings args;    /* replaces process.args when n > 0 */
+	struct spec_strings env;     /* -e KEY=VALUE added or replaced; -e KEY: the value from ctr's own environment */
+	const char *cwd;             /* -w */
+	const char *user;            /* -u UID[:GID]; names are looked up in root_passwd/root_group files by the caller */
+	struct opt_bool terminal;    /* -t; -i alone sets it to false */
+	struct opt_i64 memory;       /* -m, bytes, -1 unlimited */
+	const char *cpus;            /* --cpus 1.5: cpu.quota/period */
+	struct opt_i64 pids_limit;   /* --pids-limit */
+	struct spec_strings volumes; /* -v SRC:DST[:opt,...] */
+	bool read_only;              /* --read-only */
+	const char *hostname;        /* --hostname */
+};
+
+/* True when nothing is asked for. */
+bool spec_edit_empty(const struct spec_edit *ed);
+
+/* text (len bytes) with the edits applied, malloc'ed. -EINVAL with the option's name for a bad value. */
+int spec_edit_apply(const char *text, size_t len, const struct spec_edit *ed, char **out, size_t *outlen,
+		    struct err *e);
+
+/*
+ * The configuration of an OS clone named id: a shell as the process, own proc, sys, dev, run, tmp, docker-like default
+ * capabilities and masked paths, a seccomp allow-list, new namespaces of all kinds but user. malloc'ed.
+ */
+int spec_clone_text(const char *id, char **out, size_t *len, struct err *e);
+
+#endif

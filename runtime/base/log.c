@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+
+#include "base/err.h"
+#include "base/io.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct {
+	int fd;
+	enum log_format format;
+	enum log_level level;
+} sink = { .fd = -1, .format = LOG_FORMAT_TEXT, .level = LOG_LEVEL_WARNING };
+
+static const char *const level_names[] = { "error", "warning", "debug" };
+
+void log_setup(int fd, enum log_format format, enum log_level level)
+{
+	sink.fd = fd;
+	sink.format = format;
+	sink.level = level;
+}
+
+bool log_debugging(void)
+{
+	return sink.level >= LOG_LEVEL_DEBUG;
+}
+
+int log_fd(void)
+{
+	return sink.fd;
+}
+
+/*
+ * Escapes for JSON. Bytes above 0x7f pass when they form UTF-8 and become U+FFFD when not: the
+ * readers of the log reject a record that is not valid.
+ */
+static size_t utf8_len(const unsigned char *s)
+{
+	size_t n = s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
+
+	if (s[0] >= 0xf5)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+static void put_escaped(FILE *f, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	while (*s) {
+		size_t n = *s >= 0x80 ? utf8_len(s) : 1;
+
+		if (*s == '"' || *s == '\\')
+			fprintf(f, "\\%c", *s);
+		else if (*s < 0x20)
+			fprintf(f, "\\u%04x", *s);
+		else if (n == 0)
+			fputs("\\ufffd", f);
+		else
+			fwrite(s, 1, n, f);
+		s += n ? n : 1;
+	}
+}
+
+static void put_json(FILE *f, enum log_level level, const char *msg)
+{
+	struct timespec ts;
+	struct tm tm;
+	char when[32];
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+	fprintf(f, "{\"level\":\"%s\",\"msg\":\"", level_names[level]);
+	put_escaped(f, msg);
+	fprintf(f, "\",\"time\":\"%s.%09ldZ\"}\n", when, ts.tv_nsec);
+}
+
+static void put_text(FILE *f, enum log_level level, const char *msg)
+{
+	if (level == LOG_LEVEL_ERROR)
+		fprintf(f, "ctr: %s\n", msg);
+	else
+		fprintf(f, "ctr: %s: %s\n", level_names[level], msg);
+}
+
+/* A record is written with one write(2), so that records of several processes do not mix. */
+static void emit(int fd, enum log_format format, enum log_level level, const char *msg)
+{
+	char buf[6 * ERR_MSG_MAX + 128];
+	FILE *f = fmemopen(buf, sizeof(buf), "w");
+	long n;
+
+	if (!f)
+		return;
+	if (format == LOG_FORMAT_JSON)
+		put_json(f, level, msg);
+	else
+		put_text(f, level, msg);
+	fflush(f);
+	n = ftell(f);
+	fclose(f);
+	if (n > 0)
+		(void)io_write_full(fd, buf, (size_t)n);
+}
+
+static void vlog(enum log_level level, const char *fmt, va_list ap)
+{
+	char msg[ERR_MSG_MAX];
+
+	if (level > sink.level)
+		return;
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	if (sink.fd >= 0)
+		emit(sink.fd, sink.format, level, msg);
+	if (sink.fd < 0)
+		emit(STDERR_FILENO, sink.format, level, msg);
+	else if (level == LOG_LEVEL_ERROR)
+		emit(STDERR_FILENO, LOG_FORMAT_TEXT, level, msg);
+}
+
+void log_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_LEVEL_ERROR, fmt, ap);
+	va_end(ap);
+}
+
+void log_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_LEVEL_WARNING, fmt, ap);
+	va_end(ap);
+}
+
+void log_debug(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_LEVEL_DEBUG, fmt, ap);
+	va_end(ap);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+const char *str_after(const char *s, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return strncmp(s, prefix, n) == 0 ? s + n : NULL;
+}
+
+bool str_ends(const char *s, const char *suffix)
+{
+	size_t n = strlen(s), m = strlen(suffix);
+
+	return n >= m && memcmp(s + n - m, suffix, m) == 0;
+}
+
+char *str_printf(const char *fmt, ...)
+{
+	char *s = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&s, fmt, ap);
+	va_end(ap);
+	return n < 0 ? NULL : s;
+}
+
+int str_to_u64(const char *s, uint64_t max, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (!*s)
+		return -EINVAL;
+	for (const char *p = s; *p; p++)
+		if (!isdigit((unsigned char)*p))
+			return -EINVAL;
+	for (; *s; s++) {
+		if (__builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(*s - '0'), &v))
+			return -ERANGE;
+	}
+	if (v > max)
+		return -ERANGE;
+	*out = v;
+	return 0;
+}
+
+int str_to_i64(const char *s, int64_t min, int64_t max, int64_t *out)
+{
+	bool neg = *s == '-';
+	uint64_t u;
+	int64_t v;
+	int r = str_to_u64(s + neg, neg ? (uint64_t)INT64_MAX + 1 : INT64_MAX, &u);
+
+	if (r < 0)
+		return r;
+	v = neg ? (int64_t)(0 - u) : (int64_t)u;
+	if (v < min || v > max)
+		return -ERANGE;
+	*out = v;
+	return 0;
+}
+
+int str_to_size(const char *s, int64_t *out)
+{
+	static const char units[] = "bkmgt";
+	char digits[24];
+	size_t n = strspn(s, "0123456789");
+	uint64_t v;
+	int shift = 0, r;
+
+	if (str_eq(s, "-1")) {
+		*out = -1;
+		return 0;
+	}
+	if (n == 0)
+		return -EINVAL;
+	if (n >= sizeof(digits))
+		return -ERANGE;
+	memcpy(digits, s, n);
+	digits[n] = '\0';
+	r = str_to_u64(digits, INT64_MAX, &v);
+	if (r < 0)
+		return r;
+	s += n;
+	if (*s) {
+		const char *u = strchr(units, tolower((unsigned char)*s));
+
+		if (!u || (s[1] && (u == units || (strcasecmp(s + 1, "b") && strcasecmp(s + 1, "ib")))))
+			return -EINVAL;
+		shift = 10 * (int)(u - units);
+	}
+	if (v > (uint64_t)INT64_MAX >> shift)
+		return -ERANGE;
+	*out = (int64_t)(v << shift);
+	return 0;
+}
+
+void str_buf_addn(struct str_buf *b, const char *s, size_t n)
+{
+	if (b->failed)
+		return;
+	if (b->len + n + 1 > b->cap) {
+		size_t cap = b->cap ? b->cap : 128;
+		char *grown;
+
+		while (cap < b->len + n + 1)
+			cap *= 2;
+		grown = realloc(b->s, cap);
+		if (!grown) {
+			b->failed = true;
+			return;
+		}
+		b->s = grown;
+		b->cap = cap;
+	}
+	memcpy(b->s + b->len, s, n);
+	b->len += n;
+	b->s[b->len] = '\0';
+}
+
+void str_buf_add(struct str_buf *b, const char *s)
+{
+	str_buf_addn(b, s, strlen(s));
+}
+
+void str_buf_addf(struct str_buf *b, const char *fmt, ...)
+{
+	char *s = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&s, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		b->failed = true;
+		return;
+	}
+	str_buf_addn(b, s, (size_t)n);
+	free(s);
+}
+
+void str_buf_free(struct str_buf *b)
+{
+	free(b->s);
+	*b = (struct str_buf){};
+}
+
+int str_list_add(struct str_list *l, const char *s)
+{
+	char **grown = realloc(l->v, (l->n + 2) * sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	l->v = grown;
+	grown[l->n] = strdup(s);
+	if (!grown[l->n])
+		return -ENOMEM;
+	grown[++l->n] = NULL;
+	return 0;
+}
+
+void str_list_free(struct str_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i]);
+	free(l->v);
+	*l = (struct str_list){};
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The operations as a user means them; cli/ only parses words and prints. Every function takes the
+ * global settings first and the error last, returns 0 or -errno, prints nothing.
+ */
+#ifndef CTR_CTR_H
+#define CTR_CTR_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "cgroups/cg.h"
+#include "oci/json_out.h"
+#include "oci/spec_edit.h"
+#include "oci/state.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+enum rootless { ROOTLESS_AUTO, ROOTLESS_NO, ROOTLESS_YES };
+
+struct ctr_global {
+	const char *root;  /* --root, or NULL: /run/ctr as root, $XDG_RUNTIME_DIR/ctr otherwise */
+	bool root_given;   /* --root was on the command line */
+	enum cg_driver driver;
+	enum rootless rootless;
+	bool vm; /* argv[0] is ctr-vm, or --vm */
+};
+
+struct create_opts {
+	const char *id;
+	const char *bundle;         /* NULL: the current directory */
+	const char *config;         /* --config: another file name than config.json; NULL: that one */
+	const char *console_socket; /* or NULL */
+	const char *pid_file;       /* or NULL */
+	const char *pidfd_socket;   /* or NULL */
+	bool no_pivot, no_new_keyring, no_subreaper;
+	int preserve_fds;           /* fds 3.. passed on */
+	bool detach, keep;          /* run only */
+	bool clone;                 /* OS clone: no bundle */
+	const char *disk;           /* --disk FILE, or NULL */
+	uint64_t disk_size;         /* bytes, 0: default */
+	const struct spec_edit *edit; /* front-end adjustments, or NULL */
+};
+
+int ctr_create(const struct ctr_global *g, const struct create_opts *o, struct err *e);
+
+/* create + start, and in the foreground the wait. *status: exit status, 128 + signal; 0 when detached. */
+int ctr_run(const struct ctr_global *g, const struct create_opts *o, int *status, struct err *e);
+
+int ctr_start(const struct ctr_global *g, const char *id, struct err *e);
+
+struct exec_opts {
+	const char *process; /* --process FILE, or NULL: then args and the copy of the configuration */
+	struct spec_strings args;
+	const char *cwd;
+	struct spec_strings env;      /* KEY=VALUE, added */
+	const char *user;             /* UID[:GID] as typed, or NULL */
+	struct spec_strings additional_gids, caps, cgroups; /* as typed */
+	const char *process_label, *apparmor;
+	bool tty, detach, no_new_privs, ignore_paused;
+	const char *pid_file, *console_socket, *pidfd_socket;
+	int preserve_fds;
+};
+
+int ctr_exec(const struct ctr_global *g, const char *id, const struct exec_opts *o, int *status,
+	     struct err *e);
+
+int ctr_kill(const struct ctr_global *g, const char *id, int sig, bool all, struct err *e);
+int ctr_delete(const struct ctr_global *g, const char *id, bool force, struct err *e);
+int ctr_pause(const struct ctr_global *g, const char *id, struct err *e);
+int ctr_resume(const struct ctr_global *g, const char *id, struct err *e);
+
+/* The container's state and present status; *out is the caller's (state_free). */
+int ctr_state(const struct ctr_global *g, const char *id, struct state **out, enum status *status,
+	      struct err *e);
+
+struct ctr_entry {
+	struct state *state;
+	enum status status;
+};
+
+/* All containers, sorted by ID. Broken entries are skipped with a warning. ctr_list_free frees. */
+int ctr_list(const struct ctr_global *g, struct ctr_entry **out, size_t *n, struct err *e);
+void ctr_list_free(struct ctr_entry *v, size_t n);
+
+/* Host pids of all processes, malloc'ed. */
+int ctr_ps(const struct ctr_global *g, const char *id, pid_t **pids, size_t *n, struct err *e);
+
+/* The features document. */
+int ctr_features(struct json_out *j, struct err *e);
+
+extern const char ctr_version[]; /* "0.1.0" */
+extern const char ctr_commit[];
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hooks: one after the other, the state on stdin, a deadline each, the end of their stderr in the error. */
+#ifndef CTR_HOOKS_H
+#define CTR_HOOKS_H
+
+#include "base/err.h"
+#include "oci/spec.h"
+
+/*
+ * Runs the hooks of a kind. state_json is written to each one's stdin. env: the environment of a hook that has none of its own
+ * (NULL: empty, as the specification says; startContainer hooks inherit process.env). A hook that exits non-zero, is killed or
+ * outlives its timeout stops the sequence: `error running createRuntime hook #1: /path: exit status 1: <last line(s) of stderr>`.
+ * No zombie, no fd stays; a hook past its deadline is killed with its process group.
+ */
+int hooks_run(const struct spec_hooks *h, enum hook_kind kind, const char *state_json, char *const *env, struct err *e);
+
+/* The same for poststop: failures are warnings, all hooks run. */
+void hooks_run_all(const struct spec_hooks *h, enum hook_kind kind, const char *state_json);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The foreground half of run and exec: wait for one process, forward signals to it, reap what is reparented to us, move bytes
+ * between the user's terminal and the pty, restore the terminal whatever happens. One epoll loop over signalfd, pidfd and the
+ * terminals; nothing polls.
+ */
+#ifndef CTR_SUPERVISE_H
+#define CTR_SUPERVISE_H
+
+#include "base/err.h"
+
+#include <signal.h>
+#include <sys/types.h>
+
+struct supervise {
+	pid_t pid;     /* the process, a child of the caller */
+	int pidfd;     /* of it; borrowed */
+	int master;    /* pty master to relay to stdin/stdout, or -1; borrowed */
+	sigset_t old_mask; /* filled by supervise_block */
+};
+
+/*
+ * Blocks the signals that will be forwarded. To be called before the process is made, so that none is
+ * lost (the child resets its mask, see process_reset_signals).
+ */
+int supervise_block(struct supervise *s, struct err *e);
+
+/* Restores the mask (when no supervise_wait follows). */
+void supervise_unblock(struct supervise *s);
+
+/*
+ * Runs until the process has ended. *status: 0..255, or 128 + signal. All signals but SIGCHLD, SIGPIPE, SIGURG and those that cannot be caught are
+ * forwarded (SIGWINCH resizes the pty instead; SIGTSTP/TTIN/TTOU are not forwarded with a terminal). At the end all output of the pty is drained. EOF on stdin is passed on as
+ * the terminal's VEOF. A stdin that is not a terminal works too.
+ */
+int supervise_wait(struct supervise *s, int *status, struct err *e);
+
+#endif
