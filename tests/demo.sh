@@ -30,7 +30,7 @@ say hostname
 cat /proc/sys/kernel/hostname
 say "the processes it sees"
 if command -v ps >/dev/null; then
-    ps -e -o pid,ppid,user,args
+    ps -e -o pid,ppid,user,args | cut -c 1-72
 else
     for p in /proc/[0-9]*; do echo "${p#/proc/} $(tr "\0" " " <"$p/cmdline" 2>/dev/null)"; done
 fi
