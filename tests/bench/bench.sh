@@ -58,7 +58,7 @@ call() {
 # Says why a runtime cannot take part, by trying once.
 works() {
     local said
-    [ -n "${program[$1]}" ] && [ -x "${program[$1]}" ] || { echo "  $1: not installed" >&2; return 1; }
+    [ -x "${program[$1]}" ] || return 1
     # shellcheck disable=SC2046 # words
     said=$($(call "$1" run --bundle "$BUNDLE" "bench-try-$1") 2>&1 </dev/null) && return
     echo "  $1: cannot run here: ${said##*$'\n'}" >&2
@@ -170,7 +170,11 @@ make_bundle
 
 echo "$(nproc) CPUs, Linux $(uname -r)"
 for name in ctr crun runc; do
-    [ ! -x "${program[$name]}" ] || "${program[$name]}" --version | head -n 1
+    if [ -x "${program[$name]}" ]; then
+        "${program[$name]}" --version | head -n 1
+    else
+        echo "$name: not installed"
+    fi
 done
 if is_hybrid; then
     WHERE=v1-only unshare -m --propagation private sh -c "umount $UNIFIED && exec bash tests/bench/bench.sh --here"

@@ -21,8 +21,10 @@ function bad(text) { printf "%s:%d: %s\n", FILENAME, FNR, text; failed = 1 }
 /\r/ { bad("carriage return") }
 END { exit failed }' $texts
 
+# The form is 100 columns, and `make format` keeps it; the wall is further out because rows of tables and texts of messages
+# read better in one piece.
 # shellcheck disable=SC2086
-[ -z "$c_files" ] || check awk '
+[ -z "$c_files" ] || check awk -v wall="${LINT_COLUMNS:-120}" '
 function bad(text) { printf "%s:%d: %s\n", FILENAME, FNR, text; failed = 1 }
 function columns(s,   i, n) {
     n = 0
@@ -53,7 +55,7 @@ FNR == 1 {
 }
 /^ +\t/ { bad("spaces before a tab") }
 /^\t*        / { bad("indent with tabs") }
-columns($0) > 100 && !/https?:\/\// { bad("line of " columns($0) " columns, the limit is 100") }
+columns($0) > wall && !/https?:\/\// { bad("line of " columns($0) " columns, the limit is " wall) }
 {
     c = code($0)
     if (below_cli) {

@@ -71,7 +71,7 @@ put oci/a.c 'static const int a[] = {' "$(body 80)" '};'; expect check_sizes pas
 
 put oci/a.c 'int a; ';                              expect check_format 'trailing'; fresh
 put oci/a.c '        int a;';                       expect check_format 'indent with tabs'; fresh
-put oci/a.c "$(printf 'int %0100d;' 0)";            expect check_format 'columns'; fresh
+put oci/a.c "$(printf 'int %0120d;' 0)";            expect check_format 'columns'; fresh
 echo 'int a;' >"$tree/oci/a.c";                     expect check_format 'SPDX'; fresh
 put oci/a.c 'int f(void)' '{' $'\texit(1);' '}';    expect check_format 'no way out'; fresh
 put oci/a.c 'int f(void)' '{' $'\t_exit(1);' '}';   expect check_format 'no _exit'; fresh
