@@ -84,6 +84,7 @@ tap_result() {
             if [[ $line =~ \#\ [sS][kK][iI][pP](\ (.*))?$ ]]; then
                 # cmocka has no reason in its line: what the test printed last is taken for it
                 [[ $title != "# SKIP "* ]] || title="${title#"# SKIP "}: ${said:-no reason given}"
+                title=${title/ # skip/:}
                 note_skip "$name: $title"
             elif [[ $line == "not ok "* ]]; then
                 note_fail "$name: $title"
@@ -140,13 +141,18 @@ run_unit() {
 }
 
 # ---- end to end ----
-# Whatever a test file left behind, whether it ended by itself or by its deadline: only containers below $1 are touched.
+# Whatever a test file left behind, whether it ended by itself or by its deadline. Only what carries $1, the file's own
+# directory, is touched: as its TMPDIR, as its state root, as its mount point.
 sweep() {
-    local root id
+    local pid root id mnt
+    for pid in $(grep -lsz "^TMPDIR=$1\$" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3); do
+        echo "# left behind: process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)"
+        kill -9 "$pid" 2>/dev/null
+    done
     find "$1" -xdev -type d -name root -path '*/test/*/root' -prune 2>/dev/null | while read -r root; do
         timeout -k 2 20 "$CTR" --root "$root" list -q 2>/dev/null | while read -r id; do
-            echo "# left behind: container $id of $root"
-            timeout -k 2 20 "$CTR" --root "$root" delete --force "$id"
+            echo "# left behind: container $id"
+            timeout -k 2 20 "$CTR" --root "$root" delete --force "$id" </dev/null
         done
     done
     awk -v t="$1/" 'index($5, t) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
@@ -158,8 +164,8 @@ sweep() {
 
 e2e_stream() {
     awk -v label="$1" '
-    /^1\.\./ { next }
-    /^ok [0-9]+ .*# skip/ { sub(/^ok [0-9]+ /, ""); print "skip   " label ": " $0; fflush(); next }
+    /^1\.\.|^BATS_RUN_TMPDIR: / { next }
+    /^ok [0-9]+ .*# skip/ { sub(/^ok [0-9]+ /, ""); sub(/ # skip/, ":"); print "skip   " label ": " $0; fflush(); next }
     /^ok [0-9]+ / { sub(/^ok [0-9]+ /, ""); print "ok     " label ": " $0; fflush(); next }
     /^not ok [0-9]+ / { sub(/^not ok [0-9]+ /, ""); print "FAILED " label ": " $0; fflush(); next }
     { print "    " $0; fflush() }'
@@ -182,7 +188,7 @@ run_e2e() {
         log=$LOGS/${name//[ \/]/-}.log
         tmp=$(mktemp -d "$TMP/XXXXXX")
         TMPDIR=$tmp CTR_TEST_CACHE=$TMP timeout -k 10 "$E2E_DEADLINE" \
-            bats --tap --print-output-on-failure "$file" </dev/null 2>&1 |
+            bats --tap --print-output-on-failure --no-tempdir-cleanup "$file" </dev/null 2>&1 |
             tee "$log" | e2e_stream "$name"
         rc=${PIPESTATUS[0]}
         sweep "$tmp" | tee -a "$log"
