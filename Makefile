@@ -42,7 +42,8 @@ BENCHES  := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 PKGS     := libseccomp libcap yajl libmnl
 WARN     := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2
 CFLAGS   ?= -O2 -g
-CPPFLAGS += -D_GNU_SOURCE -I. -Iruntime $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+# -iquote: <seccomp.h> is the library's, "seccomp.h" is ours.
+CPPFLAGS += -D_GNU_SOURCE -iquote . -iquote runtime $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 HARDEN   := -fPIE -fstack-protector-strong
 LDFLAGS  += -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 LDLIBS   := $(shell $(PKG_CONFIG) --libs-only-L $(PKGS) 2>/dev/null) \

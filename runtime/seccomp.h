@@ -29,8 +29,11 @@ struct seccomp_prog {
  */
 int seccomp_compile(const struct spec_seccomp *s, int cache_fd, struct seccomp_prog *out, struct err *e);
 
-/* Loads it into the calling thread. *listener gets the notify fd (or -1). 0 or -errno; async-signal-safe. */
-int seccomp_load(const struct seccomp_prog *p, int *listener);
+/*
+ * Loads it into the calling thread. *listener gets the notify fd (or -1). 0 or -errno; async-signal-safe.
+ * (Not called seccomp_load: that is a function of libseccomp.)
+ */
+int seccomp_install(const struct seccomp_prog *p, int *listener);
 
 void seccomp_free(struct seccomp_prog *p);
 

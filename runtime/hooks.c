@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A hook is somebody else's program that may hang, never read its stdin, fill its stderr, or leave a
+ * daemon behind which keeps the pipes open. So: stdin is a memfd (nothing to block on), both outputs
+ * are read while it runs and only their ends kept, and the end is told by its pidfd, not by EOF.
+ */
+#include "runtime/hooks.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "oci/names.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TAIL_MAX 1024
+#define KILL_WAIT_MS 10000 /* for a process that is stuck in the kernel */
+
+/* The end of what came through a pipe. */
+struct tail {
+	int fd;
+	size_t len;
+	char text[TAIL_MAX];
+};
+
+struct hook_run {
+	pid_t pid;
+	int pidfd;
+	struct tail out, err;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void tail_add(struct tail *t, const char *buf, size_t n)
+{
+	if (n >= TAIL_MAX) {
+		memcpy(t->text, buf + n - TAIL_MAX, TAIL_MAX);
+		t->len = TAIL_MAX;
+		return;
+	}
+	if (t->len + n > TAIL_MAX) {
+		size_t drop = t->len + n - TAIL_MAX;
+
+		memmove(t->text, t->text + drop, t->len - drop);
+		t->len -= drop;
+	}
+	memcpy(t->text + t->len, buf, n);
+	t->len += n;
+}
+
+/* Reads what is there, at most rounds buffers; at end of file the fd is closed. */
+static void tail_read(struct tail *t, int rounds)
+{
+	char buf[4096];
+
+	while (t->fd >= 0 && rounds-- > 0) {
+		ssize_t n = read(t->fd, buf, sizeof(buf));
+
+		if (n > 0) {
+			tail_add(t, buf, (size_t)n);
+			continue;
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		close(t->fd);
+		t->fd = -1;
+	}
+}
+
+static void hook_run_release(struct hook_run *h)
+{
+	cleanup_close(&h->pidfd);
+	cleanup_close(&h->out.fd);
+	cleanup_close(&h->err.fd);
+}
+
+static int make_stdin(const char *text)
+{
+	AUTO_CLOSE int fd = memfd_create("state", MFD_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = io_write_full(fd, text, strlen(text));
+	if (r < 0)
+		return r;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+/* A pipe whose read end, t->fd, never blocks. The write end or -errno. */
+static int make_pipe(struct tail *t)
+{
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return -errno;
+	t->fd = p[0];
+	if (fcntl(p[0], F_SETFL, O_NONBLOCK) < 0) {
+		close(p[1]);
+		return -errno;
+	}
+	return p[1];
+}
+
+/* Moves fd out of 0..2, where setting up the child's would overwrite it. */
+static int above_stdio(int fd)
+{
+	int moved;
+
+	if (fd < 0 || fd > 2)
+		return fd;
+	moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	close(fd);
+	return moved < 0 ? -errno : moved;
+}
+
+static int spawn_with(const struct spec_hook *hook, char *const *env, const int fds[3], pid_t *pid)
+{
+	static char *const no_env[] = { NULL };
+	char *const only_path[] = { hook->path, NULL };
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t attr;
+	sigset_t all, none;
+	int r;
+
+	sigfillset(&all);
+	sigemptyset(&none);
+	r = posix_spawn_file_actions_init(&fa);
+	if (r)
+		return -r;
+	r = posix_spawnattr_init(&attr);
+	if (r == 0)
+		r = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
+							    POSIX_SPAWN_SETSIGMASK);
+	if (r == 0)
+		r = posix_spawnattr_setsigdefault(&attr, &all);
+	if (r == 0)
+		r = posix_spawnattr_setsigmask(&attr, &none);
+	for (int i = 0; i < 3 && r == 0; i++)
+		r = posix_spawn_file_actions_adddup2(&fa, fds[i], i);
+	if (r == 0)
+		r = posix_spawn_file_actions_addclosefrom_np(&fa, 3);
+	if (r == 0)
+		r = posix_spawn(pid, hook->path, &fa, &attr,
+				hook->args.n ? hook->args.v : only_path, env ? env : no_env);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&fa);
+	return -r;
+}
+
+static int hook_spawn(const struct spec_hook *hook, const char *state_json, char *const *env,
+		      struct hook_run *h)
+{
+	AUTO_CLOSE int in = above_stdio(make_stdin(state_json));
+	AUTO_CLOSE int out = in < 0 ? in : above_stdio(make_pipe(&h->out));
+	AUTO_CLOSE int err = out < 0 ? out : above_stdio(make_pipe(&h->err));
+	int r;
+
+	if (err < 0)
+		return err;
+	r = spawn_with(hook, hook->env.n ? hook->env.v : env, (int[]){ in, out, err }, &h->pid);
+	if (r < 0)
+		return r;
+	/* Not yet waited for, so the pid cannot be anybody else's. */
+	h->pidfd = sys_pidfd_open(h->pid, 0);
+	if (h->pidfd < 0) {
+		kill(-h->pid, SIGKILL);
+		waitpid(h->pid, NULL, 0);
+		return h->pidfd;
+	}
+	return 0;
+}
+
+/* Waits for the end, reading the outputs. 0, -ETIMEDOUT at the deadline (ms; -1: none), or -errno. */
+static int hook_wait(struct hook_run *h, int64_t deadline)
+{
+	for (;;) {
+		struct pollfd p[] = {
+			{ .fd = h->pidfd, .events = POLLIN },
+			{ .fd = h->out.fd, .events = POLLIN },
+			{ .fd = h->err.fd, .events = POLLIN },
+		};
+		int64_t left = deadline < 0 ? -1 : deadline - now_ms();
+
+		if (deadline >= 0 && left <= 0)
+			return -ETIMEDOUT;
+		if (poll(p, 3, left > INT_MAX ? INT_MAX : (int)left) < 0 && errno != EINTR)
+			return -errno;
+		/* At the end a full pipe of each: what the hook itself has written is then read. */
+		tail_read(&h->out, p[0].revents ? 256 : 1);
+		tail_read(&h->err, p[0].revents ? 256 : 1);
+		if (p[0].revents)
+			return 0;
+	}
+}
+
+/* Takes the exit status, so that no zombie stays. */
+static int hook_reap(struct hook_run *h, int *status)
+{
+	pid_t pid;
+
+	do
+		pid = waitpid(h->pid, status, 0);
+	while (pid < 0 && errno == EINTR);
+	return pid < 0 ? -errno : 0;
+}
+
+/* The last words of the hook: of stderr, or of stdout when that is silent; terminated in buf. */
+static const char *last_words(const struct hook_run *h, char buf[TAIL_MAX + 3])
+{
+	const struct tail *t = h->err.len ? &h->err : &h->out;
+	size_t from = 0, to = t->len;
+
+	while (to > 0 && strchr(" \t\r\n", t->text[to - 1]))
+		to--;
+	while (from < to && strchr(" \t\r\n", t->text[from]))
+		from++;
+	if (from == to)
+		return "";
+	memcpy(buf, ": ", 2);
+	memcpy(buf + 2, t->text + from, to - from);
+	buf[2 + to - from] = '\0';
+	return buf;
+}
+
+static int judge(const struct hook_run *h, const char *path, int status, struct err *e)
+{
+	char words[TAIL_MAX + 3];
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	if (WIFSIGNALED(status))
+		return err_set(e, EIO, "%s: killed by signal %d (%s)%s", path, WTERMSIG(status),
+			       sigabbrev_np(WTERMSIG(status)) ?: "real-time",
+			       last_words(h, words));
+	return err_set(e, EIO, "%s: exit status %d%s", path, WEXITSTATUS(status),
+		       last_words(h, words));
+}
+
+static int run_one(const struct spec_hook *hook, const char *state_json, char *const *env,
+		   struct err *e)
+{
+	__attribute__((cleanup(hook_run_release))) struct hook_run h = {
+		.pidfd = -1, .out.fd = -1, .err.fd = -1
+	};
+	char words[TAIL_MAX + 3];
+	int64_t deadline = -1;
+	int r, status;
+
+	/* Beyond some ten million years the sum would overflow. */
+	if (hook->timeout.set && hook->timeout.v < INT64_MAX / 2000)
+		deadline = now_ms() + hook->timeout.v * 1000;
+	r = hook_spawn(hook, state_json, env, &h);
+	if (r < 0)
+		return err_sys(e, -r, "%s", hook->path);
+	r = hook_wait(&h, deadline);
+	if (r < 0) {
+		kill(-h.pid, SIGKILL);
+		if (hook_wait(&h, now_ms() + KILL_WAIT_MS) == 0)
+			hook_reap(&h, &status);
+		if (r == -ETIMEDOUT)
+			return err_set(e, ETIMEDOUT, "%s: timed out after %lld s%s", hook->path,
+				       (long long)hook->timeout.v, last_words(&h, words));
+		return err_sys(e, -r, "%s: wait", hook->path);
+	}
+	r = hook_reap(&h, &status);
+	if (r < 0)
+		return err_sys(e, -r, "%s: read the exit status", hook->path);
+	return judge(&h, hook->path, status, e);
+}
+
+/* With SIGCHLD ignored (as some callers leave it) the kernel would throw the exit status away. */
+static void keep_exit_statuses(void)
+{
+	struct sigaction sa;
+
+	if (sigaction(SIGCHLD, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN)
+		signal(SIGCHLD, SIG_DFL);
+}
+
+static int run_nth(const struct spec_hooks *h, enum hook_kind kind, size_t i, const char *state_json,
+		   char *const *env, struct err *e)
+{
+	int r = run_one(&h->kind[kind].v[i], state_json, env, e);
+
+	if (r < 0)
+		err_wrap(e, "error running %s hook #%zu", table_name(&names_hooks, kind), i + 1);
+	return r;
+}
+
+int hooks_run(const struct spec_hooks *h, enum hook_kind kind, const char *state_json,
+	      char *const *env, struct err *e)
+{
+	if (h->kind[kind].n)
+		keep_exit_statuses();
+	for (size_t i = 0; i < h->kind[kind].n; i++) {
+		int r = run_nth(h, kind, i, state_json, env, e);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void hooks_run_all(const struct spec_hooks *h, enum hook_kind kind, const char *state_json)
+{
+	if (h->kind[kind].n)
+		keep_exit_statuses();
+	for (size_t i = 0; i < h->kind[kind].n; i++) {
+		struct err e = {};
+
+		if (run_nth(h, kind, i, state_json, NULL, &e) < 0)
+			log_warn("%s", e.msg);
+	}
+}
