@@ -29,7 +29,8 @@ function library(h) {
         bad("libmnl and libnftnl are included by netns/ only: <" h ">")
     if (h ~ /^sys\/(capability|psx_syscall)\.h$/ && FILENAME != "runtime/caps.c")
         bad("libcap is included by runtime/caps.c only: <" h ">")
-    if (h == "seccomp.h" && FILENAME !~ /^(runtime\/seccomp[a-z_]*|microvm\/jail)\.c$/)
+    # the private headers of runtime/seccomp*.c count as these
+    if (h == "seccomp.h" && FILENAME !~ /^(runtime\/seccomp[a-z_]*\.c|runtime\/seccomp_[a-z_]+\.h|microvm\/jail\.c)$/)
         bad("libseccomp is included by runtime/seccomp*.c and microvm/jail.c only")
     if (h == "cmocka.h" && FILENAME !~ /^tests\//)
         bad("cmocka is included by tests/ only")
@@ -41,6 +42,8 @@ function project(h,   target, from, to) {
     if (h ~ /^runtime\/base\//) bad("write \"base/...\": \"" h "\"")
     from = layer(FILENAME)
     if (from == 0) return
+    # -iquote runtime: runtime/ctr.h is "ctr.h" to runtime and cli
+    if (target !~ /\// && exists("runtime/" target)) target = "runtime/" target
     if (target !~ /\//) { bad("include by folder: \"" h "\""); return }
     to = layer(target)
     if (to == 0) { bad("not a folder of the program: \"" h "\""); return }
@@ -54,8 +57,8 @@ function project(h,   target, from, to) {
     h = $0
     sub(/^[^<"]*[<"]/, "", h)
     sub(/[>"].*/, "", h)
-    library(h)
     if (quoted) project(h)
+    else library(h)
 }
 END { exit failed }
 '

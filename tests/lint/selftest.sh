@@ -44,7 +44,13 @@ expect check_format pass
 put oci/a.c '#include "runtime/ctr.h"';             expect check_layers 'points up'; fresh
 put netns/a.c '#include "cgroups/cg.h"';            expect check_layers 'siblings'; fresh
 put runtime/a.c '#include "../oci/spec.h"';         expect check_layers 'without dots'; fresh
-put runtime/a.c '#include "ctr.h"';                 expect check_layers 'by folder'; fresh
+put runtime/a.c '#include "ctr.h"';                 expect check_layers pass; fresh
+put oci/a.c '#include "ctr.h"';                     expect check_layers 'points up'; fresh
+put cgroups/a.c '#include "cg.h"';                  expect check_layers 'by folder'; fresh
+put runtime/seccomp.h '';                           put runtime/a.c '#include "seccomp.h"'
+expect check_layers pass; fresh
+put runtime/seccomp.h '#include <seccomp.h>';       expect check_layers 'libseccomp'; fresh
+put runtime/a.c '#include "yajl/yajl_tree.h"';      expect check_layers 'not a folder'; fresh
 put runtime/a.c '#include "runtime/none.h"';        expect check_layers 'no such header'; fresh
 put runtime/a.c '#include "runtime/base/err.h"';    expect check_layers 'write "base/'; fresh
 put oci/spec.c '#include <yajl/yajl_tree.h>';       expect check_layers 'yajl'; fresh
