@@ -8,6 +8,7 @@
 #include "oci/spec.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /*
  * The environment: process.env with duplicates removed (the last wins, at the place of the first), and HOME from the container's
@@ -17,28 +18,30 @@
 int process_env(const struct spec_process *p, struct str_list *out, struct err *e);
 
 /*
- * Finds the program: args[0] as it is when it has a '/', else along PATH of env. *path is malloc'ed. Errors with the kinds and
+ * Finds the program: args[0] as it is when it has a '/', else along PATH of env. *path is malloc'ed. To be called as the target user. Errors with the kinds and
  * texts that callers match on (contract 2.3, 2.5, 2.7):
  *   ERR_NOT_FOUND_PROGRAM  exec: "x": executable file not found in $PATH   (no '/')
- *                          exec: "/x": no such file or directory: ... (stat "/x": ...)
+ *                          exec: "/x": stat /x: no such file or directory
  *   ERR_CANNOT_EXECUTE     exec: "/x": permission denied / is a directory
  */
 int process_find(const char *arg0, const struct str_list *env, char **path, struct err *e);
 
-/* setrlimit for each; error names process.rlimits[i].type. */
-int process_rlimits(const struct spec_rlimits *r, struct err *e);
+/* prlimit of pid (0: the caller) for each; error names process.rlimits[i].type. */
+int process_rlimits(pid_t pid, const struct spec_rlimits *r, struct err *e);
 
 /* /proc/PID/oom_score_adj of the calling process, when set; before the root changes. */
 int process_oom_score_adj(const struct spec_process *p, struct err *e);
 
 /*
- * Groups, gid, uid, umask. keep_groups: leave the supplementary groups alone (a user namespace without setgroups).
+ * Groups, gid, uid, umask (0022 when the configuration has none). keep_groups: leave the supplementary groups alone (a user namespace without setgroups);
+ * then additional groups are refused.
  */
 int process_user(const struct spec_user *u, bool keep_groups, struct err *e);
 
 /*
  * chdir, the directory made when it is missing (mkdir -p, as runc does), and checked with getcwd to lie
- * inside the root (CVE-2024-21626): "(unreachable)" or a relative answer is an error.
+ * inside the root (CVE-2024-21626): "(unreachable)" or a relative answer is an error. Needs no privilege but that
+ * of the caller: -EACCES may be tried again as another user.
  */
 int process_cwd(const char *cwd, struct err *e);
 
@@ -46,6 +49,9 @@ int process_cwd(const char *cwd, struct err *e);
 int process_scheduling(const struct spec_process *p, struct err *e);
 int process_personality(const struct spec_personality *p, struct err *e);
 int process_reset_affinity(void);
+
+/* The caller's CPUs: a list as in process.execCPUAffinity ("0-3,7"). Errors name it. */
+int process_affinity(const char *list, struct err *e);
 
 /* Every signal to SIG_DFL and an empty mask: what execve would inherit from us otherwise. */
 void process_reset_signals(void);
