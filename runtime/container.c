@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "container.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "hooks.h"
+#include "oci/validate.h"
+#include "proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+
+#define KILL_MS 10000
+
+int container_cgroup(const struct state *st, struct cg **cg, struct err *e)
+{
+	enum cg_driver d = CG_DRIVER_CGROUPFS;
+
+	if (!st->cgroup_path)
+		return 0;
+	if (st->cgroup_driver && str_eq(st->cgroup_driver, cg_driver_names[CG_DRIVER_SYSTEMD]))
+		d = CG_DRIVER_SYSTEMD;
+	return cg_open(st->cgroup_path, st->cgroup_unit, d, cg, e);
+}
+
+static bool frozen(const struct state *st)
+{
+	AUTO_CG struct cg *cg = NULL;
+	bool is = false;
+
+	if (container_cgroup(st, &cg, NULL) < 0 || !cg)
+		return false;
+	return cg_is_frozen(cg, &is) == 0 && is;
+}
+
+/* Without a pid the creator is at work (it holds the lock) or died in the middle. */
+static bool being_created(int dir)
+{
+	AUTO_CLOSE int again = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return again >= 0 && flock(again, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+enum status container_status(int dir, const struct state *st)
+{
+	if (st->pid <= 0)
+		return being_created(dir) ? STATUS_CREATING : STATUS_STOPPED;
+	if (!proc_alive(st->pid, st->pid_start))
+		return STATUS_STOPPED;
+	if (frozen(st))
+		return STATUS_PAUSED;
+	return faccessat(dir, STORE_START, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? STATUS_CREATED : STATUS_RUNNING;
+}
+
+int container_open(struct container_ref *r, const struct ctr_global *g, const char *id, bool lock,
+		   struct err *e)
+{
+	int rc = validate_id(id, e);
+
+	if (rc == 0)
+		rc = store_open(&r->store, g->root, false, e);
+	if (rc < 0)
+		return rc;
+	r->dir = store_get(&r->store, id, lock, e);
+	if (r->dir < 0)
+		return r->dir;
+	rc = store_read_state(r->dir, &r->st, e);
+	if (rc < 0)
+		return err_wrap(e, "container %s", id);
+	r->status = container_status(r->dir, r->st);
+	return 0;
+}
+
+void container_close(struct container_ref *r)
+{
+	if (r->dir >= 0)
+		close(r->dir);
+	r->dir = -1;
+	state_free(r->st);
+	r->st = NULL;
+	store_close(&r->store);
+}
+
+int container_hooks(const struct container_ref *r, enum hook_kind kind, enum status status, struct err *e)
+{
+	AUTO_SPEC struct spec *spec = NULL;
+	struct json_out j = {};
+	int rc = store_read_config(r->dir, &spec, e);
+
+	if (rc < 0)
+		return rc;
+	if (!spec->hooks.kind[kind].n)
+		return 0;
+	state_out_hook(&j, r->st, status);
+	if (kind == HOOK_POSTSTOP)
+		hooks_run_all(&spec->hooks, kind, j.buf.s);
+	else
+		rc = hooks_run(&spec->hooks, kind, j.buf.s, NULL, e);
+	json_out_free(&j);
+	return rc;
+}
+
+/* Init first (its pid namespace takes the rest along), then whatever else sits in the cgroup. */
+static int kill_all(const struct container_ref *r, struct cg *cg, const char *id, struct err *e)
+{
+	AUTO_CLOSE int pidfd = proc_pidfd(r->st->pid, r->st->pid_start);
+	int rc = 0;
+
+	if (pidfd >= 0) {
+		rc = sys_pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+		if (rc < 0 && rc != -ESRCH)
+			return err_sys(e, -rc, "kill container %s", id);
+	}
+	if (cg) {
+		rc = cg_kill(cg, SIGKILL, e);
+		if (rc < 0)
+			return rc;
+	}
+	if (pidfd >= 0 && proc_wait_end(pidfd, KILL_MS) < 0)
+		return err_set(e, ETIMEDOUT, "kill container %s: process %d did not end in %d seconds", id,
+			       r->st->pid, KILL_MS / 1000);
+	return 0;
+}
+
+int container_destroy(struct container_ref *r, const char *id, struct err *e)
+{
+	AUTO_CG struct cg *cg = NULL;
+	struct err ignored;
+	int rc;
+
+	if (r->st) {
+		rc = container_cgroup(r->st, &cg, e);
+		if (rc == 0)
+			rc = kill_all(r, cg, id, e);
+		if (rc == 0 && cg)
+			rc = cg_remove(cg, e);
+		if (rc < 0)
+			return rc;
+		if (container_hooks(r, HOOK_POSTSTOP, STATUS_STOPPED, &ignored) < 0)
+			log_warn("poststop hooks of %s: %s", id, ignored.msg);
+	}
+	return store_remove(&r->store, id, e);
+}

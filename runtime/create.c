@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parent's half of create. Each stage owns the undo of what it made:
+ *
+ *   state directory  made and locked; the configuration and a first state.json are in it before anything else
+ *                    exists, so that `delete --force` finds what a killed ctr left
+ *   prepare          the workload's part in the host's namespaces (filters compiled, namespaces and disks opened)
+ *   cgroup           made and limited while it is empty
+ *   console          both ends of what the child will need: console socket, start socket, signals blocked
+ *   spawn            the child, in its namespaces and its cgroup
+ *   identity maps    id maps; what only the host's root may set on the child
+ *   handshake        serves the child until it is ready; runs the runtime hooks when it asks
+ *   record           state.json with the pid, pid file; then the child may outlive us
+ */
+#include "create.h"
+
+#include "base/cleanup.h"
+#include "base/fdpass.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/stage.h"
+#include "base/sys.h"
+#include "console.h"
+#include "hooks.h"
+#include "namespaces/idmap.h"
+#include "oci/validate.h"
+#include "proc.h"
+#include "process.h"
+#include "sync.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+bool create_has_maps(const struct create *c)
+{
+	return c->ns.new_flags & CLONE_NEWUSER;
+}
+
+static int state_directory(void *ctx, struct err *e)
+{
+	struct create *c = ctx;
+	int r = store_open(&c->store, c->g->root, true, e);
+
+	if (r < 0)
+		return r;
+	c->dir = store_make(&c->store, c->st.id, e);
+	if (c->dir < 0)
+		return c->dir;
+	r = store_write_config(c->dir, c->config, c->config_len, e);
+	return r < 0 ? r : store_write_state(c->dir, &c->st, e);
+}
+
+static void undo_state_directory(void *ctx)
+{
+	struct create *c = ctx;
+	struct err e;
+
+	if (c->dir >= 0 && store_remove(&c->store, c->st.id, &e) < 0)
+		log_warn("%s", e.msg);
+}
+
+static int prepare(void *ctx, struct err *e)
+{
+	struct create *c = ctx;
+
+	return c->wl.ops->prepare(&c->wl, e);
+}
+
+static void undo_prepare(void *ctx)
+{
+	struct create *c = ctx;
+
+	c->wl.ops->release(&c->wl);
+}
+
+static int cgroup(void *ctx, struct err *e)
+{
+	struct create *c = ctx;
+	struct cg_create_opts o = {
+		.id = c->st.id,
+		.cgroups_path = c->spec->linux_.cgroups_path,
+		.resources = c->spec->linux_.resources,
+		.driver = c->g->driver,
+		.rootless = c->g->rootless == ROOTLESS_YES || geteuid() != 0,
+	};
+	int r = cg_create(&o, &c->cg, e);
+
+	if (r < 0)
+		return r;
+	c->st.cgroup_path = (char *)cg_path(c->cg);
+	c->st.cgroup_unit = (char *)cg_unit(c->cg);
+	return cg_join_open(c->cg, false, c->join_fd, &c->n_join, e);
+}
+
+static void undo_cgroup(void *ctx)
+{
+	struct create *c = ctx;
+	struct err e;
+
+	if (c->cg && cg_remove(c->cg, &e) < 0)
+		log_warn("%s", e.msg);
+}
+
+static int console(void *ctx, struct err *e)
+{
+	struct create *c = ctx;
+
+	if (c->o->console_socket) {
+		c->console = console_connect(c->o->console_socket, e);
+		if (c->console < 0)
+			return c->console;
+	}
+	if (!c->wait_here) {
+		c->start_fd = store_start_listen(c->dir, e);
+		return c->start_fd < 0 ? c->start_fd : 0;
+	}
+	if (c->o->detach)
+		return 0;
+	if (!c->o->no_subreaper)
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
+	c->sup_blocked = true;
+	return supervise_block(&c->sup, e);
+}
+
+static void undo_console(void *ctx)
+{
+	struct create *c = ctx;
+
+	if (c->sup_blocked)
+		supervise_unblock(&c->sup);
+	c->sup_blocked = false;
+}
+
+static int spawn(void *ctx, struct err *e)
+{
+	return spawn_child(ctx, e);
+}
+
+static char *hook_state(struct create *c, enum status status)
+{
+	struct json_out j = {};
+
+	state_out_hook(&j, &c->st, status);
+	return j.buf.s;
+}
+
+static void undo_spawn(void *ctx)
+{
+	struct create *c = ctx;
+
+	if (c->pidfd < 0)
+		return;
+	sys_pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
+	if (c->cg)
+		cg_kill(c->cg, SIGKILL, NULL);
+	waitpid(c->pid, NULL, 0);
+	if (c->hooks_ran) {
+		AUTO_FREE char *json = NULL;
+
+		c->st.pid = 0;
+		json = hook_state(c, STATUS_STOPPED);
+		hooks_run_all(&c->spec->hooks, HOOK_POSTSTOP, json);
+	}
+}
+
+static int write_oom_score(const struct create *c, struct err *e)
+{
+	const struct opt_i64 *adj = &c->spec->process->oom_score_adj;
+	char path[48], text[24];
+	int r;
+
+	if (!adj->set)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", c->pid);
+	snprintf(text, sizeof(text), "%lld", (long long)adj->v);
+	r = io_write_file(AT_FDCWD, path, text);
+	return r < 0 ? err_sys(e, -r, "process.oomScoreAdj: set to %s", text) : 0;
+}
+
+static int identity_maps(void *ctx, struct err *e)
+{
+	struct create *c = ctx;
+	const struct spec_linux *l = &c->spec->linux_;
+	int r = write_oom_score(c, e);
+
+	if (r < 0)
+		return r;
+	if (l->ns[NS_USER].wanted) {
+		r = process_rlimits(c->pid, &c->spec->process->rlimits, e);
+		if (r < 0)
+			return r;
+	}
+	if (!create_has_maps(c))
+		return 0;
+	r = idmap_write(c->pid, &l->uid_mappings, &l->gid_mappings, e);
+	if (r < 0)
+		return r;
+	r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);
+	return r < 0 ? err_sys(e, -r, "tell the container's init that its id maps are there") : 0;
+}
+
+/* The child may not walk to a source that the caller may: it gets a detached clone of it. */
+static int serve_source(struct create *c, const struct sync_msg *m)
+{
+	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->value ? AT_RECURSIVE : 0);
+	AUTO_CLOSE int fd = sys_open_tree(AT_FDCWD, m->text, flags);
+	struct err e;
+
+	if (fd >= 0)
+		return sync_send(c->sync_parent, SYNC_SOURCE_FD, 0, NULL, fd);
+	err_sys(&e, -fd, "open %s", m->text);
+	return sync_send_err(c->sync_parent, &e);
+}
+
+static int runtime_hooks(struct create *c, struct err *e)
+{
+	AUTO_FREE char *json = NULL;
+	int r;
+
+	c->st.pid = c->pid;
+	c->hooks_ran = true;
+	json = hook_state(c, STATUS_CREATING);
+	r = hooks_run(&c->spec->hooks, HOOK_PRESTART, json, NULL, e);
+	if (r == 0)
+		r = hooks_run(&c->spec->hooks, HOOK_CREATE_RUNTIME, json, NULL, e);
+	if (r < 0)
+		return r;
+	r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);
+	return r < 0 ? err_sys(e, -r, "tell the container's init that the hooks are done") : 0;
+}
+
+static int unexpected(uint32_t type, struct err *e)
+{
+	return err_set(e, EPROTO, "container init sent an unexpected message (%u)", type);
+}
+
+static int handshake(void *ctx, struct err *e)
+{
+	struct create *c = ctx;
+
+	for (;;) {
+		struct sync_msg m;
+		int fd = -1, r = sync_recv(c->sync_parent, &m, &fd);
+
+		if (r < 0)
+			return err_sys(e, -r, "await the container's init");
+		if (r == 0)
+			return err_set(e, EPIPE, "container init ended while it was set up (killed, or out of memory?)");
+		switch (m.type) {
+		case SYNC_ERROR:
+			*e = m.err;
+			return -m.err.code;
+		case SYNC_SOURCE:
+			r = serve_source(c, &m);
+			break;
+		case SYNC_HOOKS:
+			r = runtime_hooks(c, e);
+			break;
+		case SYNC_MASTER:
+			c->master = fd;
+			break;
+		case SYNC_READY:
+			return 0;
+		default:
+			return unexpected(m.type, e);
+		}
+		if (r < 0)
+			return r;
+	}
+}
+
+static int send_pidfd(const struct create *c, struct err *e)
+{
+	AUTO_CLOSE int sock = console_connect(c->o->pidfd_socket, e);
+	char name[16];
+	int r;
+
+	if (sock < 0)
+		return sock;
+	snprintf(name, sizeof(name), "pidfd");
+	r = fdpass_send(sock, name, strlen(name), &c->pidfd, 1);
+	return r < 0 ? err_sys(e, -r, "send the pidfd to %s", c->o->pidfd_socket) : 0;
+}
+
+static int record(void *ctx, struct err *e)
+{
+	struct create *c = ctx;
+	int r = proc_start_time(c->pid, &c->st.pid_start);
+
+	if (r < 0)
+		return err_sys(e, -r, "start time of process %d", c->pid);
+	c->st.pid = c->pid;
+	r = store_write_state(c->dir, &c->st, e);
+	if (r < 0)
+		return r;
+	if (c->o->pidfd_socket) {
+		r = send_pidfd(c, e);
+		if (r < 0)
+			return r;
+	}
+	if (c->o->pid_file) {
+		r = proc_write_pid_file(c->o->pid_file, c->pid);
+		if (r < 0)
+			return err_sys(e, -r, "write pid file %s", c->o->pid_file);
+		c->pid_file_written = true;
+	}
+	r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);
+	return r < 0 ? err_sys(e, -r, "let the container's init go on") : 0;
+}
+
+static void undo_record(void *ctx)
+{
+	struct create *c = ctx;
+
+	if (c->pid_file_written)
+		unlink(c->o->pid_file);
+}
+
+static const struct stage create_stages[] = {
+	{ "state directory", state_directory, undo_state_directory },
+	{ "prepare", prepare, undo_prepare },
+	{ "cgroup", cgroup, undo_cgroup },
+	{ "console", console, undo_console },
+	{ "spawn", spawn, undo_spawn },
+	{ "identity maps", identity_maps, NULL },
+	{ "handshake", handshake, NULL },
+	{ "record", record, undo_record },
+};
+
+int create_run(struct create *c, struct err *e)
+{
+	int r;
+
+	c->dir = c->sync_parent = c->sync_child = c->start_fd = c->console = c->master = c->pidfd = -1;
+	c->store = (struct store)STORE_INIT;
+	c->ns = (struct ns_plan)NS_PLAN_INIT;
+	c->sup.master = -1;
+	r = validate_id(c->o->id, e);
+	if (r == 0)
+		r = create_load(c, e);
+	if (r == 0)
+		r = stage_run("create", create_stages, ARRAY_SIZE(create_stages), c, e);
+	return r;
+}
+
+void create_undo(struct create *c)
+{
+	stage_undo(create_stages, ARRAY_SIZE(create_stages), c);
+}
+
+void create_close(struct create *c)
+{
+	int *fds[] = { &c->dir, &c->sync_parent, &c->start_fd, &c->console, &c->master, &c->pidfd };
+
+	if (c->wl.ops)
+		c->wl.ops->release(&c->wl);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+	while (c->n_join > 0)
+		close(c->join_fd[--c->n_join]);
+	ns_plan_close(&c->ns);
+	cg_free(c->cg);
+	store_close(&c->store);
+	spec_free(c->spec);
+	free(c->config);
+	free(c->bundle);
+}

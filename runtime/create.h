@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What create and run share while a container comes to be. The parent's stages are in create.c, the
+ * fork between them in spawn.c, the child's stages in init.c; the child sees this struct through its copy
+ * of the parent's memory.
+ */
+#ifndef CTR_CREATE_H
+#define CTR_CREATE_H
+
+#include "cgroups/cg.h"
+#include "ctr.h"
+#include "namespaces/ns.h"
+#include "store.h"
+#include "supervise.h"
+#include "workload.h"
+
+#include <signal.h>
+
+struct create {
+	const struct ctr_global *g;
+	const struct create_opts *o;
+	bool wait_here; /* run: the start comes over the sync socket */
+
+	struct store store;
+	int dir; /* state directory, locked */
+	char *bundle; /* absolute; "/" for an OS clone */
+	char *config;
+	size_t config_len;
+	struct spec *spec;
+	struct state st;
+	struct workload wl;
+
+	struct cg *cg;
+	int join_fd[CG_MAX_HIER];
+	size_t n_join;
+	struct ns_plan ns;
+
+	int sync_parent, sync_child;
+	int start_fd; /* listening start socket, or -1 */
+	int console;  /* connected console socket, or -1 */
+	int master;   /* pty master that came from the child, or -1 */
+	pid_t pid;    /* init, as the caller sees it; 0 before spawn */
+	int pidfd;
+	bool hooks_ran, pid_file_written;
+	struct supervise sup;
+	bool sup_blocked;
+};
+
+/* Loads, checks and creates; on failure nothing is left. On success c is live until create_close. */
+int create_run(struct create *c, struct err *e);
+
+/* Takes a created container away again: process, cgroup, state (after a failed start). */
+void create_undo(struct create *c);
+
+/* Frees what is in memory and closes all fds; the container stays. */
+void create_close(struct create *c);
+
+/* The spec, the configuration text and the bundle path: from the bundle or the OS clone, adjusted. create_load.c */
+int create_load(struct create *c, struct err *e);
+
+/* Makes the child (spawn.c): sets pid and pidfd. */
+int spawn_child(struct create *c, struct err *e);
+
+/* The child's whole life (init.c): does not return. */
+_Noreturn void init_main(struct create *c);
+
+/* True when the parent writes id maps (a new user namespace). */
+bool create_has_maps(const struct create *c);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a configuration comes from: a bundle's config.json or the OS clone's own, with the front end's edits. */
+#include "create.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <time.h>
+
+static int bundle_text(struct create *c, struct err *e)
+{
+	const char *dir = c->o->bundle ? c->o->bundle : ".";
+	const char *name = c->o->config ? c->o->config : "config.json";
+	AUTO_CLOSE int fd = -1;
+	int r;
+
+	c->bundle = realpath(dir, NULL);
+	if (!c->bundle)
+		return err_sys(e, errno, "bundle %s", dir);
+	fd = open(c->bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, errno, "bundle %s", c->bundle);
+	r = io_read_file(fd, name, SPEC_MAX_BYTES, &c->config, &c->config_len);
+	if (r == -EFBIG)
+		return err_set(e, EFBIG, "%s/%s: larger than %zu bytes", c->bundle, name, SPEC_MAX_BYTES);
+	return r < 0 ? err_sys(e, -r, "read %s/%s", c->bundle, name) : 0;
+}
+
+static int apply_edits(struct create *c, struct err *e)
+{
+	char *text;
+	size_t len;
+	int r;
+
+	if (!c->o->edit || spec_edit_empty(c->o->edit))
+		return 0;
+	r = spec_edit_apply(c->config, c->config_len, c->o->edit, &text, &len, e);
+	if (r < 0)
+		return r;
+	free(c->config);
+	c->config = text;
+	c->config_len = len;
+	return 0;
+}
+
+/* A terminal needs somebody at its other end. */
+static int check_terminal(const struct create *c, struct err *e)
+{
+	bool tty = c->spec->process && c->spec->process->terminal;
+	bool stays = c->wait_here && !c->o->detach;
+
+	if (tty && !stays && !c->o->console_socket)
+		return err_set(e, EINVAL,
+			       "process.terminal: cannot allocate tty if ctr will detach without setting console socket");
+	if (c->o->console_socket && (!tty || stays))
+		return err_set(e, EINVAL,
+			       "--console-socket: cannot use console socket if ctr will not detach or allocate tty");
+	return 0;
+}
+
+static char *now_rfc3339(struct arena *a)
+{
+	struct timespec ts;
+	struct tm tm;
+	char day[32];
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
+	return arena_printf(a, "%s.%09ldZ", day, ts.tv_nsec);
+}
+
+static int fill_state(struct create *c, struct err *e)
+{
+	struct arena *a = &c->spec->arena;
+	struct state *st = &c->st;
+	const char *root = c->spec->root ? c->spec->root->path : "";
+
+	*st = (struct state){
+		.oci_version = c->spec->oci_version,
+		.id = arena_strdup(a, c->o->id),
+		.bundle = c->bundle,
+		.rootfs = root[0] == '/' ? arena_strdup(a, root) : arena_printf(a, "%s/%s", c->bundle, root),
+		.mode = arena_strdup(a, c->wl.ops->name),
+		.created = now_rfc3339(a),
+		.owner = geteuid(),
+		.cgroup_driver = arena_strdup(a, cg_driver_names[c->g->driver]),
+		.no_pivot = c->o->no_pivot,
+		.keep = c->o->keep,
+		.annotations = c->spec->annotations,
+	};
+	if (!st->id || !st->rootfs || !st->mode || !st->created || !st->cgroup_driver)
+		return err_sys(e, ENOMEM, "create %s", c->o->id);
+	return 0;
+}
+
+/* The row of the workload table: by option, program name, configuration or annotation. */
+static int choose_workload(struct create *c, struct err *e)
+{
+	const char *isolation = spec_annotation(c->spec, "org.ctr.isolation");
+
+	if (isolation && !str_eq(isolation, "vm") && !str_eq(isolation, "container"))
+		return err_set(e, EINVAL, "annotations.org.ctr.isolation: \"%s\" is neither \"container\" nor \"vm\"",
+			       isolation);
+	if (c->g->vm || (isolation && str_eq(isolation, "vm")))
+		return err_set(e, ENOTSUP, "micro-VM: not supported by this version of ctr");
+	c->wl = (struct workload){ .ops = &wl_container, .c = c };
+	return c->wl.ops->check(c->spec, e);
+}
+
+int create_load(struct create *c, struct err *e)
+{
+	int r;
+
+	if (c->o->clone) {
+		c->bundle = strdup("/");
+		r = c->bundle ? spec_clone_text(c->o->id, &c->config, &c->config_len, e) :
+				err_sys(e, ENOMEM, "create %s", c->o->id);
+	} else {
+		r = bundle_text(c, e);
+	}
+	if (r == 0)
+		r = apply_edits(c, e);
+	if (r == 0)
+		r = spec_parse(c->config, c->config_len, &c->spec, e);
+	if (r == 0)
+		r = choose_workload(c, e);
+	if (r == 0)
+		r = check_terminal(c, e);
+	if (r == 0)
+		r = fill_state(c, e);
+	return r;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* create, start, run. */
+#include "ctr.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "container.h"
+#include "create.h"
+#include "hooks.h"
+#include "sync.h"
+#include "transition.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+
+int ctr_create(const struct ctr_global *g, const struct create_opts *o, struct err *e)
+{
+	struct create c = { .g = g, .o = o };
+	int r = create_run(&c, e);
+
+	create_close(&c);
+	return r;
+}
+
+/*
+ * Tells the waiting init to go and learns how it ended: EXEC and end of file, the payload runs; an
+ * ERROR before or after EXEC, it does not.
+ */
+static int release_init(int sock, struct err *e)
+{
+	struct sync_msg m;
+	int r = sync_send(sock, SYNC_START, 0, NULL, -1);
+
+	if (r < 0)
+		return err_sys(e, -r, "tell the container's init to start");
+	r = sync_expect(sock, SYNC_EXEC, "container init", NULL, NULL, e);
+	if (r < 0)
+		return r;
+	r = sync_recv(sock, &m, NULL);
+	if (r == 0)
+		return 0;
+	if (r < 0)
+		return err_sys(e, -r, "await the container's program");
+	*e = m.err;
+	return -m.err.code;
+}
+
+int ctr_start(const struct ctr_global *g, const char *id, struct err *e)
+{
+	AUTO_CONTAINER struct container_ref c = CONTAINER_REF_INIT;
+	AUTO_CLOSE int sock = -1;
+	int r = container_open(&c, g, id, true, e);
+
+	if (r == 0)
+		r = transition_check(CMD_START, id, c.status, e);
+	if (r < 0)
+		return r;
+	sock = store_start_connect(c.dir, e);
+	if (sock < 0)
+		return err_wrap(e, "start %s", id);
+	unlinkat(c.dir, STORE_START, 0);
+	r = release_init(sock, e);
+	if (r < 0)
+		return err_wrap(e, "start %s", id);
+	r = container_hooks(&c, HOOK_POSTSTART, STATUS_RUNNING, e);
+	if (r < 0) {
+		struct err ignored;
+		struct cg *cg = NULL;
+
+		/* The specification: a failed poststart hook stops the container. */
+		if (container_cgroup(c.st, &cg, &ignored) == 0 && cg)
+			cg_kill(cg, SIGKILL, &ignored);
+		cg_free(cg);
+		ctr_kill(g, id, SIGKILL, false, &ignored);
+	}
+	return r;
+}
+
+static int poststart(struct create *c, struct err *e)
+{
+	struct json_out j = {};
+	int r;
+
+	if (!c->spec->hooks.kind[HOOK_POSTSTART].n)
+		return 0;
+	state_out_hook(&j, &c->st, STATUS_RUNNING);
+	r = hooks_run(&c->spec->hooks, HOOK_POSTSTART, j.buf.s, NULL, e);
+	json_out_free(&j);
+	return r;
+}
+
+/* The foreground: wait, then leave nothing (unless asked to keep the state for `delete`). */
+static int in_foreground(struct create *c, int *status, struct err *e)
+{
+	int r;
+
+	c->sup.pid = c->pid;
+	c->sup.pidfd = c->pidfd;
+	c->sup.master = c->master;
+	r = supervise_wait(&c->sup, status, e);
+	c->sup_blocked = false;
+	if (r < 0 || c->o->keep)
+		return r;
+
+	AUTO_CONTAINER struct container_ref ref = CONTAINER_REF_INIT;
+
+	/* Somebody may have deleted it meanwhile: that is no error. */
+	r = container_open(&ref, c->g, c->o->id, true, e);
+	if (r < 0)
+		return e->kind == ERR_NO_CONTAINER ? 0 : r;
+	return container_destroy(&ref, c->o->id, e);
+}
+
+int ctr_run(const struct ctr_global *g, const struct create_opts *o, int *status, struct err *e)
+{
+	struct create c = { .g = g, .o = o, .wait_here = true };
+	int r = create_run(&c, e);
+
+	*status = 0;
+	if (r == 0) {
+		r = release_init(c.sync_parent, e);
+		if (r == 0)
+			r = poststart(&c, e);
+		if (r < 0) {
+			create_undo(&c);
+		} else {
+			/* From here on others may work with the container. */
+			close(TAKE_FD(c.dir));
+			if (!o->detach)
+				r = in_foreground(&c, status, e);
+		}
+	}
+	create_close(&c);
+	return r;
+}

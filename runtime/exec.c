@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exec: one more process in a running container. The parent enters the pid namespace for its child, the child
+ * is made inside the container's cgroups, joins the other namespaces by init's pidfd in one call, and goes the
+ * same way to execve as init did (payload.c). The pid file, the only sign of success that some callers look
+ * at, is written when the program runs, never before.
+ */
+#include "ctr.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "console.h"
+#include "container.h"
+#include "exec_spec.h"
+#include "namespaces/ns.h"
+#include "payload.h"
+#include "proc.h"
+#include "process.h"
+#include "supervise.h"
+#include "sync.h"
+#include "terminal.h"
+#include "transition.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+struct exec {
+	const struct exec_opts *o;
+	struct container_ref c;
+	struct exec_spec spec;
+	struct seccomp_prog seccomp;
+	struct cg *cg;
+	int join_fd[CG_MAX_HIER];
+	size_t n_join;
+	uint64_t ns_flags; /* of the container, without pid */
+	bool own_pid_ns, userns;
+	int init_pidfd;
+	int root; /* init's root, when it shares our mount namespace; else -1 */
+	int sync_parent, sync_child, console, master, pidfd;
+	pid_t pid;
+	struct supervise sup;
+	bool blocked;
+};
+
+/* ---- the child ---- */
+
+static int enter_namespaces(struct exec *x, struct err *e)
+{
+	if (x->ns_flags && setns(x->init_pidfd, (int)x->ns_flags) < 0)
+		return err_sys(e, errno, "join the container's namespaces");
+	if (x->root >= 0 && (fchdir(x->root) < 0 || chroot(".") < 0))
+		return err_sys(e, errno, "enter the container's root");
+	if (!x->userns)
+		return 0;
+	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		return err_sys(e, errno, "become root in the user namespace");
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return 0;
+}
+
+static int terminal(struct exec *x, struct err *e)
+{
+	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct terminal_opts o = {
+		.root_fd = root,
+		.console_sock = x->console,
+		.sync_sock = x->sync_child,
+		.process = x->spec.process,
+	};
+
+	if (root < 0)
+		return err_sys(e, errno, "open the container's root");
+	return terminal_setup(&o, e);
+}
+
+static int child(struct exec *x, struct err *e)
+{
+	struct payload p = {
+		.process = x->spec.process,
+		.personality = x->spec.personality,
+		.seccomp = &x->seccomp,
+		.limits_set = x->userns,
+		.preserve_fds = x->o->preserve_fds,
+	};
+	char buf[16];
+	int r;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return err_sys(e, errno, "clear the dumpable flag");
+	r = cg_join_self(x->join_fd, x->n_join);
+	if (r < 0)
+		return err_sys(e, -r, "join the cgroup");
+	process_reset_affinity();
+	setsid();
+	r = enter_namespaces(x, e);
+	if (r == 0 && x->spec.process->terminal)
+		r = terminal(x, e);
+	if (r < 0)
+		return r;
+	p.keep_groups = x->userns && io_read_small(AT_FDCWD, "/proc/self/setgroups", buf, sizeof(buf)) > 0 &&
+			str_eq(buf, "deny");
+	r = payload_settle(&p, e);
+	if (r < 0)
+		return r;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	r = sync_send(x->sync_child, SYNC_READY, 0, NULL, -1);
+	if (r < 0)
+		return err_sys(e, -r, "report readiness");
+	r = sync_expect(x->sync_child, SYNC_GO, "ctr", NULL, NULL, e);
+	if (r < 0)
+		return r;
+	prctl(PR_SET_PDEATHSIG, 0);
+	return payload_exec(&p, e);
+}
+
+/* ---- the parent ---- */
+
+static int prepare(struct exec *x, const struct ctr_global *g, const char *id, struct err *e)
+{
+	AUTO_CLOSE int cache = -1;
+	const struct spec_linux *l;
+	int r = container_open(&x->c, g, id, false, e);
+
+	if (r < 0)
+		return r;
+	if (!(x->o->ignore_paused && x->c.status == STATUS_PAUSED)) {
+		r = transition_check(CMD_EXEC, id, x->c.status, e);
+		if (r < 0)
+			return r;
+	}
+	r = exec_spec_make(&x->spec, x->c.dir, x->o, e);
+	if (r < 0)
+		return r;
+	l = &x->spec.container->linux_;
+	if (l->seccomp) {
+		cache = store_cache(&x->c.store);
+		r = seccomp_compile(l->seccomp, cache, &x->seccomp, e);
+		if (r < 0)
+			return r;
+	}
+	for (int k = 0; k < NS_KINDS; k++)
+		if (l->ns[k].wanted && k != NS_PID)
+			x->ns_flags |= ns_table[k].clone_flag;
+	x->own_pid_ns = l->ns[NS_PID].wanted;
+	x->userns = l->ns[NS_USER].wanted;
+	x->init_pidfd = proc_pidfd(x->c.st->pid, x->c.st->pid_start);
+	if (x->init_pidfd < 0)
+		return err_set(e, ESRCH, "exec %s: cannot exec in a stopped container", id);
+	if (!l->ns[NS_MOUNT].wanted) {
+		char path[32];
+
+		snprintf(path, sizeof(path), "/proc/%d/root", x->c.st->pid);
+		x->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (x->root < 0)
+			return err_sys(e, errno, "open %s", path);
+	}
+	return 0;
+}
+
+static int check_terminal(const struct exec *x, struct err *e)
+{
+	bool tty = x->spec.process->terminal;
+
+	if (tty && x->o->detach && !x->o->console_socket)
+		return err_set(e, EINVAL,
+			       "exec: cannot allocate tty if ctr will detach without setting console socket");
+	if (x->o->console_socket && !(tty && x->o->detach))
+		return err_set(e, EINVAL,
+			       "exec: cannot use console socket if ctr will not detach or allocate tty");
+	return 0;
+}
+
+static int cgroup(struct exec *x, struct err *e)
+{
+	int r;
+
+	if (x->o->cgroups.n > 0)
+		return err_set(e, ENOTSUP, "exec --cgroup %s: not supported by this version of ctr",
+			       x->o->cgroups.v[0]);
+	r = container_cgroup(x->c.st, &x->cg, e);
+	if (r < 0 || !x->cg)
+		return r;
+	return cg_join_open(x->cg, cg_into_fd(x->cg) < 0, x->join_fd, &x->n_join, e);
+}
+
+static int spawn(struct exec *x, struct err *e)
+{
+	struct clone_args a = { .flags = CLONE_PIDFD, .exit_signal = SIGCHLD, .pidfd = (uintptr_t)&x->pidfd };
+	struct err ce = {};
+	int into = x->cg ? cg_into_fd(x->cg) : -1;
+	int r = sync_pair(&x->sync_parent, &x->sync_child, e);
+
+	if (r < 0)
+		return r;
+	/* For the children to come only: we ourselves stay where we are. */
+	if (x->own_pid_ns && setns(x->init_pidfd, CLONE_NEWPID) < 0)
+		return err_sys(e, errno, "join the container's pid namespace");
+	if (into >= 0) {
+		a.flags |= CLONE_INTO_CGROUP;
+		a.cgroup = (uint64_t)into;
+	}
+	x->pid = sys_clone3(&a);
+	if (x->pid == 0) {
+		close(x->sync_parent);
+		close(TAKE_FD(x->c.dir));
+		child(x, &ce);
+		sync_send_err(x->sync_child, &ce);
+		_exit(255);
+	}
+	close(TAKE_FD(x->sync_child));
+	if (x->pid == -ENOMEM)
+		return err_set(e, ESRCH, "exec: the container's init has ended");
+	return x->pid < 0 ? err_sys(e, -x->pid, "make a process in the container") : 0;
+}
+
+static int write_oom_score(const struct exec *x, struct err *e)
+{
+	const struct opt_i64 *adj = &x->spec.process->oom_score_adj;
+	char path[48], text[24];
+	int r;
+
+	if (!adj->set)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", x->pid);
+	snprintf(text, sizeof(text), "%lld", (long long)adj->v);
+	r = io_write_file(AT_FDCWD, path, text);
+	return r < 0 ? err_sys(e, -r, "process.oomScoreAdj: set to %s", text) : 0;
+}
+
+static int handshake(struct exec *x, struct err *e)
+{
+	struct sync_msg m;
+	int r = write_oom_score(x, e);
+
+	if (r == 0 && x->userns)
+		r = process_rlimits(x->pid, &x->spec.process->rlimits, e);
+	if (r < 0)
+		return r;
+	if (x->spec.process->terminal && !x->o->console_socket) {
+		r = sync_expect(x->sync_parent, SYNC_MASTER, "the new process", &m, &x->master, e);
+		if (r < 0)
+			return r;
+	}
+	r = sync_expect(x->sync_parent, SYNC_READY, "the new process", &m, NULL, e);
+	if (r < 0)
+		return r;
+	r = sync_send(x->sync_parent, SYNC_GO, 0, NULL, -1);
+	if (r < 0)
+		return err_sys(e, -r, "let the new process go on");
+	/* End of file: it has executed the program. */
+	r = sync_recv(x->sync_parent, &m, NULL);
+	if (r > 0) {
+		*e = m.err;
+		return -m.err.code;
+	}
+	if (r == 0 && x->o->pid_file) {
+		r = proc_write_pid_file(x->o->pid_file, x->pid);
+		if (r < 0)
+			return err_sys(e, -r, "write pid file %s", x->o->pid_file);
+	}
+	return r < 0 ? err_sys(e, -r, "await the new process") : 0;
+}
+
+static int run(struct exec *x, int *status, struct err *e)
+{
+	int r = cgroup(x, e);
+
+	if (r == 0 && x->o->console_socket) {
+		x->console = console_connect(x->o->console_socket, e);
+		r = x->console < 0 ? x->console : 0;
+	}
+	if (r == 0 && !x->o->detach) {
+		x->blocked = true;
+		r = supervise_block(&x->sup, e);
+	}
+	if (r == 0)
+		r = spawn(x, e);
+	if (r == 0)
+		r = handshake(x, e);
+	if (r < 0) {
+		if (x->pidfd >= 0) {
+			sys_pidfd_send_signal(x->pidfd, SIGKILL, NULL, 0);
+			waitpid(x->pid, NULL, 0);
+		}
+		return r;
+	}
+	if (x->o->detach)
+		return 0;
+	x->sup.pid = x->pid;
+	x->sup.pidfd = x->pidfd;
+	x->sup.master = x->master;
+	x->blocked = false;
+	return supervise_wait(&x->sup, status, e);
+}
+
+static void release(struct exec *x)
+{
+	int *fds[] = { &x->init_pidfd, &x->root, &x->sync_parent, &x->console, &x->master, &x->pidfd };
+
+	if (x->blocked)
+		supervise_unblock(&x->sup);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+	while (x->n_join > 0)
+		close(x->join_fd[--x->n_join]);
+	cg_free(x->cg);
+	seccomp_free(&x->seccomp);
+	exec_spec_free(&x->spec);
+	container_close(&x->c);
+}
+
+int ctr_exec(const struct ctr_global *g, const char *id, const struct exec_opts *o, int *status,
+	     struct err *e)
+{
+	struct exec x = {
+		.o = o, .c = CONTAINER_REF_INIT, .init_pidfd = -1, .root = -1, .sync_parent = -1,
+		.sync_child = -1, .console = -1, .master = -1, .pidfd = -1, .sup.master = -1,
+	};
+	int r = prepare(&x, g, id, e);
+
+	*status = 0;
+	if (r == 0)
+		r = check_terminal(&x, e);
+	if (r == 0)
+		r = run(&x, status, e);
+	release(&x);
+	return r;
+}

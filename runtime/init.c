@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The child's half of create: from the first instruction after clone3 to the payload's execve.
+ *
+ *   die with parent    must: be first; an orphan in the middle of set-up would stay for ever
+ *   await maps         must: wait until the id maps are written, then become root in the user namespace
+ *   cgroup             must: come before the cgroup namespace is made (its root is where we are)
+ *   namespaces         join what is joined, make the cgroup and the time namespace
+ *   identity           session, keyring, host and domain name, loopback
+ *   enter              the workload: root file system, terminal, sysctls, privileges (see wl_*.c);
+ *                      must not: start anything of the payload
+ *   hand over          tells the parent; must: outlive it only after it has recorded us
+ *   await start        blocks: this is the state "created"
+ *   run                startContainer hooks, the last filter, execve
+ */
+#include "create.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/stage.h"
+#include "base/sys.h"
+#include "netns/link.h"
+#include "process.h"
+#include "sync.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct init {
+	struct create *c;
+	int reply; /* where errors go: the sync socket, later the connection of `start` */
+};
+
+static int die_with_parent(void *ctx, struct err *e)
+{
+	(void)ctx;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return err_sys(e, errno, "set the parent-death signal");
+	return 0;
+}
+
+static int await_maps(void *ctx, struct err *e)
+{
+	struct create *c = ((struct init *)ctx)->c;
+	int r;
+
+	if (create_has_maps(c)) {
+		r = sync_expect(c->sync_child, SYNC_GO, "ctr", NULL, NULL, e);
+		if (r < 0)
+			return r;
+	}
+	if (c->spec->linux_.ns[NS_USER].wanted) {
+		if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+			return err_sys(e, errno, "become root in the user namespace");
+		if (setgroups(0, NULL) < 0 && errno != EPERM)
+			return err_sys(e, errno, "clear the groups in the user namespace");
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	}
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return err_sys(e, errno, "clear the dumpable flag");
+	return 0;
+}
+
+static int join_cgroup(void *ctx, struct err *e)
+{
+	struct create *c = ((struct init *)ctx)->c;
+	int r = cg_join_self(c->join_fd, c->n_join);
+
+	if (r < 0)
+		return err_sys(e, -r, "join the cgroup %s", c->cg ? cg_path(c->cg) : "");
+	while (c->n_join > 0)
+		close(c->join_fd[--c->n_join]);
+	process_reset_affinity();
+	return 0;
+}
+
+static int time_offsets(const struct spec_linux *l, struct err *e)
+{
+	char text[128];
+	int n = 0, r;
+
+	if (l->monotonic.set)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "monotonic %lld %u\n",
+			      (long long)l->monotonic.secs, l->monotonic.nanosecs);
+	if (l->boottime.set)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "boottime %lld %u\n",
+			      (long long)l->boottime.secs, l->boottime.nanosecs);
+	if (n == 0)
+		return 0;
+	r = io_write_file(AT_FDCWD, "/proc/self/timens_offsets", text);
+	return r < 0 ? err_sys(e, -r, "linux.timeOffsets") : 0;
+}
+
+/* The time namespace that unshare made is for children; one setns brings us into it too. */
+static int new_time_ns(const struct spec_linux *l, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	int r;
+
+	if (unshare(CLONE_NEWTIME) < 0)
+		return err_sys(e, errno, "make time namespace");
+	r = time_offsets(l, e);
+	if (r < 0)
+		return r;
+	fd = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWTIME) < 0)
+		return err_sys(e, errno, "enter time namespace");
+	return 0;
+}
+
+static int namespaces(void *ctx, struct err *e)
+{
+	struct create *c = ((struct init *)ctx)->c;
+	int r = ns_join(&c->ns, e);
+
+	if (r < 0)
+		return r;
+	if ((c->ns.new_flags & CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)
+		return err_sys(e, errno, "make cgroup namespace");
+	if (c->ns.new_flags & CLONE_NEWTIME)
+		return new_time_ns(&c->spec->linux_, e);
+	return 0;
+}
+
+static int session_keyring(const struct create *c, struct err *e)
+{
+	char name[300];
+	int r;
+
+	if (c->o->no_new_keyring)
+		return 0;
+	snprintf(name, sizeof(name), "_ses.%.255s", c->st.id);
+	r = sys_keyctl_join(name);
+	/* A kernel or an outer seccomp profile without keyrings: there is nothing to separate. */
+	if (r == -ENOSYS || r == -EPERM || r == -EACCES)
+		return 0;
+	return r < 0 ? err_sys(e, -r, "join session keyring %s", name) : 0;
+}
+
+static int identity(void *ctx, struct err *e)
+{
+	struct create *c = ((struct init *)ctx)->c;
+	const struct spec *s = c->spec;
+	int r;
+
+	setsid();
+	r = session_keyring(c, e);
+	if (r < 0)
+		return r;
+	if (s->hostname && sethostname(s->hostname, strlen(s->hostname)) < 0)
+		return err_sys(e, errno, "hostname: set to %s", s->hostname);
+	if (s->domainname && setdomainname(s->domainname, strlen(s->domainname)) < 0)
+		return err_sys(e, errno, "domainname: set to %s", s->domainname);
+	if (c->ns.new_flags & CLONE_NEWNET)
+		return link_loopback_up(e);
+	return 0;
+}
+
+static int enter(void *ctx, struct err *e)
+{
+	struct create *c = ((struct init *)ctx)->c;
+
+	return c->wl.ops->enter(&c->wl, e);
+}
+
+static int hand_over(void *ctx, struct err *e)
+{
+	struct init *i = ctx;
+	struct create *c = i->c;
+	int r;
+
+	/* The change of user cleared it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	r = sync_send(c->sync_child, SYNC_READY, 0, NULL, -1);
+	if (r < 0)
+		return err_sys(e, -r, "report readiness");
+	r = sync_expect(c->sync_child, SYNC_GO, "ctr", NULL, NULL, e);
+	if (r < 0)
+		return r;
+	if (prctl(PR_SET_PDEATHSIG, 0) < 0)
+		return err_sys(e, errno, "clear the parent-death signal");
+	return 0;
+}
+
+static int await_start(void *ctx, struct err *e)
+{
+	struct init *i = ctx;
+	struct create *c = i->c;
+
+	if (c->wait_here)
+		return sync_expect(c->sync_child, SYNC_START, "ctr", NULL, NULL, e);
+	close(c->sync_child);
+	i->reply = c->sync_child = -1;
+	for (;;) {
+		int conn = accept4(c->start_fd, NULL, NULL, SOCK_CLOEXEC);
+
+		if (conn < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (conn < 0)
+			return err_sys(e, errno, "await start");
+		i->reply = conn;
+		/* Who hung up without a word did not start us. */
+		if (sync_expect(conn, SYNC_START, "ctr start", NULL, NULL, NULL) == 0)
+			break;
+		close(conn);
+		i->reply = -1;
+	}
+	close(c->start_fd);
+	c->start_fd = -1;
+	return 0;
+}
+
+static int run(void *ctx, struct err *e)
+{
+	struct init *i = ctx;
+
+	return i->c->wl.ops->run(&i->c->wl, i->reply, e);
+}
+
+static const struct stage init_stages[] = {
+	{ "die with parent", die_with_parent, NULL },
+	{ "await maps", await_maps, NULL },
+	{ "cgroup", join_cgroup, NULL },
+	{ "namespaces", namespaces, NULL },
+	{ "identity", identity, NULL },
+	{ "enter", enter, NULL },
+	{ "hand over", hand_over, NULL },
+	{ "await start", await_start, NULL },
+	{ "run", run, NULL },
+};
+
+/* What the parent needs and we must not keep: an open state directory would hold its lock. */
+static void drop_parents_fds(struct create *c)
+{
+	int *mine[] = { &c->sync_parent, &c->dir, &c->store.fd };
+
+	for (size_t i = 0; i < ARRAY_SIZE(mine); i++) {
+		if (*mine[i] >= 0)
+			close(*mine[i]);
+		*mine[i] = -1;
+	}
+}
+
+_Noreturn void init_main(struct create *c)
+{
+	struct init i = { .c = c, .reply = c->sync_child };
+	struct err e = {};
+
+	drop_parents_fds(c);
+	stage_run("init", init_stages, ARRAY_SIZE(init_stages), &i, &e);
+	if (i.reply >= 0)
+		sync_send_err(i.reply, &e);
+	_exit(1);
+}

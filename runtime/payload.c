@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "payload.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "caps.h"
+#include "process.h"
+
+#include <errno.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static int load_filter(const struct payload *p, struct err *e)
+{
+	int listener = -1, r;
+
+	if (!p->seccomp || !p->seccomp->insns)
+		return 0;
+	r = seccomp_install(p->seccomp, &listener);
+	if (r < 0)
+		return err_sys(e, -r, "load the seccomp filter");
+	if (listener >= 0)
+		close(listener);
+	return 0;
+}
+
+/*
+ * Pipes and files given as stdio belong to the caller; the payload's user must be able to open
+ * /dev/stdout again. Terminals have their owner set by whoever made them.
+ */
+static void own_stdio(uid_t uid)
+{
+	struct stat st;
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (fstat(fd, &st) < 0 || st.st_uid == uid || S_ISCHR(st.st_mode))
+			continue;
+		if (fchown(fd, uid, (gid_t)-1) < 0)
+			log_debug("change owner of stdio %d: %s", fd, strerrordesc_np(errno));
+	}
+}
+
+static int settle_privileged(struct payload *p, struct err *e)
+{
+	const struct spec_process *q = p->process;
+	int r = process_lsm(q, e);
+
+	if (r == 0 && q->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		r = err_sys(e, errno, "process.noNewPrivileges");
+	if (r == 0)
+		r = process_scheduling(q, e);
+	if (r == 0 && p->personality)
+		r = process_personality(p->personality, e);
+	if (r == 0 && !p->limits_set)
+		r = process_rlimits(0, &q->rlimits, e);
+	return r;
+}
+
+int payload_settle(struct payload *p, struct err *e)
+{
+	const struct spec_process *q = p->process;
+	int r = settle_privileged(p, e);
+
+	if (r == 0)
+		r = process_env(q, &p->env, e);
+	if (r < 0)
+		return r;
+	if (q->user.uid != 0)
+		own_stdio(q->user.uid);
+	/* Without no_new_privs only a privileged process may load a filter. */
+	if (!q->no_new_privileges) {
+		r = load_filter(p, e);
+		if (r < 0)
+			return r;
+	}
+	r = caps_before_user(q->capabilities, e);
+	if (r == 0)
+		r = process_user(&q->user, p->keep_groups, e);
+	if (r == 0)
+		r = caps_after_user(q->capabilities, e);
+	if (r == 0)
+		r = process_cwd(q->cwd, e);
+	if (r == 0)
+		r = process_find(q->args.v[0], &p->env, &p->path, e);
+	return r;
+}
+
+int payload_exec(struct payload *p, struct err *e)
+{
+	int r;
+
+	if (p->process->no_new_privileges) {
+		r = load_filter(p, e);
+		if (r < 0)
+			return r;
+	}
+	r = process_cloexec_from(3 + (unsigned int)p->preserve_fds);
+	if (r < 0)
+		return err_sys(e, -r, "close descriptors");
+	process_reset_signals();
+	execve(p->path, p->process->args.v, p->env.v);
+	r = errno;
+	if (r == ENOENT)
+		return err_kind(e, ERR_NOT_FOUND_PROGRAM, r,
+				"exec %s: no such file or directory (its interpreter is missing)", p->path);
+	return err_kind(e, ERR_CANNOT_EXECUTE, r, "exec %s: %s", p->path,
+			r == EACCES ? "permission denied" : strerrordesc_np(r));
+}

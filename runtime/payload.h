@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From "inside all namespaces, root and privileged" to execve: what process.* asks for, in the order
+ * that each step's needs dictate (contract of the callers: what `create` must already refuse is done in
+ * payload_settle). The init of a container and a process that exec adds go the same way.
+ */
+#ifndef CTR_PAYLOAD_H
+#define CTR_PAYLOAD_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "oci/spec.h"
+#include "seccomp.h"
+
+#include <stdbool.h>
+
+struct payload {
+	const struct spec_process *process;
+	const struct spec_personality *personality; /* or NULL */
+	const struct seccomp_prog *seccomp;         /* insns NULL: none */
+	bool keep_groups;    /* a user namespace whose setgroups is denied */
+	bool limits_set;     /* the parent has set the rlimits */
+	int preserve_fds;
+	/* filled by payload_settle */
+	struct str_list env;
+	char *path;
+};
+
+/*
+ * LSM label, no_new_privs, scheduling, personality, (without no_new_privs) seccomp, capabilities, user,
+ * cwd; finds the program. Afterwards the process is the payload's user and still executes ctr.
+ */
+int payload_settle(struct payload *p, struct err *e);
+
+/* Seccomp (with no_new_privs: as late as possible), fds, signals, execve. Returns on failure only. */
+int payload_exec(struct payload *p, struct err *e);
+
+#endif

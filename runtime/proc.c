@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+int proc_start_time(pid_t pid, uint64_t *start)
+{
+	char path[32], buf[1024], state;
+	unsigned long long t;
+	ssize_t n;
+	char *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	n = io_read_small(AT_FDCWD, path, buf, sizeof(buf));
+	if (n < 0)
+		return n == -ENOENT ? -ESRCH : (int)n;
+	/* The name in parentheses may hold anything, spaces and parentheses too. */
+	p = strrchr(buf, ')');
+	if (!p || sscanf(p + 1,
+			 " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+			 &state, &t) != 2)
+		return -EIO;
+	if (state == 'Z' || state == 'X')
+		return -ESRCH;
+	*start = t;
+	return 0;
+}
+
+bool proc_alive(pid_t pid, uint64_t start)
+{
+	uint64_t now;
+
+	return pid > 0 && proc_start_time(pid, &now) == 0 && now == start;
+}
+
+int proc_pidfd(pid_t pid, uint64_t start)
+{
+	AUTO_CLOSE int fd = pid > 0 ? sys_pidfd_open(pid, 0) : -ESRCH;
+
+	if (fd < 0)
+		return fd;
+	/* Checked after the open: from here on the number cannot be another's. */
+	if (!proc_alive(pid, start))
+		return -ESRCH;
+	return TAKE_FD(fd);
+}
+
+int proc_wait_end(int pidfd, int ms)
+{
+	struct timespec now, end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += ms / 1000;
+	for (;;) {
+		struct pollfd p = { .fd = pidfd, .events = POLLIN };
+		int r = poll(&p, 1, ms);
+
+		if (r > 0)
+			return 0;
+		if (r == 0)
+			return -ETIMEDOUT;
+		if (errno != EINTR)
+			return -errno;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec > end.tv_sec)
+			return -ETIMEDOUT;
+	}
+}
+
+int proc_write_pid_file(const char *path, pid_t pid)
+{
+	char dir[PATH_MAX], text[16];
+	const char *name = strrchr(path, '/');
+	int n = snprintf(text, sizeof(text), "%d", pid);
+
+	name = name ? name + 1 : path;
+	if ((size_t)(name - path) >= sizeof(dir))
+		return -ENAMETOOLONG;
+	memcpy(dir, path, (size_t)(name - path));
+	dir[name - path] = '\0';
+
+	AUTO_CLOSE int fd = open(*dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return io_write_atomic(fd, name, text, (size_t)n, 0644);
+}

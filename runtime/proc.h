@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A process as /proc tells it. */
+#ifndef CTR_PROC_H
+#define CTR_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Start time (field 22 of /proc/PID/stat, clock ticks) of a process that is not dead or a zombie; 0 or -errno (-ESRCH). */
+int proc_start_time(pid_t pid, uint64_t *start);
+
+/* True while pid is the very process that started then. */
+bool proc_alive(pid_t pid, uint64_t start);
+
+/* A pidfd of that very process, or -ESRCH. */
+int proc_pidfd(pid_t pid, uint64_t start);
+
+/* Waits until the process has ended: 0, or -ETIMEDOUT after ms milliseconds. */
+int proc_wait_end(int pidfd, int ms);
+
+/* Writes a pid file so that readers see all of it or nothing. 0 or -errno. */
+int proc_write_pid_file(const char *path, pid_t pid);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How the child comes into its namespaces.
+ *
+ * New namespaces are made by clone3 itself: one system call, and the child is in the right cgroup
+ * (CLONE_INTO_CGROUP) and PID 1 of its pid namespace from its first instruction. Joining comes before making: a
+ * new namespace belongs to the user namespace of its maker, and a host's namespace cannot be joined any more from
+ * inside a new user namespace. So with a join in play there are three ways:
+ *
+ *   pid by path          the parent enters it for its children (setns changes pid_for_children only), forks, returns
+ *   joins, and new ones that depend on a user namespace (new or joined)
+ *                        an intermediate child joins, then makes the real child as its sibling (CLONE_PARENT)
+ *   other joins          the child joins by itself (init.c)
+ *
+ * Not made by clone3: the cgroup namespace (its root would be the parent's cgroup) and the time namespace (its
+ * offsets must be written before anybody is inside). init.c unshares both.
+ */
+#include "create.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "sync.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#define LATE_FLAGS ((uint64_t)CLONE_NEWCGROUP | CLONE_NEWTIME)
+
+static bool joins(const struct ns_plan *p)
+{
+	for (int k = 0; k < NS_KINDS; k++)
+		if (p->fd[k] >= 0 && k != NS_PID)
+			return true;
+	return false;
+}
+
+static bool needs_intermediate(const struct ns_plan *p)
+{
+	bool new_user = p->new_flags & CLONE_NEWUSER;
+
+	return (joins(p) && new_user) || (p->fd[NS_USER] >= 0 && (p->new_flags & ~LATE_FLAGS));
+}
+
+/* The pid namespace of the children to come; *back is our own, to return to. */
+static int enter_pid_ns(struct ns_plan *p, int *back, struct err *e)
+{
+	if (p->fd[NS_PID] < 0)
+		return 0;
+	*back = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	if (*back < 0)
+		return err_sys(e, errno, "open /proc/self/ns/pid");
+	if (setns(p->fd[NS_PID], CLONE_NEWPID) < 0)
+		return err_sys(e, errno, "join pid namespace");
+	close(p->fd[NS_PID]);
+	p->fd[NS_PID] = -1;
+	return 0;
+}
+
+static pid_t clone_into(struct create *c, uint64_t flags, int *pidfd, struct err *e)
+{
+	struct clone_args a = {
+		.flags = flags | CLONE_PIDFD,
+		.exit_signal = SIGCHLD,
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+	};
+	int into = c->cg ? cg_into_fd(c->cg) : -1;
+	pid_t pid;
+	int r;
+
+	if (into >= 0) {
+		a.flags |= CLONE_INTO_CGROUP;
+		a.cgroup = (uint64_t)into;
+		pid = sys_clone3(&a);
+		if (pid >= 0 || (pid != -EINVAL && pid != -EACCES && pid != -EBUSY && pid != -EOPNOTSUPP &&
+				 pid != -E2BIG))
+			return pid;
+		/* An old kernel, or one that refuses: the child writes itself into all hierarchies. */
+		log_debug("clone into the cgroup: %s", strerrordesc_np(-pid));
+		while (c->n_join > 0)
+			close(c->join_fd[--c->n_join]);
+		r = cg_join_open(c->cg, true, c->join_fd, &c->n_join, e);
+		if (r < 0)
+			return r;
+		a.flags &= ~(uint64_t)CLONE_INTO_CGROUP;
+		a.cgroup = 0;
+	}
+	return sys_clone3(&a);
+}
+
+static _Noreturn void intermediate(struct create *c, uint64_t flags)
+{
+	struct clone_args a = { .flags = flags | CLONE_PARENT };
+	struct err e;
+	pid_t pid;
+	int r;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	r = cg_join_self(c->join_fd, c->n_join);
+	c->n_join = 0;
+	if (r < 0)
+		err_sys(&e, -r, "join the cgroup");
+	else
+		r = ns_join(&c->ns, &e);
+	if (r < 0) {
+		sync_send_err(c->sync_child, &e);
+		_exit(1);
+	}
+	pid = sys_clone3(&a);
+	if (pid == 0)
+		init_main(c);
+	if (pid < 0) {
+		err_sys(&e, -pid, "make namespaces");
+		sync_send_err(c->sync_child, &e);
+		_exit(1);
+	}
+	r = sync_send(c->sync_child, SYNC_PID, pid, NULL, -1);
+	_exit(r < 0);
+}
+
+static int await_second(struct create *c, pid_t first, struct err *e)
+{
+	struct sync_msg m;
+	int r = sync_expect(c->sync_parent, SYNC_PID, "the process that joins namespaces", &m, NULL, e);
+
+	waitpid(first, NULL, 0);
+	if (r < 0)
+		return r;
+	c->pid = m.value;
+	c->pidfd = sys_pidfd_open(c->pid, 0);
+	return c->pidfd < 0 ? err_sys(e, -c->pidfd, "open pidfd of process %d", c->pid) : 0;
+}
+
+int spawn_child(struct create *c, struct err *e)
+{
+	uint64_t flags = c->ns.new_flags & ~LATE_FLAGS;
+	bool two = needs_intermediate(&c->ns);
+	AUTO_CLOSE int back = -1;
+	int pidfd = -1, r;
+	pid_t pid;
+
+	r = sync_pair(&c->sync_parent, &c->sync_child, e);
+	if (r < 0)
+		return r;
+	r = enter_pid_ns(&c->ns, &back, e);
+	if (r < 0)
+		return r;
+	pid = clone_into(c, two ? 0 : flags, &pidfd, e);
+	if (pid == 0) {
+		if (two)
+			intermediate(c, flags);
+		init_main(c);
+	}
+	close(c->sync_child);
+	c->sync_child = -1;
+	if (back >= 0 && setns(back, CLONE_NEWPID) < 0)
+		log_warn("return to the own pid namespace: %s", strerrordesc_np(errno));
+	if (pid < 0)
+		return err_sys(e, -pid, "make a process with new namespaces");
+	if (!two) {
+		c->pid = pid;
+		c->pidfd = pidfd;
+		return 0;
+	}
+	close(pidfd);
+	return await_second(c, pid, e);
+}

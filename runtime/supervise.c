@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/supervise.h"
+
+#include "base/cleanup.h"
+#include "base/sys.h"
+#include "runtime/relay.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Output that is still taken after the end, when other processes of the terminal never stop writing. */
+#define ROUNDS_AFTER_END 64
+
+enum { TAG_SIGNAL, TAG_CHILD, TAG_TERMINAL };
+
+struct watcher {
+	struct supervise *s;
+	int epfd, sigfd;
+	struct relay relay;
+	bool tty;     /* relay is in use */
+	bool ended;   /* status is known */
+	bool give_up; /* a signal asked us to end while the last output waits for the user's terminal */
+	int status;
+};
+
+static void forwarded_set(sigset_t *set)
+{
+	/* Blocked ones that the kernel raises for a fault of our own kill us all the same. */
+	sigfillset(set);
+	sigdelset(set, SIGKILL);
+	sigdelset(set, SIGSTOP);
+}
+
+int supervise_block(struct supervise *s, struct err *e)
+{
+	struct sigaction sa;
+	sigset_t set;
+
+	forwarded_set(&set);
+	if (sigprocmask(SIG_BLOCK, &set, &s->old_mask) < 0)
+		return err_sys(e, errno, "block signals");
+	/* With SIGCHLD ignored (as some callers leave it) there would be no exit status to wait for. */
+	if (sigaction(SIGCHLD, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN)
+		signal(SIGCHLD, SIG_DFL);
+	return 0;
+}
+
+void supervise_unblock(struct supervise *s)
+{
+	sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
+}
+
+static bool stops_only_us(int sig)
+{
+	return sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+}
+
+static bool asks_to_end(int sig)
+{
+	return sig == SIGTERM || sig == SIGINT || sig == SIGHUP || sig == SIGQUIT;
+}
+
+static void on_signal(struct watcher *w, int sig)
+{
+	if (sig == SIGCHLD || sig == SIGPIPE || sig == SIGURG)
+		return;
+	if (w->tty && sig == SIGWINCH) {
+		relay_resize(&w->relay);
+		return;
+	}
+	if (w->tty && stops_only_us(sig))
+		return;
+	if (w->tty && sig == SIGCONT)
+		relay_continue(&w->relay);
+	if (w->ended)
+		w->give_up |= asks_to_end(sig);
+	else /* ESRCH: it has ended, which the pidfd tells as well */
+		sys_pidfd_send_signal(w->s->pidfd, sig, NULL, 0);
+}
+
+static void read_signals(struct watcher *w)
+{
+	struct signalfd_siginfo si[16];
+	ssize_t n;
+
+	do {
+		n = read(w->sigfd, si, sizeof(si));
+		for (ssize_t i = 0; n > 0 && i < n / (ssize_t)sizeof(si[0]); i++)
+			on_signal(w, (int)si[i].ssi_signo);
+	} while (n > 0 || (n < 0 && errno == EINTR));
+}
+
+/* Every child that has ended, ours and those that were reparented to us. */
+static int reap(struct watcher *w, struct err *e)
+{
+	for (;;) {
+		int status;
+		pid_t pid = waitpid(-1, &status, WNOHANG | __WALL);
+
+		if (pid < 0 && errno == EINTR)
+			continue;
+		if (pid < 0 && errno == ECHILD && !w->ended)
+			return err_sys(e, ECHILD, "wait for process %d", w->s->pid);
+		if (pid <= 0)
+			return 0;
+		if (pid != w->s->pid)
+			continue;
+		w->ended = true;
+		w->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+		/* Level-triggered it would be ready for ever. */
+		epoll_ctl(w->epfd, EPOLL_CTL_DEL, w->s->pidfd, NULL);
+	}
+}
+
+static int watch(struct watcher *w, int fd, uint64_t tag)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = tag };
+
+	return epoll_ctl(w->epfd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+static int start(struct watcher *w, struct err *e)
+{
+	sigset_t set;
+	int r;
+
+	w->epfd = epoll_create1(EPOLL_CLOEXEC);
+	forwarded_set(&set);
+	w->sigfd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (w->epfd < 0 || w->sigfd < 0)
+		return err_sys(e, errno, "watch process %d", w->s->pid);
+	r = watch(w, w->sigfd, TAG_SIGNAL);
+	if (r == 0)
+		r = watch(w, w->s->pidfd, TAG_CHILD);
+	if (r < 0)
+		return err_sys(e, -r, "watch process %d", w->s->pid);
+	if (w->s->master < 0)
+		return 0;
+	w->tty = true;
+	return relay_start(&w->relay, w->s->master, w->epfd, TAG_TERMINAL, e);
+}
+
+/* True when the process has ended and the user has its last output. */
+static bool finished(struct watcher *w, int *rounds)
+{
+	if (!w->ended)
+		return false;
+	return !w->tty || w->give_up || relay_drained(&w->relay) || ++*rounds > ROUNDS_AFTER_END;
+}
+
+static int loop(struct watcher *w, struct err *e)
+{
+	int rounds = 0, r;
+
+	for (;;) {
+		struct epoll_event ev[8];
+		bool more = w->tty && relay_pump(&w->relay, !w->ended);
+
+		if (finished(w, &rounds))
+			return 0;
+		r = epoll_wait(w->epfd, ev, 8, more ? 0 : -1);
+		if (r < 0 && errno != EINTR)
+			return err_sys(e, errno, "wait for process %d", w->s->pid);
+		read_signals(w);
+		r = reap(w, e);
+		if (r < 0)
+			return r;
+	}
+}
+
+static void stop(struct watcher *w)
+{
+	if (w->tty)
+		relay_stop(&w->relay);
+	/* What came in the meantime has nobody to go to; unblocked, a SIGPIPE of our own would kill us. */
+	w->ended = true;
+	w->tty = false;
+	if (w->sigfd >= 0)
+		read_signals(w);
+	cleanup_close(&w->sigfd);
+	cleanup_close(&w->epfd);
+	supervise_unblock(w->s);
+}
+
+int supervise_wait(struct supervise *s, int *status, struct err *e)
+{
+	AUTO_FREE struct watcher *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return err_sys(e, ENOMEM, "watch process %d", s->pid);
+	*w = (struct watcher){ .s = s, .epfd = -1, .sigfd = -1 };
+	r = start(w, e);
+	if (r == 0)
+		r = loop(w, e);
+	if (r == 0)
+		*status = w->status;
+	stop(w);
+	return r;
+}

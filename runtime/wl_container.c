@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A bundle as a container: the first row of the workload table. */
+#include "workload.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "create.h"
+#include "hooks.h"
+#include "namespaces/mount_plan.h"
+#include "namespaces/overlay.h"
+#include "namespaces/rootfs.h"
+#include "namespaces/sysctl.h"
+#include "payload.h"
+#include "seccomp.h"
+#include "sync.h"
+#include "terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+struct container {
+	struct arena arena;
+	struct mount_cgroup views[CG_MAX_HIER];
+	struct mount_plan plan;
+	struct seccomp_prog seccomp;
+	struct rootfs_opts opts;
+	struct rootfs rootfs;
+	struct payload payload;
+	int loop_fd; /* OS clone with a disk */
+};
+
+/* Fields that are parsed and whose effect this version does not have: refused, never ignored. */
+static int container_check(const struct spec *s, struct err *e)
+{
+	const struct spec_linux *l = &s->linux_;
+	const char *field = NULL;
+
+	if (s->vm)
+		field = "vm";
+	else if (l->intel_rdt)
+		field = "linux.intelRdt";
+	else if (l->memory_policy)
+		field = "linux.memoryPolicy";
+	else if (l->net_devices.n > 0)
+		field = "linux.netDevices";
+	else if (l->mount_label)
+		field = "linux.mountLabel";
+	else if (l->seccomp && l->seccomp->listener_path)
+		field = "linux.seccomp.listenerPath";
+	else if (l->personality && l->personality->flags.n > 0)
+		field = "linux.personality.flags";
+	if (field)
+		return err_set(e, ENOTSUP, "%s: not supported by this version of ctr", field);
+	if (!s->process)
+		return err_set(e, EINVAL, "process: missing: there is nothing to run");
+	if (!s->root)
+		return err_set(e, EINVAL, "root: missing: a container needs a root file system");
+	return 0;
+}
+
+static int plan_mounts(struct workload *w, struct err *e)
+{
+	struct container *k = w->data;
+	struct create *c = w->c;
+	struct mount_plan_in in = {
+		.spec = c->spec,
+		.cgroups = k->views,
+		.cgroup_ns = c->spec->linux_.ns[NS_CGROUP].wanted,
+		.userns = c->spec->linux_.ns[NS_USER].wanted,
+	};
+	struct cg_view v;
+
+	for (size_t i = 0; c->cg && i < ARRAY_SIZE(k->views) && cg_view(c->cg, i, &v); i++)
+		k->views[in.n_cgroups++] = (struct mount_cgroup){
+			.controllers = v.controllers,
+			.mount = v.mount,
+			.path = v.path,
+			.v2 = v.v2,
+		};
+	return mount_plan_build(&k->arena, &in, &k->plan, e);
+}
+
+static int container_prepare(struct workload *w, struct err *e)
+{
+	struct create *c = w->c;
+	struct container *k = calloc(1, sizeof(*k));
+	AUTO_CLOSE int cache = -1;
+	int r;
+
+	if (!k)
+		return err_sys(e, ENOMEM, "prepare the container");
+	w->data = k;
+	k->loop_fd = -1;
+	k->rootfs.root_fd = -1;
+	r = ns_plan_spec(&c->spec->linux_, &c->ns, e);
+	if (r < 0)
+		return r;
+	if (c->spec->linux_.seccomp) {
+		cache = store_cache(&c->store);
+		r = seccomp_compile(c->spec->linux_.seccomp, cache, &k->seccomp, e);
+		if (r < 0)
+			return r;
+	}
+	if (c->o->disk)
+		return overlay_disk_open(c->o->disk, c->o->disk_size, &k->loop_fd, e);
+	return 0;
+}
+
+static int ask_parent(void *arg, const char *source, bool recursive, struct err *e)
+{
+	struct create *c = arg;
+	int fd = -1, r = sync_send(c->sync_child, SYNC_SOURCE, recursive, source, -1);
+
+	if (r < 0)
+		return err_sys(e, -r, "open %s: ask the parent", source);
+	r = sync_expect(c->sync_child, SYNC_SOURCE_FD, "ctr", NULL, &fd, e);
+	return r < 0 ? r : fd;
+}
+
+static int clone_root(struct create *c, struct container *k, struct err *e)
+{
+	int r;
+
+	if (!c->o->clone)
+		return 0;
+	r = overlay_root(k->loop_fd, 0, &k->opts.root_mount, e);
+	if (k->loop_fd >= 0)
+		close(k->loop_fd);
+	k->loop_fd = -1;
+	return r;
+}
+
+/* prestart and createRuntime run in the parent, createContainer here; all see the prepared, not yet entered root. */
+static int run_hooks(struct create *c, struct err *e)
+{
+	const struct spec_hooks *h = &c->spec->hooks;
+	struct json_out j = {};
+	int r;
+
+	if (h->kind[HOOK_PRESTART].n || h->kind[HOOK_CREATE_RUNTIME].n) {
+		r = sync_send(c->sync_child, SYNC_HOOKS, 0, NULL, -1);
+		if (r < 0)
+			return err_sys(e, -r, "ask for the runtime hooks");
+		r = sync_expect(c->sync_child, SYNC_GO, "ctr", NULL, NULL, e);
+		if (r < 0)
+			return r;
+	}
+	if (!h->kind[HOOK_CREATE_CONTAINER].n)
+		return 0;
+	c->st.pid = getpid();
+	state_out_hook(&j, &c->st, STATUS_CREATING);
+	r = hooks_run(h, HOOK_CREATE_CONTAINER, j.buf.s, NULL, e);
+	json_out_free(&j);
+	return r;
+}
+
+static int terminal(struct create *c, struct container *k, struct err *e)
+{
+	struct terminal_opts o = {
+		.root_fd = k->rootfs.root_fd,
+		.bind_console = true,
+		.console_sock = c->console,
+		.sync_sock = c->sync_child,
+		.process = c->spec->process,
+	};
+	int r = terminal_setup(&o, e);
+
+	if (c->console >= 0)
+		close(c->console);
+	c->console = -1;
+	return r;
+}
+
+static bool setgroups_denied(void)
+{
+	char buf[16];
+
+	return io_read_small(AT_FDCWD, "/proc/self/setgroups", buf, sizeof(buf)) > 0 && str_eq(buf, "deny");
+}
+
+static void fill_payload(struct create *c, struct container *k)
+{
+	const struct spec_linux *l = &c->spec->linux_;
+
+	k->payload = (struct payload){
+		.process = c->spec->process,
+		.personality = l->personality,
+		.seccomp = &k->seccomp,
+		.keep_groups = l->ns[NS_USER].wanted && setgroups_denied(),
+		.limits_set = l->ns[NS_USER].wanted,
+		.preserve_fds = c->o->preserve_fds,
+	};
+}
+
+static int container_enter(struct workload *w, struct err *e)
+{
+	struct create *c = w->c;
+	struct container *k = w->data;
+	const struct spec_linux *l = &c->spec->linux_;
+	int r;
+
+	fill_payload(c, k);
+	k->opts = (struct rootfs_opts){
+		.spec = c->spec,
+		.path = c->st.rootfs,
+		.root_mount = -1,
+		.plan = &k->plan,
+		.new_mount_ns = l->ns[NS_MOUNT].wanted,
+		.userns = l->ns[NS_USER].wanted,
+		.no_pivot = c->o->no_pivot,
+		.open_source = ask_parent,
+		.arg = c,
+	};
+	r = plan_mounts(w, e);
+	if (r == 0)
+		r = clone_root(c, k, e);
+	if (r == 0)
+		r = rootfs_prepare(&k->rootfs, &k->opts, e);
+	if (r == 0)
+		r = run_hooks(c, e);
+	if (r == 0)
+		r = terminal(c, k, e);
+	if (r == 0)
+		r = rootfs_enter(&k->rootfs, e);
+	if (r == 0)
+		r = sysctl_apply(&l->sysctl, e);
+	if (r == 0)
+		r = rootfs_protect(&k->rootfs, e);
+	rootfs_close(&k->rootfs);
+	if (r == 0)
+		r = payload_settle(&k->payload, e);
+	return r;
+}
+
+static int container_run(struct workload *w, int reply, struct err *e)
+{
+	struct create *c = w->c;
+	struct container *k = w->data;
+	int r;
+
+	if (c->spec->hooks.kind[HOOK_START_CONTAINER].n) {
+		struct json_out j = {};
+
+		c->st.pid = getpid();
+		state_out_hook(&j, &c->st, STATUS_CREATED);
+		r = hooks_run(&c->spec->hooks, HOOK_START_CONTAINER, j.buf.s, k->payload.env.v, e);
+		json_out_free(&j);
+		if (r < 0)
+			return r;
+	}
+	r = sync_send(reply, SYNC_EXEC, 0, NULL, -1);
+	if (r < 0)
+		return err_sys(e, -r, "report the start");
+	return payload_exec(&k->payload, e);
+}
+
+static void container_release(struct workload *w)
+{
+	struct container *k = w->data;
+
+	if (!k)
+		return;
+	seccomp_free(&k->seccomp);
+	arena_free(&k->arena);
+	if (k->loop_fd >= 0)
+		close(k->loop_fd);
+	free(k);
+	w->data = NULL;
+}
+
+const struct workload_ops wl_container = {
+	.name = "container",
+	.check = container_check,
+	.prepare = container_prepare,
+	.enter = container_enter,
+	.run = container_run,
+	.release = container_release,
+};

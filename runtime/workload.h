@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The only seam between the two ways to run a bundle. A function enters this table only when the two
+ * truly differ: pause, resume, kill -9, delete, list and ps go through the cgroup and serve both.
+ */
+#ifndef CTR_WORKLOAD_H
+#define CTR_WORKLOAD_H
+
+#include "base/err.h"
+#include "oci/spec.h"
+
+struct create;
+
+struct workload {
+	const struct workload_ops *ops;
+	struct create *c; /* what both halves share, see create.h */
+	void *data;       /* the row's own */
+};
+
+struct workload_ops {
+	const char *name; /* "container", "microvm": kept in state.json */
+	int (*check)(const struct spec *spec, struct err *e);  /* pure: can this mode honour the spec? */
+	int (*prepare)(struct workload *w, struct err *e);     /* parent, host namespaces */
+	int (*enter)(struct workload *w, struct err *e);       /* child, new namespaces; ends ready to wait */
+	int (*run)(struct workload *w, int reply, struct err *e); /* child, after start; returns on failure only */
+	void (*release)(struct workload *w);                   /* parent; idempotent undo of prepare */
+};
+
+extern const struct workload_ops wl_container;
+
+#endif
