@@ -41,13 +41,11 @@ static int set_apparmor(int proc, const char *profile, struct err *e)
 	/* Before Linux 5.8 AppArmor had only the shared file, which others refuse to take this from. */
 	if (r == -ENOENT)
 		r = write_attr(proc, "self/attr/exec", text, e);
-	if (r == -ENOENT || r == -EINVAL) {
-		if (str_eq(profile, "unconfined") && r == -ENOENT)
-			return 0; /* without AppArmor everything is */
-		if (r == -ENOENT)
-			return err_set(e, EOPNOTSUPP, "process.apparmorProfile: %s: this kernel runs "
-						      "without AppArmor", profile);
-	}
+	if (r == -ENOENT && str_eq(profile, "unconfined"))
+		return 0; /* without AppArmor everything is */
+	if (r == -ENOENT)
+		return err_set(e, EOPNOTSUPP,
+			       "process.apparmorProfile: %s: this kernel runs without AppArmor", profile);
 	return r < 0 ? err_wrap(e, "process.apparmorProfile: %s", profile) : 0;
 }
 

@@ -155,7 +155,7 @@ static bool finished(struct watcher *w, int *rounds)
 
 static int loop(struct watcher *w, struct err *e)
 {
-	int rounds = 0, r;
+	int rounds = 0, n, r;
 
 	for (;;) {
 		struct epoll_event ev[8];
@@ -163,13 +163,17 @@ static int loop(struct watcher *w, struct err *e)
 
 		if (finished(w, &rounds))
 			return 0;
-		r = epoll_wait(w->epfd, ev, 8, more ? 0 : -1);
-		if (r < 0 && errno != EINTR)
+		n = epoll_wait(w->epfd, ev, ARRAY_SIZE(ev), more ? 0 : -1);
+		if (n < 0 && errno != EINTR)
 			return err_sys(e, errno, "wait for process %d", w->s->pid);
-		read_signals(w);
-		r = reap(w, e);
-		if (r < 0)
-			return r;
+		for (int i = 0; i < n; i++) {
+			if (ev[i].data.u64 == TAG_TERMINAL)
+				continue; /* the pump comes first in the loop anyway */
+			read_signals(w);
+			r = reap(w, e);
+			if (r < 0)
+				return r;
+		}
 	}
 }
 
