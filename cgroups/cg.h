@@ -63,6 +63,12 @@ int cg_create(const struct cg_create_opts *o, struct cg **out, struct err *e);
 /* The cgroups that cg_create made earlier, by what state.json kept (see cg_path, cg_unit). */
 int cg_open(const char *path, const char *unit, enum cg_driver driver, struct cg **out, struct err *e);
 
+/*
+ * What cg_create was told as `rootless`, for a cg of cg_open: hierarchies where the container got no
+ * cgroup are then left out of cg_join_open instead of being an error.
+ */
+void cg_set_rootless(struct cg *cg, bool rootless);
+
 /* Closes fds and frees; the kernel's cgroups stay. NULL is fine. */
 void cg_free(struct cg *cg);
 

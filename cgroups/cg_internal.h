@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this folder share, and the seams where a test puts a directory of its own. */
+#ifndef CTR_CGROUPS_CG_INTERNAL_H
+#define CTR_CGROUPS_CG_INTERNAL_H
+
+#include "cgroups/cg.h"
+#include "cgroups/cg_plan.h"
+
+#include <stdint.h>
+
+#define CG_DEADLINE_MS 10000 /* for a freeze, and for dying processes in cg_remove */
+#define CG_PARENT "/ctr"     /* default parent: removed again when it is empty */
+
+/* The container's cgroup in one hierarchy. */
+struct cg_dir {
+	const struct cg_hier *hier; /* points into cg->host */
+	char *dir;                  /* hier->mount and cg->path, joined; owned */
+	int fd;                     /* cg_dir_fd opens it when it is first needed; owned */
+	bool present;               /* it exists and is ours to use */
+	unsigned int made;          /* how many of its last components this process has made */
+};
+
+struct cg {
+	struct cg_host host;
+	struct cg_dir dir[CG_MAX_HIER];
+	size_t n;
+	char *path; /* "/ctr/x"; NULL: no cgroup at all */
+	char *unit;
+	enum cg_driver driver;
+	bool rootless;
+};
+
+/* Where the probe looks; tests give their own. */
+struct cg_probe_env {
+	const char *proc_cgroup;             /* "/proc/self/cgroup" */
+	const char *mountinfo;               /* "/proc/self/mountinfo" */
+	const char *base;                    /* "/sys/fs/cgroup" */
+	long (*fs_type)(const char *path);   /* f_type of statfs, or -errno */
+};
+
+int cg_host_probe_env(struct cg_host *h, const struct cg_probe_env *env, struct err *e);
+
+/* cg_create and cg_open on hierarchies that are known already. */
+int cg_create_on(const struct cg_host *host, const struct cg_create_opts *o, struct cg **out,
+		 struct err *e);
+int cg_open_on(const struct cg_host *host, const char *path, struct cg **out, struct err *e);
+
+/* The path below every hierarchy: "/ctr/ID" or what linux.cgroupsPath asks for. *out is malloc'ed. */
+int cg_path_resolve(const char *id, const char *cgroups_path, char **out, struct err *e);
+
+/* ---- cg_dir.c ---- */
+
+/* The directory's descriptor (borrowed), opened on first use; -errno. */
+int cg_dir_fd(struct cg_dir *d);
+
+/* The present v2 directory, the present v1 one that has the controller, or NULL. */
+struct cg_dir *cg_find_v2(struct cg *cg);
+struct cg_dir *cg_find_v1(struct cg *cg, const char *controller);
+const struct cg_hier *cg_host_v1(const struct cg_host *h, const char *controller);
+const struct cg_hier *cg_host_v2(const struct cg_host *h);
+
+/* Makes the directory and the parents that are missing; d->made says how many it has made. */
+int cg_dir_make(struct cg_dir *d, const char *path, unsigned int v2_need, unsigned int v2_want,
+		struct err *e);
+void cg_dir_unmake(struct cg_dir *d); /* removes what cg_dir_make has made */
+
+/* Appends all processes of the tree at dirfd/name. A tree that is gone has none. */
+struct cg_pid_list {
+	pid_t *v;
+	size_t n, cap;
+};
+int cg_dir_pids(int dirfd, const char *name, struct cg_pid_list *l);
+
+/* Removes a tree of cgroups, leaves first. 0 (also when absent) or -errno, -EBUSY with processes. */
+int cg_dir_remove(const char *dir);
+
+/* The value of KEY in a flat-keyed file like cgroup.events; -ENOENT without such a file or key. */
+int cg_dir_key(int dirfd, const char *file, const char *key, uint64_t *value);
+
+/* ---- controllers of cgroup v2 (cg_v2.c) ---- */
+
+/* Controllers that `cgroup.controllers` (or the like) at dirfd names, as bits of enum cg_ctl. */
+int cg_v2_controllers(int dirfd, const char *file, unsigned int *mask);
+
+/*
+ * Makes `need` and, where that works, `want` available to the children of the cgroup at dirfd. name
+ * is for errors.
+ */
+int cg_v2_enable(int dirfd, const char *name, unsigned int need, unsigned int want, struct err *e);
+
+/* The same in every ancestor of d, from the root down. */
+int cg_v2_enable_path(const struct cg_dir *d, const char *path, unsigned int need, struct err *e);
+
+/* ---- cg_apply.c ---- */
+
+/* Which controllers this host has, and where. Reads cgroup.controllers only when r asks for it. */
+int cg_where(const struct cg_host *h, const struct spec_resources *r, struct cg_where *w,
+	     struct err *e);
+
+/* Writes a plan. live: processes may be inside, so a failure puts the old values back. */
+int cg_apply_plan(struct cg *cg, const struct cg_plan *p, bool live, struct err *e);
+
+/* Device rules: v1 lists or a v2 program. r may be NULL: the default rules alone. */
+int cg_apply_devices(struct cg *cg, const struct spec_resources *r, bool live, struct err *e);
+
+/*
+ * Waits until KEY of cgroup.events at dirfd is `want`. 0, -ETIMEDOUT at the deadline (cg_now_ms's
+ * clock), -ENOENT or -ENODEV when the cgroup is gone.
+ */
+int cg_wait_event(int dirfd, const char *key, bool want, int64_t deadline_ms);
+
+/* Monotonic clock, milliseconds. */
+int64_t cg_now_ms(void);
+
+#endif

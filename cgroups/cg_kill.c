@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cgroups/cg_internal.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#define MAX_ROUNDS 100
+
+/* A process that has ended meanwhile needs no signal. */
+static int signal_all(const pid_t *pids, size_t n, int sig, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (kill(pids[i], sig) < 0 && errno != ESRCH)
+			return err_sys(e, errno, "kill process %d with signal %d", (int)pids[i], sig);
+	return 0;
+}
+
+/* True when one of v is not in old: something has forked between the listing and the signal. */
+static bool has_new(const pid_t *v, size_t n, const pid_t *old, size_t n_old)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t j = 0;
+
+		while (j < n_old && old[j] != v[i])
+			j++;
+		if (j == n_old)
+			return true;
+	}
+	return false;
+}
+
+/* Without any freezer: again and again until a listing shows nobody new. */
+static int kill_rounds(struct cg *cg, struct err *e)
+{
+	AUTO_FREE pid_t *old = NULL;
+	size_t n_old = 0;
+
+	for (int i = 0; i < MAX_ROUNDS; i++) {
+		AUTO_FREE pid_t *pids = NULL;
+		size_t n;
+		int r = cg_pids(cg, &pids, &n, e);
+
+		if (r == 0)
+			r = signal_all(pids, n, SIGKILL, e);
+		if (r < 0)
+			return r;
+		if (!has_new(pids, n, old, n_old))
+			return 0;
+		free(old);
+		old = TAKE_PTR(pids);
+		n_old = n;
+	}
+	return err_set(e, EAGAIN, "kill the processes of cgroup %s: they multiply faster than they die",
+		       cg->path);
+}
+
+/* What is frozen cannot fork, so one listing is all of them. */
+static int kill_frozen(struct cg *cg, struct err *e)
+{
+	AUTO_FREE pid_t *pids = NULL;
+	struct err thaw;
+	size_t n;
+	int r, t;
+
+	if (cg_freeze(cg, true, &thaw) < 0)
+		return kill_rounds(cg, e);
+	r = cg_pids(cg, &pids, &n, e);
+	if (r == 0)
+		r = signal_all(pids, n, SIGKILL, e);
+	t = cg_freeze(cg, false, &thaw);
+	return r < 0 ? r : t < 0 ? err_set(e, thaw.code, "%s", thaw.msg) : 0;
+}
+
+/* In a v1 freezer that somebody has frozen nothing can die. */
+static void thaw_v1(struct cg *cg)
+{
+	struct cg_dir *d = cg_find_v1(cg, "freezer");
+
+	if (d && cg_dir_fd(d) >= 0)
+		io_write_file(d->fd, "freezer.state", "THAWED");
+}
+
+int cg_kill(struct cg *cg, int sig, struct err *e)
+{
+	AUTO_FREE pid_t *pids = NULL;
+	struct cg_dir *v2 = cg_find_v2(cg);
+	size_t n;
+	int r = cg_pids(cg, &pids, &n, e);
+
+	if (r < 0 || n == 0)
+		return r;
+	if (sig != SIGKILL) {
+		r = signal_all(pids, n, sig, e);
+		return r < 0 ? r : (int)n;
+	}
+	r = v2 ? cg_dir_fd(v2) : -ENOENT;
+	if (r >= 0)
+		r = io_write_file(v2->fd, "cgroup.kill", "1");
+	if (r == 0) {
+		thaw_v1(cg);
+		return (int)n;
+	}
+	/* Linux before 5.14, pure v1, or a threaded cgroup. */
+	r = kill_frozen(cg, e);
+	return r < 0 ? r : (int)n;
+}

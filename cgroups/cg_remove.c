@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A cgroup can be removed when nobody is in it, and a killed process leaves a moment after it has been killed.
+ * That moment is waited for by event: `populated` of cgroup.events on v2, the pidfds of the
+ * remaining processes on v1.
+ */
+#include "cgroups/cg_internal.h"
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SHOWN_PIDS 8
+
+static int wait_v2(struct cg_dir *d, int64_t deadline)
+{
+	int r = cg_dir_fd(d);
+
+	return r < 0 ? r : cg_wait_event(d->fd, "populated", false, deadline);
+}
+
+/* Until one of the remaining processes is gone; the caller tries again then. */
+static int wait_v1(struct cg_dir *d, int64_t deadline)
+{
+	struct cg_pid_list l = { 0 };
+	struct pollfd p = { .fd = -1, .events = POLLIN };
+	int64_t left = deadline - cg_now_ms();
+	int r = cg_dir_pids(AT_FDCWD, d->dir, &l);
+
+	if (r == 0 && l.n > 0) {
+		p.fd = sys_pidfd_open(l.v[0], 0);
+		/* Gone already is as good as gone; so is a thread that is not a leader, seen a moment later. */
+		r = p.fd == -ESRCH ? 0 : p.fd < 0 ? p.fd : 0;
+	}
+	if (r == 0 && left <= 0)
+		r = -ETIMEDOUT;
+	else if (r == 0 && poll(&p, p.fd >= 0, p.fd >= 0 ? (int)left : 1) < 0 && errno != EINTR)
+		r = -errno;
+	if (p.fd >= 0)
+		close(p.fd);
+	free(l.v);
+	return r;
+}
+
+static int still_there(struct cg_dir *d, int code, struct err *e)
+{
+	struct str_buf b = { 0 };
+	struct cg_pid_list l = { 0 };
+	int r;
+
+	cg_dir_pids(AT_FDCWD, d->dir, &l);
+	for (size_t i = 0; i < l.n && i < SHOWN_PIDS; i++)
+		str_buf_addf(&b, " %d", (int)l.v[i]);
+	if (l.n > SHOWN_PIDS)
+		str_buf_addf(&b, " and %zu more", l.n - SHOWN_PIDS);
+	if (l.n)
+		r = err_set(e, code, "remove cgroup %s: processes remain:%s", d->dir, b.s ? b.s : "");
+	else
+		r = err_sys(e, code, "remove cgroup %s", d->dir);
+	str_buf_free(&b);
+	free(l.v);
+	return r;
+}
+
+static int remove_one(struct cg_dir *d, int64_t deadline, struct err *e)
+{
+	for (int again = 0;; again++) {
+		int r = cg_dir_remove(d->dir), w;
+
+		if (r == 0)
+			return 0;
+		if (r != -EBUSY)
+			return err_sys(e, -r, "remove cgroup %s", d->dir);
+		w = d->hier->v2 ? wait_v2(d, deadline) : wait_v1(d, deadline);
+		if (w == -ENOENT || w == -ENODEV)
+			continue;
+		/* Empty and still busy: the kernel is about to finish, and has no event for that. */
+		if (w == 0 && again > 0)
+			poll(NULL, 0, 1);
+		if (w < 0 || cg_now_ms() >= deadline)
+			return still_there(d, EBUSY, e);
+	}
+}
+
+/* The parent that all containers share by default goes with the last of them. */
+static void remove_parent(const struct cg *cg, const struct cg_dir *d)
+{
+	char parent[256];
+
+	if (str_after(cg->path, CG_PARENT "/") &&
+	    snprintf(parent, sizeof(parent), "%s" CG_PARENT, d->hier->mount) < (int)sizeof(parent))
+		rmdir(parent);
+}
+
+/* All hierarchies are tried; the first failure is the one reported. */
+int cg_remove(struct cg *cg, struct err *e)
+{
+	int64_t deadline = cg_now_ms() + CG_DEADLINE_MS;
+	int r = 0;
+
+	/* v2 first: it has the best event, and who has left it has left the others. */
+	for (int v2 = 1; v2 >= 0; v2--) {
+		for (size_t i = 0; i < cg->n; i++) {
+			struct cg_dir *d = &cg->dir[i];
+			int one;
+
+			if (!d->present || d->hier->v2 != v2)
+				continue;
+			one = remove_one(d, deadline, r < 0 ? NULL : e);
+			if (one == 0) {
+				d->present = false;
+				remove_parent(cg, d);
+			}
+			r = r < 0 ? r : one;
+		}
+	}
+	return r;
+}
