@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options that create and run share: rows over a struct create_opts at offset 0. */
+#ifndef CTR_CLI_CREATE_OPTS_H
+#define CTR_CLI_CREATE_OPTS_H
+
+#include "cli/cmd.h"
+
+#define CREATE_AT(field) .at = offsetof(struct create_opts, field)
+
+/* clang-format off */
+#define CREATE_OPTS_ROWS \
+	{ "bundle", 'b', OPT_STRING, CREATE_AT(bundle), "DIR", \
+	  "the bundle (default: the current directory)", .complete = OPT_DIR }, \
+	{ "config", 'f', OPT_STRING, CREATE_AT(config), "FILE", \
+	  "the configuration's name in the bundle (default config.json)", .complete = OPT_FILE }, \
+	{ "console-socket", 0, OPT_STRING, CREATE_AT(console_socket), "PATH", \
+	  "unix socket that receives the terminal's master", .complete = OPT_FILE }, \
+	{ "pidfd-socket", 0, OPT_STRING, CREATE_AT(pidfd_socket), "PATH", \
+	  "unix socket that receives a pidfd of the container's init", .complete = OPT_FILE }, \
+	{ "pid-file", 0, OPT_STRING, CREATE_AT(pid_file), "PATH", \
+	  "file to write the pid of the container's init to", .complete = OPT_FILE }, \
+	{ "no-pivot", 0, OPT_FLAG, CREATE_AT(no_pivot), \
+	  .help = "change the root without pivot_root (for a root on a ramdisk)" }, \
+	{ "no-new-keyring", 0, OPT_FLAG, CREATE_AT(no_new_keyring), \
+	  .help = "keep the caller's session keyring" }, \
+	{ "preserve-fds", 0, OPT_COUNT, CREATE_AT(preserve_fds), "N", \
+	  "pass N descriptors after standard error (3, 4, ...) on" }, \
+	{ "no-subreaper", 0, OPT_FLAG, CREATE_AT(no_subreaper), \
+	  .help = "accepted for compatibility; without effect" }
+/* clang-format on */
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ctr [GLOBAL OPTIONS] COMMAND [OPTIONS] [WORDS]
+ *
+ * The way of every command: global options, log, command table (cmd.c), the command's own options,
+ * its function (cmd_NAME.c), which calls one operation of runtime/ctr.h. An error comes back as a
+ * struct err and is reported here, once.
+ */
+#include "cli/cmd.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+/*
+ * A caller may have closed 0, 1 or 2; the first files that we open would take their place and get
+ * what is printed.
+ */
+static bool std_fds_open(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		if (open("/dev/null", O_RDWR | O_NOCTTY) != fd)
+			return false;
+	}
+	return true;
+}
+
+/* --log: a path or file:PATH. Sets *fd (caller closes), or leaves it when no log is wanted. */
+static int open_log(const char *where, int *fd, struct err *e)
+{
+	const char *path = where ? str_after(where, "file:") : NULL;
+
+	if (!where || !*where)
+		return 0;
+	if (str_after(where, "journald:") || str_after(where, "syslog:"))
+		return err_kind(e, ERR_USAGE, EINVAL, "--log: not supported, only a file is: %s",
+				where);
+	if (!path)
+		path = where;
+	*fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+	if (*fd < 0)
+		return err_sys(e, errno, "open log file: %s", path);
+	return 0;
+}
+
+/* "/", in any spelling: containers would then be looked for in every directory of the machine. */
+static bool is_slash(const char *path)
+{
+	return path[0] == '/' && path[strspn(path, "/.")] == '\0' && !strstr(path, "...");
+}
+
+static int fill_global(const char *argv0, const struct global_opts *o, struct ctr_global *g,
+		       struct err *e)
+{
+	const char *slash = argv0 ? strrchr(argv0, '/') : NULL;
+	const char *base = slash ? slash + 1 : argv0 ? argv0 : "";
+
+	*g = (struct ctr_global){
+		.root = o->root,
+		.root_given = o->root != NULL,
+		.driver = o->systemd_cgroup ? CG_DRIVER_SYSTEMD : (enum cg_driver)o->cgroup_manager,
+		.rootless = (enum rootless)o->rootless,
+		.vm = o->vm || str_eq(base, "ctr-vm"),
+	};
+	if (o->root && !*o->root)
+		return err_kind(e, ERR_USAGE, EINVAL, "--root: the path is empty");
+	if (o->root && is_slash(o->root))
+		return err_kind(e, ERR_USAGE, EINVAL, "--root: / is refused");
+	if (o->systemd_cgroup && o->cgroup_manager == CG_DRIVER_DISABLED)
+		return err_kind(
+			e, ERR_USAGE, EINVAL,
+			"--systemd-cgroup and --cgroup-manager=disabled contradict each other");
+	return 0;
+}
+
+static int check_words(const struct cmd *c, const struct opt_words *w, struct err *e)
+{
+	if (w->n < c->min)
+		return err_kind(e, ERR_USAGE, EINVAL, "%s: an argument is missing: %s", c->name,
+				c->words);
+	if (w->n > c->max)
+		return err_kind(e, ERR_USAGE, EINVAL, "%s: an argument too many: %s", c->name,
+				w->v[c->max]);
+	return 0;
+}
+
+static int run_cmd(const struct cmd *c, const struct ctr_global *g, const struct opt_words *given,
+		   int *status, struct err *e)
+{
+	AUTO_FREE void *opts = calloc(1, c->opts_size ? c->opts_size : 1);
+	struct opt_words w;
+	int r;
+
+	if (!opts)
+		return err_sys(e, ENOMEM, "%s", c->name);
+	r = opt_parse(c->name, c->opts, c->order, given->v + 1, given->n - 1, opts, &w, e);
+	if (r == 0 && w.help)
+		r = cmd_print_help(c, e);
+	else if (r == 0 && (r = check_words(c, &w, e)) == 0)
+		r = c->run(g, opts, &w, status, e);
+	opt_free(c->opts, opts);
+	return r;
+}
+
+static int dispatch(const struct ctr_global *g, const struct global_opts *o,
+		    const struct opt_words *w, int *status, struct err *e)
+{
+	const struct cmd *c;
+
+	if (w->help)
+		return cmd_print_help(NULL, e);
+	if (o->version) {
+		AUTO(str_buf_free) struct str_buf b = {};
+
+		cmd_version_text(&b);
+		return cmd_print(&b, e);
+	}
+	if (w->n == 0)
+		return err_kind(e, ERR_USAGE, EINVAL, "no command given: ctr --help lists them");
+	c = cmd_find(w->v[0]);
+	if (!c)
+		return err_kind(e, ERR_USAGE, EINVAL, "unknown command: %s", w->v[0]);
+	return run_cmd(c, g, w, status, e);
+}
+
+int main(int argc, char **argv)
+{
+	struct global_opts opts = GLOBAL_OPTS_INIT;
+	AUTO_CLOSE int log = -1;
+	struct ctr_global global;
+	struct opt_words words;
+	struct err e = {};
+	int status = 0, r, opened;
+
+	if (!std_fds_open())
+		return 1;
+	r = opt_parse(NULL, cmd_global_opts, OPT_FIRST, argv + 1, argc > 0 ? (size_t)argc - 1 : 0,
+		      &opts, &words, &e);
+	/* Also after a failed parse: a caller that reads the log must find the error there. */
+	opened = open_log(opts.log, &log, r == 0 ? &e : NULL);
+	log_setup(log, (enum log_format)opts.log_format,
+		  opts.debug ? LOG_LEVEL_DEBUG : (enum log_level)opts.log_level);
+	if (r == 0)
+		r = opened;
+	if (r == 0)
+		r = fill_global(argv[0], &opts, &global, &e);
+	if (r == 0)
+		r = dispatch(&global, &opts, &words, &status, &e);
+	if (r < 0) {
+		log_error("%s", e.msg[0] ? e.msg : strerrordesc_np(-r));
+		if (status == 0)
+			status = 1;
+	}
+	return status;
+}
