@@ -24,8 +24,8 @@ bool passwd_by_uid(const char *text, uid_t uid, struct passwd_entry *out);
 bool group_by_name(const char *text, const char *name, gid_t *out);
 
 /*
- * The groups that have the user (len bytes of name) as a member: up to max of them go to out. Returns
- * how many there are, which may be more than max.
+ * The groups that have the user (len bytes of name) as a member: up to max of them go to out.
+ * Returns how many there are, which may be more than max.
  */
 size_t group_of_member(const char *text, const char *name, size_t len, gid_t *out, size_t max);
 
