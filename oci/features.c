@@ -9,11 +9,7 @@
 
 /* Annotations of a configuration that can weaken the isolation. A dot at the end: a prefix. */
 static const char *const unsafe_annotations[] = {
-	"org.criu.config",
-	"org.ctr.",
-	"org.systemd.property.",
-	"run.oci.",
-	NULL,
+	"org.criu.config", "org.ctr.", "org.systemd.property.", "run.oci.", NULL,
 };
 
 static int by_text(const void *a, const void *b)

@@ -40,8 +40,8 @@ struct parser {
 const char *json_type_name(enum json_type type)
 {
 	static const char *const names[] = {
-		[JSON_NULL] = "null",	    [JSON_BOOL] = "a boolean",	[JSON_NUMBER] = "a number",
-		[JSON_STRING] = "a string", [JSON_ARRAY] = "an array",	[JSON_OBJECT] = "an object",
+		[JSON_NULL] = "null",       [JSON_BOOL] = "a boolean", [JSON_NUMBER] = "a number",
+		[JSON_STRING] = "a string", [JSON_ARRAY] = "an array", [JSON_OBJECT] = "an object",
 	};
 
 	return names[type];
@@ -60,7 +60,8 @@ static void path_add(struct json_path *p, const char *s, size_t n)
 
 static bool plain_key(const char *key)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
 
 	return *key && key[strspn(key, plain)] == '\0';
 }
@@ -376,9 +377,10 @@ static int syntax(struct parser *p, const char *text, size_t at, const char *rea
 	return err_set(p->e, EINVAL, "%s:%zu:%zu: %s", p->what, line, column, reason);
 }
 
-static int yajl_failed(struct parser *p, yajl_handle h, yajl_status status, const char *text, size_t len)
+/* at: where in the text the parser stopped. */
+static int yajl_failed(struct parser *p, yajl_handle h, yajl_status status, const char *text,
+		       size_t len, size_t at)
 {
-	size_t at = yajl_get_bytes_consumed(h);
 	unsigned char *msg;
 	int r;
 
@@ -388,7 +390,7 @@ static int yajl_failed(struct parser *p, yajl_handle h, yajl_status status, cons
 	if (!msg)
 		return err_sys(p->e, ENOMEM, "%s", p->what);
 	msg[strcspn((char *)msg, "\n")] = '\0';
-	r = syntax(p, text, at < len ? at : len, (char *)msg);
+	r = syntax(p, text, at, (char *)msg);
 	yajl_free_error(h, msg);
 	return r;
 }
@@ -437,6 +439,7 @@ int json_parse(struct arena *a, const char *what, const char *text, size_t len, 
 	struct parser p = { .arena = a, .what = what, .e = e, .rc = -EINVAL };
 	AUTO(cleanup_yajl) yajl_handle h = yajl_alloc(&callbacks, NULL, &p);
 	yajl_status status;
+	size_t at = len; /* yajl_complete_parse counts in a text of its own */
 	int r;
 
 	if (!h)
@@ -444,8 +447,10 @@ int json_parse(struct arena *a, const char *what, const char *text, size_t len, 
 	status = yajl_parse(h, (const unsigned char *)text, len);
 	if (status == yajl_status_ok)
 		status = yajl_complete_parse(h);
+	else if (yajl_get_bytes_consumed(h) < len)
+		at = yajl_get_bytes_consumed(h);
 	if (status != yajl_status_ok)
-		r = yajl_failed(&p, h, status, text, len);
+		r = yajl_failed(&p, h, status, text, len, at);
 	else
 		r = check_surrogates(&p, text, len);
 	free(p.values);

@@ -24,7 +24,7 @@ enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSO
 struct json {
 	enum json_type type;
 	bool boolean;
-	const char *text; /* JSON_STRING: the value; JSON_NUMBER: as written */
+	const char *text;    /* JSON_STRING: the value; JSON_NUMBER: as written */
 	struct json **items; /* array elements or object values */
 	const char **keys;   /* object keys, beside items */
 	size_t n;
@@ -37,15 +37,17 @@ struct json {
 int json_parse(struct arena *a, const char *what, const char *text, size_t len, struct json **out,
 	       struct err *e);
 
-/* The member of an object, or NULL (also for a JSON null: the specification treats both as absent). */
+/* The member of an object, or NULL (also for a JSON null: the specification treats both as absent).
+ */
 const struct json *json_get(const struct json *o, const char *key);
 
 /* "a string", "an object": for errors. */
 const char *json_type_name(enum json_type type);
 
 /*
- * A place in a document as text: linux.devices[2].path, annotations["com.example.x"]. Zero-initialise.
- * Long keys and long paths are cut, so that an error still has room for its reason.
+ * A place in a document as text: linux.devices[2].path, annotations["com.example.x"].
+ * Zero-initialise. Long keys and long paths are cut, so that an error still has room for its
+ * reason.
  */
 struct json_path {
 	char s[512];

@@ -80,7 +80,8 @@ static size_t sequence(const unsigned char *s)
 	if (s[0] < 0xc2 || s[0] > 0xf4)
 		return 0;
 	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	/* The second byte's range excludes overlong forms, surrogates and what is beyond U+10FFFF. */
+	/* The second byte's range excludes overlong forms, surrogates and what is beyond U+10FFFF.
+	 */
 	if (s[0] == 0xe0)
 		least = 0xa0;
 	else if (s[0] == 0xed)

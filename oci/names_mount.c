@@ -18,19 +18,30 @@
 #define MS_LAZYTIME (1 << 25)
 #endif
 
-#define SB_SET(n, ms, fs) { .name = (n), .kind = MOPT_SB_SET, .value = (ms), .flag = (fs) }
-#define SB_CLEAR(n, ms, fs) { .name = (n), .kind = MOPT_SB_CLEAR, .value = (ms), .flag = (fs) }
+#define SB_SET(n, ms, fs)                                                     \
+	{                                                                     \
+		.name = (n), .kind = MOPT_SB_SET, .value = (ms), .flag = (fs) \
+	}
+#define SB_CLEAR(n, ms, fs)                                                     \
+	{                                                                       \
+		.name = (n), .kind = MOPT_SB_CLEAR, .value = (ms), .flag = (fs) \
+	}
 
 /* An attribute of one mount, and its recursive form. */
-#define ATTR(n, ms, set, clr)                                                                        \
-	{ .name = (n), .kind = MOPT_ATTR, .value = (ms), .attr_set = (set), .attr_clr = (clr) },     \
-	{ .name = "r" n, .kind = MOPT_ATTR_REC, .value = (ms), .attr_set = (set), .attr_clr = (clr) }
+#define ATTR(n, ms, set, clr)                                                                    \
+	{ .name = (n), .kind = MOPT_ATTR, .value = (ms), .attr_set = (set), .attr_clr = (clr) }, \
+	{                                                                                        \
+		.name = "r" n, .kind = MOPT_ATTR_REC, .value = (ms), .attr_set = (set),          \
+		.attr_clr = (clr)                                                                \
+	}
 #define SET(n, ms, attr) ATTR(n, ms, attr, 0)
 #define CLEAR(n, ms, attr) ATTR(n, ms, 0, attr)
 
-#define PROPAGATION(n, ms)                                                                           \
-	{ .name = (n), .kind = MOPT_PROPAGATION, .value = (ms) },                                    \
-	{ .name = "r" n, .kind = MOPT_PROPAGATION, .value = (ms) | MS_REC }
+#define PROPAGATION(n, ms)                                                      \
+	{ .name = (n), .kind = MOPT_PROPAGATION, .value = (ms) },               \
+	{                                                                       \
+		.name = "r" n, .kind = MOPT_PROPAGATION, .value = (ms) | MS_REC \
+	}
 
 const struct mount_option names_mount_options[] = {
 	SET("ro", MS_RDONLY, MOUNT_ATTR_RDONLY),
@@ -59,7 +70,8 @@ const struct mount_option names_mount_options[] = {
 	SB_CLEAR("nolazytime", MS_LAZYTIME, "nolazytime"),
 	SB_SET("mand", MS_MANDLOCK, "mand"),
 	SB_CLEAR("nomand", MS_MANDLOCK, "nomand"),
-	/* mount(2) knows these as bits; fsconfig(2) has no flag of theirs that every file system takes. */
+	/* mount(2) knows these as bits; fsconfig(2) has no flag of theirs that every file system
+	   takes. */
 	SB_SET("iversion", MS_I_VERSION, NULL),
 	SB_CLEAR("noiversion", MS_I_VERSION, NULL),
 	SB_SET("silent", MS_SILENT, NULL),

@@ -28,7 +28,8 @@ static const char *digits(const char *s)
 /* MAJOR.MINOR.PATCH with an optional -pre-release or +build. Which version is not our business. */
 static const char *semver(const char *s)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-";
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-";
 
 	s = digits(s);
 	for (int i = 0; i < 2 && s; i++)
@@ -54,7 +55,8 @@ static int read_linux(struct field_ctx *c, const struct json *v, void *dst)
 #define AT(member) offsetof(struct spec, member)
 
 static const struct field spec_rows[] = {
-	{ "ociVersion", FIELD_STRING, .required = true, .check = semver, .offset = AT(oci_version) },
+	{ "ociVersion", FIELD_STRING, .required = true, .check = semver,
+	  .offset = AT(oci_version) },
 	{ "root", FIELD_OBJECT_PTR, .sub = &root_table, .offset = AT(root) },
 	{ "hostname", FIELD_STRING, .check = host_name, .offset = AT(hostname) },
 	{ "domainname", FIELD_STRING, .check = host_name, .offset = AT(domainname) },

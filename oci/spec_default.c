@@ -25,7 +25,8 @@ struct default_mount {
 
 static const struct default_mount mounts[] = {
 	{ "/proc", "proc", "proc", .options = { NULL } },
-	{ "/dev", "tmpfs", "tmpfs", .options = { "nosuid", "strictatime", "mode=755", "size=65536k" } },
+	{ "/dev", "tmpfs", "tmpfs",
+	  .options = { "nosuid", "strictatime", "mode=755", "size=65536k" } },
 	{ "/dev/pts", "devpts", "devpts",
 	  .options = { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5" } },
 	{ "/dev/shm", "tmpfs", "shm",
@@ -45,7 +46,8 @@ static const char *const env[] = {
 	"TERM=xterm",
 	NULL,
 };
-static const char *const capabilities[] = { "CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE", NULL };
+static const char *const capabilities[] = { "CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE",
+					    NULL };
 static const char *const capability_sets[] = { "bounding", "effective", "permitted" };
 static const char *const namespaces[] = { "pid", "network", "ipc", "uts", "mount", "cgroup" };
 static const char *const masked_paths[] = {
@@ -179,9 +181,9 @@ static void linux_object(struct json_out *j, bool rootless, uid_t uid, gid_t gid
 	json_out_array(j);
 	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
 		if (!rootless || !str_eq(namespaces[i], "network"))
-			namespace(j, namespaces[i]);
+	namespace(j, namespaces[i]);
 	if (rootless)
-		namespace(j, "user");
+	namespace(j, "user");
 	json_out_end_array(j);
 	strings(j, "maskedPaths", masked_paths);
 	strings(j, "readonlyPaths", readonly_paths);

@@ -11,7 +11,10 @@
 #define SHOWN 80
 
 /* Every list of spec.h has this shape. */
-struct any_list { void *v; size_t n; };
+struct any_list {
+	void *v;
+	size_t n;
+};
 
 /* ---- where the walk is ---- */
 
@@ -99,8 +102,8 @@ static int read_char(struct field_ctx *c, const struct field *f, const struct js
 	if (!*v->text && !f->required)
 		return 0;
 	if (strlen(v->text) != 1 || !strchr(f->chars, *v->text))
-		return field_error(c, NULL, "must be one of the letters %s: \"%.*s\"", f->chars, SHOWN,
-				   v->text);
+		return field_error(c, NULL, "must be one of the letters %s: \"%.*s\"", f->chars,
+				   SHOWN, v->text);
 	*(char *)dst = *v->text;
 	return 0;
 }
@@ -116,7 +119,8 @@ static int read_bool(struct field_ctx *c, const struct field *f, const struct js
 	return r;
 }
 
-static int read_opt_bool(struct field_ctx *c, const struct field *f, const struct json *v, void *dst)
+static int read_opt_bool(struct field_ctx *c, const struct field *f, const struct json *v,
+			 void *dst)
 {
 	struct opt_bool *o = dst;
 
@@ -152,7 +156,8 @@ static void range_of(const struct field *f, int64_t *min, uint64_t *max)
 }
 
 /* The number as two's complement: the row's range tells how to read it. */
-static int read_number(struct field_ctx *c, const struct field *f, const struct json *v, uint64_t *out)
+static int read_number(struct field_ctx *c, const struct field *f, const struct json *v,
+		       uint64_t *out)
 {
 	int64_t min, negative;
 	uint64_t max;
@@ -211,7 +216,8 @@ static int read_opt_u64(struct field_ctx *c, const struct field *f, const struct
 
 /* ---- names ---- */
 
-static int name_value(struct field_ctx *c, const struct field *f, const struct json *v, int64_t *out)
+static int name_value(struct field_ctx *c, const struct field *f, const struct json *v,
+		      int64_t *out)
 {
 	int r = field_expect(c, v, JSON_STRING);
 
@@ -360,7 +366,8 @@ static int read_object(struct field_ctx *c, const struct field *f, const struct 
 	return field_object(c, f->sub, v, dst);
 }
 
-static int read_object_ptr(struct field_ctx *c, const struct field *f, const struct json *v, void *dst)
+static int read_object_ptr(struct field_ctx *c, const struct field *f, const struct json *v,
+			   void *dst)
 {
 	void *obj = arena_alloc(c->arena, f->sub->size);
 
@@ -417,7 +424,7 @@ static int read_custom(struct field_ctx *c, const struct field *f, const struct 
 }
 
 static int (*const readers[])(struct field_ctx *c, const struct field *f, const struct json *v,
-			     void *dst) = {
+			      void *dst) = {
 	[FIELD_STRING] = read_string,
 	[FIELD_CHAR] = read_char,
 	[FIELD_BOOL] = read_bool,

@@ -52,8 +52,8 @@ enum field_kind {
 	FIELD_OBJECT,     /* the struct of .sub, in place */
 	FIELD_OBJECT_PTR, /* a pointer to a fresh struct of .sub */
 	FIELD_LIST,       /* { struct x *v; size_t n; } from an array of .sub objects */
-	FIELD_KEYED,      /* the same from an object; the key goes to the char * that x begins with */
-	FIELD_CUSTOM,     /* .custom does it */
+	FIELD_KEYED,  /* the same from an object; the key goes to the char * that x begins with */
+	FIELD_CUSTOM, /* .custom does it */
 	FIELD_KINDS,
 };
 
@@ -64,8 +64,8 @@ struct field {
 	enum field_kind kind;
 	bool required;
 	size_t offset;
-	size_t min_items;                /* of an array */
-	int64_t min;                     /* min == max == 0: whatever the kind holds */
+	size_t min_items; /* of an array */
+	int64_t min;      /* min == max == 0: whatever the kind holds */
 	uint64_t max;
 	const struct field_table *sub;
 	const struct name_table *names;
@@ -77,7 +77,7 @@ struct field {
 struct field_table {
 	const struct field *rows;
 	size_t n;
-	size_t size; /* of the struct */
+	size_t size;                                   /* of the struct */
 	int (*finish)(struct field_ctx *c, void *obj); /* rules inside one object; may be NULL */
 };
 
@@ -97,7 +97,8 @@ void field_leave(struct field_ctx *c);
 int field_expect(struct field_ctx *c, const struct json *v, enum json_type type);
 int field_no_memory(struct field_ctx *c);
 
-/* "DOCUMENT: PATH: FMT"; -EINVAL. field (may be NULL) is a member of the place where the walk is. */
+/* "DOCUMENT: PATH: FMT"; -EINVAL. field (may be NULL) is a member of the place where the walk is.
+ */
 int field_error(struct field_ctx *c, const char *field, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -5,14 +5,18 @@ static const struct field hook_rows[] = {
 	{ "path", FIELD_STRING, .required = true, .check = field_absolute,
 	  .offset = offsetof(struct spec_hook, path) },
 	{ "args", FIELD_STRINGS, .offset = offsetof(struct spec_hook, args) },
-	{ "env", FIELD_STRINGS, .check = field_assignment, .offset = offsetof(struct spec_hook, env) },
+	{ "env", FIELD_STRINGS, .check = field_assignment,
+	  .offset = offsetof(struct spec_hook, env) },
 	{ "timeout", FIELD_OPT_I64, .min = 1, .max = INT32_MAX,
 	  .offset = offsetof(struct spec_hook, timeout) },
 };
 static const struct field_table hook_table = { FIELD_TABLE(struct spec_hook, hook_rows) };
 
-#define HOOKS(name_, kind_)                                                                          \
-	{ (name_), FIELD_LIST, .sub = &hook_table, .offset = offsetof(struct spec_hooks, kind[kind_]) }
+#define HOOKS(name_, kind_)                                                             \
+	{                                                                               \
+		(name_), FIELD_LIST, .sub = &hook_table,                                \
+				     .offset = offsetof(struct spec_hooks, kind[kind_]) \
+	}
 
 static const struct field hooks_rows[] = {
 	HOOKS("prestart", HOOK_PRESTART),

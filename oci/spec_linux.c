@@ -18,7 +18,8 @@ struct namespace_entry {
 static const struct field namespace_rows[] = {
 	{ "type", FIELD_NAME, .required = true, .names = &names_namespaces,
 	  .offset = offsetof(struct namespace_entry, type) },
-	{ "path", FIELD_STRING, .check = field_absolute, .offset = offsetof(struct namespace_entry, path) },
+	{ "path", FIELD_STRING, .check = field_absolute,
+	  .offset = offsetof(struct namespace_entry, path) },
 };
 static const struct field_table namespace_table = {
 	FIELD_TABLE(struct namespace_entry, namespace_rows),
@@ -56,10 +57,12 @@ static int finish_time_offset(struct field_ctx *c, void *obj)
 
 static const struct field time_offset_rows[] = {
 	{ "secs", FIELD_I64, .offset = offsetof(struct spec_time_offset, secs) },
-	{ "nanosecs", FIELD_U32, .max = 999999999, .offset = offsetof(struct spec_time_offset, nanosecs) },
+	{ "nanosecs", FIELD_U32, .max = 999999999,
+	  .offset = offsetof(struct spec_time_offset, nanosecs) },
 };
 static const struct field_table time_offset_table = {
-	FIELD_TABLE(struct spec_time_offset, time_offset_rows), .finish = finish_time_offset,
+	FIELD_TABLE(struct spec_time_offset, time_offset_rows),
+	.finish = finish_time_offset,
 };
 
 /* ---- devices ---- */
@@ -105,7 +108,8 @@ static int finish_device(struct field_ctx *c, void *obj)
 }
 
 static const struct field device_rows[] = {
-	{ "path", FIELD_STRING, .required = true, .check = field_absolute, .offset = DEVICE_AT(device.path) },
+	{ "path", FIELD_STRING, .required = true, .check = field_absolute,
+	  .offset = DEVICE_AT(device.path) },
 	{ "type", FIELD_CHAR, .required = true, .chars = "bcup", .offset = DEVICE_AT(device.type) },
 	{ "major", FIELD_OPT_I64, .max = UINT32_MAX, .offset = DEVICE_AT(major) },
 	{ "minor", FIELD_OPT_I64, .max = UINT32_MAX, .offset = DEVICE_AT(minor) },
@@ -114,7 +118,8 @@ static const struct field device_rows[] = {
 	{ "gid", FIELD_OPT_U64, .max = UINT32_MAX, .offset = DEVICE_AT(device.gid) },
 };
 static const struct field_table device_table = {
-	FIELD_TABLE(struct device_entry, device_rows), .finish = finish_device,
+	FIELD_TABLE(struct device_entry, device_rows),
+	.finish = finish_device,
 };
 
 static int read_devices(struct field_ctx *c, const struct json *v, void *dst)
@@ -150,7 +155,8 @@ static const char *interface_name(const char *s)
 }
 
 static const struct field net_device_rows[] = {
-	{ "name", FIELD_STRING, .check = interface_name, .offset = offsetof(struct spec_net_device, name) },
+	{ "name", FIELD_STRING, .check = interface_name,
+	  .offset = offsetof(struct spec_net_device, name) },
 };
 static const struct field_table net_device_table = {
 	FIELD_TABLE(struct spec_net_device, net_device_rows),
@@ -172,15 +178,19 @@ static const char *mem_bw_schema(const char *s)
 }
 
 static const struct field intel_rdt_rows[] = {
-	{ "closID", FIELD_STRING, .check = clos_id, .offset = offsetof(struct spec_intel_rdt, clos_id) },
+	{ "closID", FIELD_STRING, .check = clos_id,
+	  .offset = offsetof(struct spec_intel_rdt, clos_id) },
 	{ "schemata", FIELD_STRINGS, .check = field_one_line,
 	  .offset = offsetof(struct spec_intel_rdt, schemata) },
-	{ "l3CacheSchema", FIELD_STRING, .offset = offsetof(struct spec_intel_rdt, l3_cache_schema) },
+	{ "l3CacheSchema", FIELD_STRING,
+	  .offset = offsetof(struct spec_intel_rdt, l3_cache_schema) },
 	{ "memBwSchema", FIELD_STRING, .check = mem_bw_schema,
 	  .offset = offsetof(struct spec_intel_rdt, mem_bw_schema) },
-	{ "enableMonitoring", FIELD_BOOL, .offset = offsetof(struct spec_intel_rdt, enable_monitoring) },
+	{ "enableMonitoring", FIELD_BOOL,
+	  .offset = offsetof(struct spec_intel_rdt, enable_monitoring) },
 };
-static const struct field_table intel_rdt_table = { FIELD_TABLE(struct spec_intel_rdt, intel_rdt_rows) };
+static const struct field_table intel_rdt_table = { FIELD_TABLE(struct spec_intel_rdt,
+								intel_rdt_rows) };
 
 /* ---- memory policy, personality ---- */
 
@@ -221,7 +231,8 @@ static const struct field time_offsets_rows[] = {
 	{ "monotonic", FIELD_OBJECT, .sub = &time_offset_table, .offset = AT(monotonic) },
 	{ "boottime", FIELD_OBJECT, .sub = &time_offset_table, .offset = AT(boottime) },
 };
-static const struct field_table time_offsets_table = { FIELD_TABLE(struct spec_linux, time_offsets_rows) };
+static const struct field_table time_offsets_table = { FIELD_TABLE(struct spec_linux,
+								   time_offsets_rows) };
 
 static const struct field linux_rows[] = {
 	{ "namespaces", FIELD_CUSTOM, .custom = read_namespaces, .offset = AT(ns) },
@@ -234,10 +245,12 @@ static const struct field linux_rows[] = {
 	{ "cgroupsPath", FIELD_STRING, .check = field_one_line, .offset = AT(cgroups_path) },
 	{ "resources", FIELD_OBJECT_PTR, .sub = &spec_resources_table, .offset = AT(resources) },
 	{ "intelRdt", FIELD_OBJECT_PTR, .sub = &intel_rdt_table, .offset = AT(intel_rdt) },
-	{ "memoryPolicy", FIELD_OBJECT_PTR, .sub = &memory_policy_table, .offset = AT(memory_policy) },
+	{ "memoryPolicy", FIELD_OBJECT_PTR, .sub = &memory_policy_table,
+	  .offset = AT(memory_policy) },
 	{ "sysctl", FIELD_MAP, .offset = AT(sysctl) },
 	{ "seccomp", FIELD_OBJECT_PTR, .sub = &spec_seccomp_table, .offset = AT(seccomp) },
-	{ "rootfsPropagation", FIELD_NAME64, .names = &names_propagation, .offset = AT(rootfs_propagation) },
+	{ "rootfsPropagation", FIELD_NAME64, .names = &names_propagation,
+	  .offset = AT(rootfs_propagation) },
 	{ "maskedPaths", FIELD_STRINGS, .check = field_absolute, .offset = AT(masked_paths) },
 	{ "readonlyPaths", FIELD_STRINGS, .check = field_absolute, .offset = AT(readonly_paths) },
 	{ "mountLabel", FIELD_STRING, .check = field_one_line, .offset = AT(mount_label) },

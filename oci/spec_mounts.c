@@ -5,9 +5,11 @@
 #include "base/str.h"
 
 static const struct field idmap_rows[] = {
-	{ "containerID", FIELD_U32, .required = true, .offset = offsetof(struct spec_idmap, container) },
+	{ "containerID", FIELD_U32, .required = true,
+	  .offset = offsetof(struct spec_idmap, container) },
 	{ "hostID", FIELD_U32, .required = true, .offset = offsetof(struct spec_idmap, host) },
-	{ "size", FIELD_U32, .required = true, .min = 1, .offset = offsetof(struct spec_idmap, size) },
+	{ "size", FIELD_U32, .required = true, .min = 1,
+	  .offset = offsetof(struct spec_idmap, size) },
 };
 const struct field_table spec_idmap_table = { FIELD_TABLE(struct spec_idmap, idmap_rows) };
 
@@ -43,5 +45,6 @@ static const struct field mount_rows[] = {
 	  .offset = offsetof(struct spec_mount, gid_mappings) },
 };
 const struct field_table spec_mount_table = {
-	FIELD_TABLE(struct spec_mount, mount_rows), .finish = finish_mount,
+	FIELD_TABLE(struct spec_mount, mount_rows),
+	.finish = finish_mount,
 };

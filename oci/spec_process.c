@@ -7,8 +7,10 @@
 #define AT(member) offsetof(struct spec_process, member)
 
 static const struct field console_size_rows[] = {
-	{ "height", FIELD_U64, .required = true, .offset = offsetof(struct spec_console_size, height) },
-	{ "width", FIELD_U64, .required = true, .offset = offsetof(struct spec_console_size, width) },
+	{ "height", FIELD_U64, .required = true,
+	  .offset = offsetof(struct spec_console_size, height) },
+	{ "width", FIELD_U64, .required = true,
+	  .offset = offsetof(struct spec_console_size, width) },
 };
 static const struct field_table console_size_table = {
 	FIELD_TABLE(struct spec_console_size, console_size_rows),
@@ -56,7 +58,8 @@ static const struct field rlimit_rows[] = {
 	{ "hard", FIELD_U64, .required = true, .offset = offsetof(struct spec_rlimit, hard) },
 };
 static const struct field_table rlimit_table = {
-	FIELD_TABLE(struct spec_rlimit, rlimit_rows), .finish = finish_rlimit,
+	FIELD_TABLE(struct spec_rlimit, rlimit_rows),
+	.finish = finish_rlimit,
 };
 
 /* sched(7): each policy takes the parameters that mean something to it and no others. */
@@ -83,7 +86,8 @@ static int finish_scheduler(struct field_ctx *c, void *obj)
 static const struct field scheduler_rows[] = {
 	{ "policy", FIELD_NAME, .required = true, .names = &names_sched_policies,
 	  .offset = offsetof(struct spec_scheduler, policy) },
-	{ "nice", FIELD_OPT_I64, .min = -20, .max = 19, .offset = offsetof(struct spec_scheduler, nice) },
+	{ "nice", FIELD_OPT_I64, .min = -20, .max = 19,
+	  .offset = offsetof(struct spec_scheduler, nice) },
 	{ "priority", FIELD_OPT_I64, .min = INT32_MIN, .max = INT32_MAX,
 	  .offset = offsetof(struct spec_scheduler, priority) },
 	{ "flags", FIELD_FLAGS, .names = &names_sched_flags,
@@ -93,7 +97,8 @@ static const struct field scheduler_rows[] = {
 	{ "period", FIELD_OPT_U64, .offset = offsetof(struct spec_scheduler, period) },
 };
 static const struct field_table scheduler_table = {
-	FIELD_TABLE(struct spec_scheduler, scheduler_rows), .finish = finish_scheduler,
+	FIELD_TABLE(struct spec_scheduler, scheduler_rows),
+	.finish = finish_scheduler,
 };
 
 static const struct field io_priority_rows[] = {
@@ -144,7 +149,8 @@ static const struct field process_rows[] = {
 	{ "capabilities", FIELD_OBJECT_PTR, .sub = &capability_table, .offset = AT(capabilities) },
 	{ "rlimits", FIELD_LIST, .sub = &rlimit_table, .offset = AT(rlimits) },
 	{ "noNewPrivileges", FIELD_BOOL, .offset = AT(no_new_privileges) },
-	{ "apparmorProfile", FIELD_STRING, .check = field_one_line, .offset = AT(apparmor_profile) },
+	{ "apparmorProfile", FIELD_STRING, .check = field_one_line,
+	  .offset = AT(apparmor_profile) },
 	{ "selinuxLabel", FIELD_STRING, .check = field_one_line, .offset = AT(selinux_label) },
 	{ "oomScoreAdj", FIELD_OPT_I64, .min = -1000, .max = 1000, .offset = AT(oom_score_adj) },
 	{ "scheduler", FIELD_OBJECT_PTR, .sub = &scheduler_table, .offset = AT(scheduler) },
@@ -153,5 +159,6 @@ static const struct field process_rows[] = {
 	  .offset = AT(exec_cpu_affinity) },
 };
 const struct field_table spec_process_table = {
-	FIELD_TABLE(struct spec_process, process_rows), .finish = finish_process,
+	FIELD_TABLE(struct spec_process, process_rows),
+	.finish = finish_process,
 };

@@ -28,7 +28,8 @@ static int finish_device_rule(struct field_ctx *c, void *obj)
 }
 
 static const struct field device_rule_rows[] = {
-	{ "allow", FIELD_BOOL, .required = true, .offset = offsetof(struct spec_device_rule, allow) },
+	{ "allow", FIELD_BOOL, .required = true,
+	  .offset = offsetof(struct spec_device_rule, allow) },
 	{ "type", FIELD_CHAR, .chars = "abc", .offset = offsetof(struct spec_device_rule, type) },
 	{ "major", FIELD_OPT_I64, .min = -1, .max = DEVICE_NUMBER_MAX,
 	  .offset = offsetof(struct spec_device_rule, major) },
@@ -38,7 +39,8 @@ static const struct field device_rule_rows[] = {
 	  .offset = offsetof(struct spec_device_rule, access) },
 };
 static const struct field_table device_rule_table = {
-	FIELD_TABLE(struct spec_device_rule, device_rule_rows), .finish = finish_device_rule,
+	FIELD_TABLE(struct spec_device_rule, device_rule_rows),
+	.finish = finish_device_rule,
 };
 
 /* ---- memory, cpu, pids ---- */
@@ -86,7 +88,8 @@ static const struct field_table pids_table = { FIELD_TABLE(struct spec_resources
 static int check_weight(struct field_ctx *c, const char *field, struct opt_u64 w)
 {
 	if (w.v && w.v < 10)
-		return field_error(c, field, "out of range 10 to 1000: %llu", (unsigned long long)w.v);
+		return field_error(c, field, "out of range 10 to 1000: %llu",
+				   (unsigned long long)w.v);
 	return 0;
 }
 
@@ -96,7 +99,8 @@ static int finish_weight_device(struct field_ctx *c, void *obj)
 
 	if (!d->weight.set && !d->leaf_weight.set)
 		return field_error(c, NULL, "weight or leafWeight is required");
-	return check_weight(c, "weight", d->weight) ?: check_weight(c, "leafWeight", d->leaf_weight);
+	return check_weight(c, "weight", d->weight)
+		       ?: check_weight(c, "leafWeight", d->leaf_weight);
 }
 
 static const struct field weight_device_rows[] = {
@@ -104,12 +108,14 @@ static const struct field weight_device_rows[] = {
 	  .offset = offsetof(struct spec_weight_device, major) },
 	{ "minor", FIELD_I64, .required = true, .max = DEVICE_NUMBER_MAX,
 	  .offset = offsetof(struct spec_weight_device, minor) },
-	{ "weight", FIELD_OPT_U64, .max = 1000, .offset = offsetof(struct spec_weight_device, weight) },
+	{ "weight", FIELD_OPT_U64, .max = 1000,
+	  .offset = offsetof(struct spec_weight_device, weight) },
 	{ "leafWeight", FIELD_OPT_U64, .max = 1000,
 	  .offset = offsetof(struct spec_weight_device, leaf_weight) },
 };
 static const struct field_table weight_device_table = {
-	FIELD_TABLE(struct spec_weight_device, weight_device_rows), .finish = finish_weight_device,
+	FIELD_TABLE(struct spec_weight_device, weight_device_rows),
+	.finish = finish_weight_device,
 };
 
 static const struct field throttle_device_rows[] = {
@@ -117,7 +123,8 @@ static const struct field throttle_device_rows[] = {
 	  .offset = offsetof(struct spec_throttle_device, major) },
 	{ "minor", FIELD_I64, .required = true, .max = DEVICE_NUMBER_MAX,
 	  .offset = offsetof(struct spec_throttle_device, minor) },
-	{ "rate", FIELD_U64, .required = true, .offset = offsetof(struct spec_throttle_device, rate) },
+	{ "rate", FIELD_U64, .required = true,
+	  .offset = offsetof(struct spec_throttle_device, rate) },
 };
 static const struct field_table throttle_device_table = {
 	FIELD_TABLE(struct spec_throttle_device, throttle_device_rows),
@@ -127,7 +134,8 @@ static int finish_block_io(struct field_ctx *c, void *obj)
 {
 	const struct spec_block_io *b = obj;
 
-	return check_weight(c, "weight", b->weight) ?: check_weight(c, "leafWeight", b->leaf_weight);
+	return check_weight(c, "weight", b->weight)
+		       ?: check_weight(c, "leafWeight", b->leaf_weight);
 }
 
 #define BLOCK_AT(member) offsetof(struct spec_block_io, member)
@@ -135,7 +143,8 @@ static int finish_block_io(struct field_ctx *c, void *obj)
 static const struct field block_io_rows[] = {
 	{ "weight", FIELD_OPT_U64, .max = 1000, .offset = BLOCK_AT(weight) },
 	{ "leafWeight", FIELD_OPT_U64, .max = 1000, .offset = BLOCK_AT(leaf_weight) },
-	{ "weightDevice", FIELD_LIST, .sub = &weight_device_table, .offset = BLOCK_AT(weight_device) },
+	{ "weightDevice", FIELD_LIST, .sub = &weight_device_table,
+	  .offset = BLOCK_AT(weight_device) },
 	{ "throttleReadBpsDevice", FIELD_LIST, .sub = &throttle_device_table,
 	  .offset = BLOCK_AT(throttle_read_bps) },
 	{ "throttleWriteBpsDevice", FIELD_LIST, .sub = &throttle_device_table,
@@ -146,7 +155,8 @@ static const struct field block_io_rows[] = {
 	  .offset = BLOCK_AT(throttle_write_iops) },
 };
 static const struct field_table block_io_table = {
-	FIELD_TABLE(struct spec_block_io, block_io_rows), .finish = finish_block_io,
+	FIELD_TABLE(struct spec_block_io, block_io_rows),
+	.finish = finish_block_io,
 };
 
 /* ---- huge pages, network, rdma, unified ---- */
@@ -163,7 +173,8 @@ static const char *page_size(const char *s)
 static const struct field hugepage_rows[] = {
 	{ "pageSize", FIELD_STRING, .required = true, .check = page_size,
 	  .offset = offsetof(struct spec_hugepage_limit, page_size) },
-	{ "limit", FIELD_U64, .required = true, .offset = offsetof(struct spec_hugepage_limit, limit) },
+	{ "limit", FIELD_U64, .required = true,
+	  .offset = offsetof(struct spec_hugepage_limit, limit) },
 };
 static const struct field_table hugepage_table = {
 	FIELD_TABLE(struct spec_hugepage_limit, hugepage_rows),
@@ -172,14 +183,16 @@ static const struct field_table hugepage_table = {
 static const struct field net_priority_rows[] = {
 	{ "name", FIELD_STRING, .required = true, .check = field_one_line,
 	  .offset = offsetof(struct spec_net_priority, name) },
-	{ "priority", FIELD_U32, .required = true, .offset = offsetof(struct spec_net_priority, priority) },
+	{ "priority", FIELD_U32, .required = true,
+	  .offset = offsetof(struct spec_net_priority, priority) },
 };
 static const struct field_table net_priority_table = {
 	FIELD_TABLE(struct spec_net_priority, net_priority_rows),
 };
 
 static const struct field network_rows[] = {
-	{ "classID", FIELD_OPT_U64, .max = UINT32_MAX, .offset = offsetof(struct spec_network, class_id) },
+	{ "classID", FIELD_OPT_U64, .max = UINT32_MAX,
+	  .offset = offsetof(struct spec_network, class_id) },
 	{ "priorities", FIELD_LIST, .sub = &net_priority_table,
 	  .offset = offsetof(struct spec_network, priorities) },
 };
@@ -200,11 +213,14 @@ static const char *rdma_device(const char *s)
 }
 
 static const struct field rdma_rows[] = {
-	{ "hcaHandles", FIELD_OPT_U64, .max = UINT32_MAX, .offset = offsetof(struct spec_rdma, handles) },
-	{ "hcaObjects", FIELD_OPT_U64, .max = UINT32_MAX, .offset = offsetof(struct spec_rdma, objects) },
+	{ "hcaHandles", FIELD_OPT_U64, .max = UINT32_MAX,
+	  .offset = offsetof(struct spec_rdma, handles) },
+	{ "hcaObjects", FIELD_OPT_U64, .max = UINT32_MAX,
+	  .offset = offsetof(struct spec_rdma, objects) },
 };
 static const struct field_table rdma_table = {
-	FIELD_TABLE(struct spec_rdma, rdma_rows), .finish = finish_rdma,
+	FIELD_TABLE(struct spec_rdma, rdma_rows),
+	.finish = finish_rdma,
 };
 
 /* The key becomes the name of a file in the container's cgroup and must not lead anywhere else. */

@@ -23,7 +23,8 @@ static int check_errno(struct field_ctx *c, const char *field, uint32_t action, 
 static const struct field arg_rows[] = {
 	{ "index", FIELD_U32, .required = true, .max = 5,
 	  .offset = offsetof(struct spec_syscall_arg, index) },
-	{ "value", FIELD_U64, .required = true, .offset = offsetof(struct spec_syscall_arg, value) },
+	{ "value", FIELD_U64, .required = true,
+	  .offset = offsetof(struct spec_syscall_arg, value) },
 	{ "valueTwo", FIELD_U64, .offset = offsetof(struct spec_syscall_arg, value_two) },
 	{ "op", FIELD_NAME, .required = true, .names = &names_seccomp_ops,
 	  .offset = offsetof(struct spec_syscall_arg, op) },
@@ -42,11 +43,13 @@ static const struct field syscall_rows[] = {
 	  .offset = offsetof(struct spec_syscall, names) },
 	{ "action", FIELD_NAME, .required = true, .names = &names_seccomp_actions,
 	  .offset = offsetof(struct spec_syscall, action) },
-	{ "errnoRet", FIELD_OPT_U64, .max = UINT16_MAX, .offset = offsetof(struct spec_syscall, errno_ret) },
+	{ "errnoRet", FIELD_OPT_U64, .max = UINT16_MAX,
+	  .offset = offsetof(struct spec_syscall, errno_ret) },
 	{ "args", FIELD_LIST, .sub = &arg_table, .offset = offsetof(struct spec_syscall, args) },
 };
 static const struct field_table syscall_table = {
-	FIELD_TABLE(struct spec_syscall, syscall_rows), .finish = finish_syscall,
+	FIELD_TABLE(struct spec_syscall, syscall_rows),
+	.finish = finish_syscall,
 };
 
 static const char *socket_path(const char *s)
@@ -63,7 +66,8 @@ static int finish_seccomp(struct field_ctx *c, void *obj)
 	const struct spec_seccomp *s = obj;
 
 	if (s->default_action == ACT_NOTIFY)
-		return field_error(c, "defaultAction", "SCMP_ACT_NOTIFY cannot be the default action");
+		return field_error(c, "defaultAction",
+				   "SCMP_ACT_NOTIFY cannot be the default action");
 	if (s->listener_metadata && !s->listener_path)
 		return field_error(c, "listenerMetadata", "listenerPath is missing");
 	return check_errno(c, "defaultErrnoRet", s->default_action, s->default_errno_ret);
@@ -80,9 +84,12 @@ static const struct field seccomp_rows[] = {
 	  .offset = offsetof(struct spec_seccomp, flags) },
 	{ "listenerPath", FIELD_STRING, .check = socket_path,
 	  .offset = offsetof(struct spec_seccomp, listener_path) },
-	{ "listenerMetadata", FIELD_STRING, .offset = offsetof(struct spec_seccomp, listener_metadata) },
-	{ "syscalls", FIELD_LIST, .sub = &syscall_table, .offset = offsetof(struct spec_seccomp, syscalls) },
+	{ "listenerMetadata", FIELD_STRING,
+	  .offset = offsetof(struct spec_seccomp, listener_metadata) },
+	{ "syscalls", FIELD_LIST, .sub = &syscall_table,
+	  .offset = offsetof(struct spec_seccomp, syscalls) },
 };
 const struct field_table spec_seccomp_table = {
-	FIELD_TABLE(struct spec_seccomp, seccomp_rows), .finish = finish_seccomp,
+	FIELD_TABLE(struct spec_seccomp, seccomp_rows),
+	.finish = finish_seccomp,
 };

@@ -7,13 +7,15 @@
 #define AT(member) offsetof(struct spec_vm, member)
 
 static const struct field hypervisor_rows[] = {
-	{ "path", FIELD_STRING, .required = true, .check = field_absolute, .offset = AT(hypervisor_path) },
+	{ "path", FIELD_STRING, .required = true, .check = field_absolute,
+	  .offset = AT(hypervisor_path) },
 	{ "parameters", FIELD_STRINGS, .offset = AT(hypervisor_parameters) },
 };
 static const struct field_table hypervisor_table = { FIELD_TABLE(struct spec_vm, hypervisor_rows) };
 
 static const struct field kernel_rows[] = {
-	{ "path", FIELD_STRING, .required = true, .check = field_absolute, .offset = AT(kernel_path) },
+	{ "path", FIELD_STRING, .required = true, .check = field_absolute,
+	  .offset = AT(kernel_path) },
 	{ "parameters", FIELD_STRINGS, .offset = AT(kernel_parameters) },
 	{ "initrd", FIELD_STRING, .check = field_absolute, .offset = AT(initrd) },
 };
@@ -30,14 +32,17 @@ static const char *image_format(const char *s)
 }
 
 static const struct field image_rows[] = {
-	{ "path", FIELD_STRING, .required = true, .check = field_absolute, .offset = AT(image_path) },
-	{ "format", FIELD_STRING, .required = true, .check = image_format, .offset = AT(image_format) },
+	{ "path", FIELD_STRING, .required = true, .check = field_absolute,
+	  .offset = AT(image_path) },
+	{ "format", FIELD_STRING, .required = true, .check = image_format,
+	  .offset = AT(image_format) },
 };
 static const struct field_table image_table = { FIELD_TABLE(struct spec_vm, image_rows) };
 
 static const struct field iomem_rows[] = {
 	{ "firstGFN", FIELD_OPT_U64, .offset = offsetof(struct spec_iomem, first_gfn) },
-	{ "firstMFN", FIELD_U64, .required = true, .offset = offsetof(struct spec_iomem, first_mfn) },
+	{ "firstMFN", FIELD_U64, .required = true,
+	  .offset = offsetof(struct spec_iomem, first_mfn) },
 	{ "nrMFNs", FIELD_U64, .required = true, .offset = offsetof(struct spec_iomem, nr_mfns) },
 };
 static const struct field_table iomem_table = { FIELD_TABLE(struct spec_iomem, iomem_rows) };

@@ -10,7 +10,7 @@
 
 const char *const status_names[STATUS_COUNT] = {
 	[STATUS_CREATING] = "creating", [STATUS_CREATED] = "created", [STATUS_RUNNING] = "running",
-	[STATUS_PAUSED] = "paused",	[STATUS_STOPPED] = "stopped",
+	[STATUS_PAUSED] = "paused",     [STATUS_STOPPED] = "stopped",
 };
 
 static const char *known_mode(const char *s)

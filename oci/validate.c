@@ -54,8 +54,9 @@ static int check_time(const struct spec *s, struct err *e)
 	const struct spec_linux *l = &s->linux_;
 
 	if ((l->monotonic.set || l->boottime.set) && l->ns[NS_TIME].path)
-		return err_set(e, EINVAL, "linux.timeOffsets: the time namespace is joined by path, "
-					  "its offsets are fixed");
+		return err_set(e, EINVAL,
+			       "linux.timeOffsets: the time namespace is joined by path, "
+			       "its offsets are fixed");
 	return 0;
 }
 
@@ -80,8 +81,9 @@ static int check_idmap(const struct spec_idmaps *map, const char *path, struct e
 			const struct spec_idmap *o = &map->v[k];
 
 			if (overlap(m->container, m->size, o->container, o->size))
-				return err_set(e, EINVAL, "%s[%zu]: container ids overlap with %s[%zu]",
-					       path, i, path, k);
+				return err_set(e, EINVAL,
+					       "%s[%zu]: container ids overlap with %s[%zu]", path,
+					       i, path, k);
 			if (overlap(m->host, m->size, o->host, o->size))
 				return err_set(e, EINVAL, "%s[%zu]: host ids overlap with %s[%zu]",
 					       path, i, path, k);
@@ -108,22 +110,25 @@ static int check_mapped_user(const struct spec *s, struct err *e)
 		return 0;
 	u = &s->process->user;
 	if (!mapped(&l->uid_mappings, u->uid))
-		return err_set(e, EINVAL, "process.user.uid: %u has no entry in linux.uidMappings", u->uid);
+		return err_set(e, EINVAL, "process.user.uid: %u has no entry in linux.uidMappings",
+			       u->uid);
 	if (!mapped(&l->gid_mappings, u->gid))
-		return err_set(e, EINVAL, "process.user.gid: %u has no entry in linux.gidMappings", u->gid);
+		return err_set(e, EINVAL, "process.user.gid: %u has no entry in linux.gidMappings",
+			       u->gid);
 	for (size_t i = 0; i < u->additional_gids.n; i++)
 		if (!mapped(&l->gid_mappings, u->additional_gids.v[i]))
 			return err_set(e, EINVAL,
 				       "process.user.additionalGids[%zu]: %u has no entry in "
-				       "linux.gidMappings", i, u->additional_gids.v[i]);
+				       "linux.gidMappings",
+				       i, u->additional_gids.v[i]);
 	return 0;
 }
 
 static int check_user_namespace(const struct spec *s, struct err *e)
 {
 	const struct spec_linux *l = &s->linux_;
-	int r = check_idmap(&l->uid_mappings, "linux.uidMappings", e) ?:
-		check_idmap(&l->gid_mappings, "linux.gidMappings", e);
+	int r = check_idmap(&l->uid_mappings, "linux.uidMappings", e)
+			?: check_idmap(&l->gid_mappings, "linux.gidMappings", e);
 
 	if (r < 0 || !l->ns[NS_USER].wanted)
 		return r;
@@ -156,8 +161,10 @@ static int check_mounts(const struct spec *s, struct err *e)
 
 			if (o && o->kind == MOPT_IDMAP && !m->uid_mappings.n &&
 			    !s->linux_.ns[NS_USER].wanted)
-				return err_set(e, EINVAL, "mounts[%zu].options[%zu]: %s without "
-					       "mappings or a user namespace", i, k, o->name);
+				return err_set(e, EINVAL,
+					       "mounts[%zu].options[%zu]: %s without "
+					       "mappings or a user namespace",
+					       i, k, o->name);
 		}
 	}
 	return 0;
@@ -199,9 +206,12 @@ static int check_devices(const struct spec *s, struct err *e)
 		sorted[i] = &l->v[i];
 	qsort(sorted, l->n, sizeof(*sorted), by_path);
 	for (size_t i = 1; i < l->n; i++)
-		if (str_eq(sorted[i - 1]->path, sorted[i]->path) && !same_device(sorted[i - 1], sorted[i]))
-			return err_set(e, EINVAL, "linux.devices[%td].path: two different devices at "
-				       "\"%.*s\"", sorted[i] - l->v, SHOWN, sorted[i]->path);
+		if (str_eq(sorted[i - 1]->path, sorted[i]->path) &&
+		    !same_device(sorted[i - 1], sorted[i]))
+			return err_set(e, EINVAL,
+				       "linux.devices[%td].path: two different devices at "
+				       "\"%.*s\"",
+				       sorted[i] - l->v, SHOWN, sorted[i]->path);
 	return 0;
 }
 
@@ -235,8 +245,8 @@ static int check_net_devices(const struct spec *s, struct err *e)
 		const char *name = name_inside(sorted[i]);
 
 		if (!strchr(name, '%') && str_eq(name, name_inside(sorted[i - 1])))
-			return err_set(e, EINVAL, "linux.netDevices: two devices would be named \"%s\"",
-				       name);
+			return err_set(e, EINVAL,
+				       "linux.netDevices: two devices would be named \"%s\"", name);
 	}
 	return 0;
 }
@@ -269,11 +279,11 @@ int validate_sysctl_path(const char *key, char *out, size_t size)
 
 /* Which namespace has its own value of a sysctl. A row that ends with a * is a prefix. */
 static const struct name_value sysctl_owners[] = {
-	{ "kernel/msg*", NS_IPC },	 { "kernel/shm*", NS_IPC },
-	{ "kernel/sem", NS_IPC },	 { "kernel/sem_next_id", NS_IPC },
+	{ "kernel/msg*", NS_IPC },        { "kernel/shm*", NS_IPC },
+	{ "kernel/sem", NS_IPC },         { "kernel/sem_next_id", NS_IPC },
 	{ "kernel/auto_msgmni", NS_IPC }, { "fs/mqueue/*", NS_IPC },
-	{ "net/*", NS_NETWORK },	 { "user/*", NS_USER },
-	{ "kernel/hostname", NS_UTS },	 { "kernel/domainname", NS_UTS },
+	{ "net/*", NS_NETWORK },          { "user/*", NS_USER },
+	{ "kernel/hostname", NS_UTS },    { "kernel/domainname", NS_UTS },
 };
 
 static int sysctl_owner(const char *path)
@@ -307,7 +317,8 @@ static int check_sysctl(const struct spec *s, const char *key, struct err *e)
 		return 0;
 	owner = sysctl_owner(path);
 	if (owner < 0)
-		return err_set(e, EINVAL, "%s: belongs to no namespace, it would change the host", at.s);
+		return err_set(e, EINVAL, "%s: belongs to no namespace, it would change the host",
+			       at.s);
 	return need(s, (enum ns_kind)owner, true, at.s, e);
 }
 
@@ -323,13 +334,16 @@ static int check_sysctls(const struct spec *s, struct err *e)
 
 /* ---- seccomp ---- */
 
-/* Its listener is sent over a socket, with write(2) among others: that one cannot wait for itself. */
+/* Its listener is sent over a socket, with write(2) among others: that one cannot wait for itself.
+ */
 static int check_notify(const struct spec_syscall *call, size_t i, struct err *e)
 {
 	for (size_t k = 0; k < call->names.n; k++)
 		if (str_eq(call->names.v[k], "write"))
-			return err_set(e, EINVAL, "linux.seccomp.syscalls[%zu].names[%zu]: "
-				       "SCMP_ACT_NOTIFY cannot be used for write", i, k);
+			return err_set(e, EINVAL,
+				       "linux.seccomp.syscalls[%zu].names[%zu]: "
+				       "SCMP_ACT_NOTIFY cannot be used for write",
+				       i, k);
 	return 0;
 }
 
@@ -352,12 +366,15 @@ static int check_seccomp(const struct spec *s, struct err *e)
 		if (r < 0)
 			return r;
 		if (!listener)
-			return err_set(e, EINVAL, "linux.seccomp.listenerPath: required because "
-				       "syscalls[%zu] has the action SCMP_ACT_NOTIFY", i);
+			return err_set(e, EINVAL,
+				       "linux.seccomp.listenerPath: required because "
+				       "syscalls[%zu] has the action SCMP_ACT_NOTIFY",
+				       i);
 	}
 	if (sc->listener_path && !notify)
-		return err_set(e, EINVAL, "linux.seccomp.listenerPath: no syscall has the action "
-					  "SCMP_ACT_NOTIFY");
+		return err_set(e, EINVAL,
+			       "linux.seccomp.listenerPath: no syscall has the action "
+			       "SCMP_ACT_NOTIFY");
 	return 0;
 }
 
@@ -399,8 +416,10 @@ static int check_memory_policy(const struct spec *s, struct err *e)
 
 	if (!p || p->nodes)
 		return 0;
-	if (str_eq(mode, "MPOL_BIND") || str_eq(mode, "MPOL_PREFERRED_MANY") || str_ends(mode, "INTERLEAVE"))
-		return err_set(e, EINVAL, "linux.memoryPolicy.nodes: required for the mode %s", mode);
+	if (str_eq(mode, "MPOL_BIND") || str_eq(mode, "MPOL_PREFERRED_MANY") ||
+	    str_ends(mode, "INTERLEAVE"))
+		return err_set(e, EINVAL, "linux.memoryPolicy.nodes: required for the mode %s",
+			       mode);
 	return 0;
 }
 
@@ -421,19 +440,24 @@ int validate_spec(const struct spec *s, struct err *e)
 
 int validate_id(const char *id, struct err *e)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+.-";
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+.-";
 	size_t n = strlen(id);
 
 	if (n == 0)
 		return err_set(e, EINVAL, "invalid container ID format: the ID is empty");
 	if (n > ID_MAX)
-		return err_set(e, EINVAL, "invalid container ID format: \"%.*s...\": longer than %d bytes",
+		return err_set(e, EINVAL,
+			       "invalid container ID format: \"%.*s...\": longer than %d bytes",
 			       SHOWN, id, ID_MAX);
 	if (*id == '.')
-		return err_set(e, EINVAL, "invalid container ID format: \"%.*s\": begins with a dot",
-			       SHOWN, id);
+		return err_set(e, EINVAL,
+			       "invalid container ID format: \"%.*s\": begins with a dot", SHOWN,
+			       id);
 	if (id[strspn(id, allowed)])
-		return err_set(e, EINVAL, "invalid container ID format: \"%.*s\": a character other than "
-			       "letters, digits and _+.-", SHOWN, id);
+		return err_set(e, EINVAL,
+			       "invalid container ID format: \"%.*s\": a character other than "
+			       "letters, digits and _+.-",
+			       SHOWN, id);
 	return 0;
 }

@@ -19,7 +19,8 @@ int validate_spec(const struct spec *s, struct err *e);
 /* The rules for a process alone; paths begin at the process ("args[0]"). */
 int validate_process(const struct spec_process *p, struct err *e);
 
-/* The rules for a container ID (contract section 0): [A-Za-z0-9_+.-]+, no leading '.', <= 1024 bytes. */
+/* The rules for a container ID (contract section 0): [A-Za-z0-9_+.-]+, no leading '.', <= 1024
+ * bytes. */
 int validate_id(const char *id, struct err *e);
 
 /*
