@@ -46,6 +46,9 @@ struct mount_op {
 	bool idmap, ridmap;
 	const struct spec_idmaps *uid_mappings, *gid_mappings; /* for idmap; NULL: the container's own */
 	bool copy_up;   /* tmpcopyup */
+	bool late_ro;   /* read-only only after the whole set-up: rootfs_protect does it */
+	uint64_t ms_flags; /* MS_* that only mount(2) can give: MS_I_VERSION */
+	const char *fallback; /* host path to bind where a new instance of a cgroup fs is refused */
 };
 
 struct mount_plan {
@@ -63,5 +66,15 @@ struct mount_plan_in {
 
 /* The plan lives in the arena. An option that cannot be honoured is an error with mounts[i].options[j]. */
 int mount_plan_build(struct arena *a, const struct mount_plan_in *in, struct mount_plan *out, struct err *e);
+
+/* "a//b/../c/" -> "/a/c": absolute and lexically clean, in the arena. NULL without memory. Pure. */
+char *mount_plan_clean(struct arena *a, const char *path);
+
+/* Inside mount_plan*.c: a free operation at the end of the plan (zeroed but for index), or NULL without memory. */
+struct mount_op *mount_plan_add(struct arena *a, struct mount_plan *p, size_t index);
+
+/* Expands a mount of type "cgroup"; proto has its target and attributes. mount_cgroup.c. */
+int mount_cgroup_expand(struct arena *a, const struct mount_plan_in *in, const struct mount_op *proto,
+			struct mount_plan *out, struct err *e);
 
 #endif

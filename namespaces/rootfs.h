@@ -32,17 +32,28 @@ struct rootfs_opts {
 	 * its user namespace, may not walk to it (EACCES). Returns an fd or -errno.
 	 */
 	int (*open_source)(void *arg, const char *source, bool recursive, struct err *e);
+	/*
+	 * The same for operation `op` of the plan when it is id-mapped, ready mapped (the parent calls
+	 * mount_source_open of mount_exec.h): inside a user namespace only the parent may map. NULL: done here.
+	 */
+	int (*open_idmapped)(void *arg, size_t op, struct err *e);
 	void *arg;
 };
 
 struct rootfs {
 	const struct rootfs_opts *o;
-	int root_fd; /* O_PATH of the root mount; -1 before prepare */
+	int root_fd;   /* O_PATH of the root mount; -1 before prepare */
+	int null_mnt;  /* a clone of the host's /dev/null, verified, for masked files; -1 without any */
 };
+
+#define ROOTFS_INIT { .root_fd = -1, .null_mnt = -1 }
 
 int rootfs_prepare(struct rootfs *r, const struct rootfs_opts *o, struct err *e);
 int rootfs_enter(struct rootfs *r, struct err *e);
 int rootfs_protect(struct rootfs *r, struct err *e);
 void rootfs_close(struct rootfs *r);
+
+/* --no-pivot, the inside of rootfs_enter (rootfs_move.c): the root is moved over "/" and entered by chroot. */
+int rootfs_move(struct rootfs *r, struct err *e);
 
 #endif

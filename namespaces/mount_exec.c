@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/mount.h>
+
+#include "namespaces/mount_exec.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/sys.h"
+#include "namespaces/idmap.h"
+#include "namespaces/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+struct exec {
+	int root_fd;
+	const struct rootfs_opts *o;
+};
+
+/* What an operation is carried out on. */
+struct target {
+	int fd; /* O_PATH, owned */
+	bool existed;
+	struct stat st;
+};
+
+static void target_close(struct target *t)
+{
+	if (t->fd >= 0)
+		close(t->fd);
+}
+
+#define AUTO_TARGET AUTO(target_close)
+
+int mount_attach(int mnt_fd, int target_fd)
+{
+	return sys_move_mount(mnt_fd, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+int mount_attr_fd(int fd, bool recursive, uint64_t set, uint64_t clr)
+{
+	struct mount_attr a = { .attr_set = set, .attr_clr = clr };
+
+	return sys_mount_setattr(fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &a);
+}
+
+int mount_propagation_fd(int fd, uint64_t ms)
+{
+	struct mount_attr a = { .propagation = ms & ~(uint64_t)MS_REC };
+
+	return sys_mount_setattr(fd, "", AT_EMPTY_PATH | (ms & MS_REC ? AT_RECURSIVE : 0), &a);
+}
+
+static bool not_to_be_had(int r)
+{
+	return r == -ENOSYS || r == -EPERM;
+}
+
+/* ---- the target ---- */
+
+static bool is_fs(const struct mount_op *op, const char *fstype)
+{
+	return op->fstype && str_eq(op->fstype, fstype);
+}
+
+/*
+ * Where LSM attributes and sysctls are written: the image must not be able to lead these mounts
+ * elsewhere by a symlink, nor the writes by a path that is no longer /proc.
+ */
+static bool wants_ordinary(const struct mount_op *op)
+{
+	return is_fs(op, "proc") || is_fs(op, "sysfs") || str_eq(op->target, "/proc") ||
+	       str_eq(op->target, "/sys");
+}
+
+static int open_ordinary(int root_fd, const struct mount_op *op, struct target *t, struct err *e)
+{
+	t->fd = sys_openat2(root_fd, op->target, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0,
+			    RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	if (t->fd == -ELOOP || t->fd == -ENOTDIR)
+		return err_set(e, ENOTDIR, "mounts[%zu]: %s must be mounted on ordinary directory",
+			       op->index, op->target);
+	if (t->fd < 0)
+		return t->fd == -ENOENT ? -ENOENT : err_sys(e, -t->fd, "open %s in the container", op->target);
+	if (fstat(t->fd, &t->st) < 0)
+		return err_sys(e, errno, "stat %s in the container", op->target);
+	if (!S_ISDIR(t->st.st_mode))
+		return err_set(e, ENOTDIR, "mounts[%zu]: %s must be mounted on ordinary directory",
+			       op->index, op->target);
+	return 0;
+}
+
+static int open_ordinary_make(int root_fd, const struct mount_op *op, struct target *t, struct err *e)
+{
+	int fd, r = open_ordinary(root_fd, op, t, e);
+
+	t->existed = r == 0;
+	if (r != -ENOENT)
+		return r;
+	fd = path_make(root_fd, op->target, true, 0755, e);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	r = open_ordinary(root_fd, op, t, e);
+	return r == -ENOENT ? err_sys(e, ENOENT, "open %s in the container", op->target) : r;
+}
+
+static int open_any(int root_fd, const struct mount_op *op, bool want_dir, struct target *t, struct err *e)
+{
+	t->fd = path_resolve(root_fd, op->target, &t->st);
+	t->existed = t->fd >= 0;
+	if (t->fd == -ENOENT) {
+		t->fd = path_make(root_fd, op->target, want_dir, 0755, e);
+		if (t->fd < 0)
+			return t->fd;
+		if (fstat(t->fd, &t->st) < 0)
+			return err_sys(e, errno, "stat %s in the container", op->target);
+	}
+	if (t->fd < 0)
+		return err_sys(e, -t->fd, "open %s in the container", op->target);
+	if (want_dir && !S_ISDIR(t->st.st_mode))
+		return err_sys(e, ENOTDIR, "%s in the container", op->target);
+	if (!want_dir && S_ISDIR(t->st.st_mode))
+		return err_sys(e, EISDIR, "%s in the container", op->target);
+	return 0;
+}
+
+static int open_target(const struct exec *x, const struct mount_op *op, bool want_dir, struct target *t,
+		       struct err *e)
+{
+	struct statfs fs;
+	int r;
+
+	if (wants_ordinary(op))
+		return open_ordinary_make(x->root_fd, op, t, e);
+	r = open_any(x->root_fd, op, want_dir, t, e);
+	if (r < 0)
+		return r;
+	/* The plan has judged the names below /proc; a link of the image may lead there by another. */
+	if (str_after(op->target, "/proc/") || !t->existed)
+		return 0;
+	if (fstatfs(t->fd, &fs) < 0)
+		return err_sys(e, errno, "statfs %s in the container", op->target);
+	if (fs.f_type == PROC_SUPER_MAGIC)
+		return err_set(e, EPERM, "mounts[%zu].destination: %s: is inside /proc", op->index,
+			       op->target);
+	return 0;
+}
+
+/* What goes onto /proc must be a procfs, whatever its type was said to be. */
+static int check_procfs(int mnt_fd, const struct mount_op *op, struct err *e)
+{
+	struct statfs fs;
+
+	if (!str_eq(op->target, "/proc"))
+		return 0;
+	if (fstatfs(mnt_fd, &fs) < 0)
+		return err_sys(e, errno, "statfs of the mount for /proc");
+	if (fs.f_type != PROC_SUPER_MAGIC)
+		return err_set(e, EPERM, "mounts[%zu]: /proc cannot be mounted over: it is not of type proc",
+			       op->index);
+	return 0;
+}
+
+/* ---- sources ---- */
+
+static int idmap_clone(int mnt_fd, const struct mount_op *op, int userns_fd, struct err *e)
+{
+	struct mount_attr a = { .attr_set = MOUNT_ATTR_IDMAP };
+	AUTO_CLOSE int own = -1;
+	int r;
+
+	if (op->uid_mappings) {
+		r = idmap_userns_fd(op->uid_mappings, op->gid_mappings, &own, e);
+		if (r < 0)
+			return r;
+		userns_fd = own;
+	}
+	if (userns_fd < 0)
+		return err_set(e, EINVAL, "mounts[%zu]: idmap: no mappings", op->index);
+	a.userns_fd = (uint64_t)userns_fd;
+	r = sys_mount_setattr(mnt_fd, "", AT_EMPTY_PATH | (op->ridmap ? AT_RECURSIVE : 0), &a);
+	if (r < 0)
+		return err_sys(e, -r, "mounts[%zu]: id-map %s", op->index, op->source);
+	return 0;
+}
+
+static int clone_path(const char *source, bool recursive)
+{
+	return sys_open_tree(AT_FDCWD, source,
+			     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0));
+}
+
+static int source_error(const struct mount_op *op, int r, struct err *e)
+{
+	return err_sys(e, -r, "mounts[%zu].source: %s", op->index, op->source);
+}
+
+int mount_source_open(const struct mount_op *op, int userns_fd, struct err *e)
+{
+	AUTO_CLOSE int fd = clone_path(op->source, op->recursive);
+	int r;
+
+	if (fd < 0)
+		return source_error(op, fd, e);
+	if (op->idmap) {
+		r = idmap_clone(fd, op, userns_fd, e);
+		if (r < 0)
+			return r;
+	}
+	return TAKE_FD(fd);
+}
+
+/* The container's own maps as a user namespace, for a mount that names none. */
+static int own_userns(const struct exec *x, const struct mount_op *op, int *fd, struct err *e)
+{
+	const struct spec_linux *l = &x->o->spec->linux_;
+
+	if (op->uid_mappings)
+		return 0;
+	return idmap_userns_fd(&l->uid_mappings, &l->gid_mappings, fd, e);
+}
+
+static int open_source(const struct exec *x, const struct mount_op *op, struct err *e)
+{
+	AUTO_CLOSE int fd = -1, userns = -1;
+	int r;
+
+	if (op->idmap) {
+		if (x->o->open_idmapped)
+			return x->o->open_idmapped(x->o->arg, (size_t)(op - x->o->plan->v), e);
+		r = own_userns(x, op, &userns, e);
+		return r < 0 ? r : mount_source_open(op, userns, e);
+	}
+	fd = clone_path(op->source, op->recursive);
+	if (fd != -EACCES || !x->o->open_source)
+		return fd < 0 ? source_error(op, fd, e) : TAKE_FD(fd);
+	fd = x->o->open_source(x->o->arg, op->source, op->recursive, e);
+	if (fd < 0)
+		return fd;
+	/* It comes from the host's mount namespace: what is mounted below it here must not go back there. */
+	r = mount_propagation_fd(fd, MS_SLAVE | MS_REC);
+	if (r < 0)
+		return source_error(op, r, e);
+	return TAKE_FD(fd);
+}
+
+/* ---- attributes ---- */
+
+/*
+ * In a user namespace the flags that a mount came with are locked. Nobody asks for a certain access
+ * time at the price of the mount, so that wish is given up; any other is an error.
+ */
+static int set_attrs(int fd, const struct mount_op *op)
+{
+	int r = 0;
+
+	if (op->rec_attr_set | op->rec_attr_clr)
+		r = mount_attr_fd(fd, true, op->rec_attr_set, op->rec_attr_clr);
+	if (r < 0 || !(op->attr_set | op->attr_clr))
+		return r;
+	r = mount_attr_fd(fd, false, op->attr_set, op->attr_clr);
+	if (r == -EPERM && op->attr_clr & MOUNT_ATTR__ATIME)
+		r = mount_attr_fd(fd, false, op->attr_set & ~(uint64_t)MOUNT_ATTR__ATIME,
+				  op->attr_clr & ~(uint64_t)MOUNT_ATTR__ATIME);
+	return r;
+}
+
+static int set_propagation(int fd, const struct mount_op *op, struct err *e)
+{
+	for (size_t i = 0; i < op->n_propagation; i++) {
+		int r = mount_propagation_fd(fd, op->propagation[i]);
+
+		if (not_to_be_had(r))
+			r = mount_legacy_propagation(fd, op->propagation[i], NULL);
+		if (r < 0)
+			return err_sys(e, -r, "mounts[%zu]: propagation of %s", op->index, op->target);
+	}
+	return 0;
+}
+
+static int wrap(const struct mount_op *op, int r, struct err *e)
+{
+	err_wrap(e, "mounts[%zu]: mount %s", op->index, op->target);
+	return r;
+}
+
+/* ---- the old way, when the calls above are refused ---- */
+
+/* After mount(2) only the path leads to the new mount. */
+static int finish_legacy(const struct exec *x, const struct mount_op *op, struct err *e)
+{
+	AUTO_CLOSE int fd = path_resolve(x->root_fd, op->target, NULL);
+	int r;
+
+	if (fd < 0)
+		return err_sys(e, -fd, "open %s in the container", op->target);
+	if (op->rec_attr_set | op->rec_attr_clr)
+		return err_set(e, ENOSYS, "mounts[%zu]: recursive options need mount_setattr, which is refused here",
+			       op->index);
+	if ((r = check_procfs(fd, op, e)) < 0)
+		return r;
+	if (op->kind == MOUNT_OP_BIND && op->attr_set | op->attr_clr &&
+	    (r = mount_legacy_attr(fd, op->attr_set, op->attr_clr, e)) < 0)
+		return wrap(op, r, e);
+	return set_propagation(fd, op, e);
+}
+
+static int fs_legacy(const struct exec *x, const struct mount_op *op, const struct target *t,
+		     const char *mode, struct err *e)
+{
+	int r;
+
+	log_debug("mount %s: the new mount calls are refused, mount(2) is used", op->target);
+	if (op->copy_up)
+		return err_set(e, ENOSYS, "mounts[%zu]: tmpcopyup needs fsopen, which is refused here",
+			       op->index);
+	r = mount_legacy_fs(op, t->fd, mode, e);
+	return r < 0 ? wrap(op, r, e) : finish_legacy(x, op, e);
+}
+
+static int bind_legacy(const struct exec *x, const struct mount_op *op, struct err *e)
+{
+	AUTO_TARGET struct target t = { .fd = -1 };
+	AUTO_CLOSE int src = -1;
+	struct stat st;
+	int r;
+
+	log_debug("mount %s: the new mount calls are refused, mount(2) is used", op->target);
+	if (op->idmap)
+		return err_set(e, ENOSYS, "mounts[%zu]: idmap needs mount_setattr, which is refused here",
+			       op->index);
+	src = open(op->source, O_PATH | O_CLOEXEC);
+	if (src < 0 || fstat(src, &st) < 0)
+		return source_error(op, -errno, e);
+	if ((r = open_target(x, op, S_ISDIR(st.st_mode), &t, e)) < 0)
+		return wrap(op, r, e);
+	r = mount_legacy_bind(src, op->recursive, t.fd, e);
+	return r < 0 ? wrap(op, r, e) : finish_legacy(x, op, e);
+}
+
+/* ---- operations ---- */
+
+static int do_bind(const struct exec *x, const struct mount_op *op, struct err *e)
+{
+	AUTO_TARGET struct target t = { .fd = -1 };
+	AUTO_CLOSE int mnt = open_source(x, op, e);
+	struct stat st;
+	int r;
+
+	if (mnt < 0)
+		return not_to_be_had(mnt) && !op->idmap ? bind_legacy(x, op, e) : mnt;
+	if (fstat(mnt, &st) < 0)
+		return source_error(op, -errno, e);
+	r = set_attrs(mnt, op);
+	if (r == -ENOSYS)
+		return bind_legacy(x, op, e);
+	if (r < 0)
+		return err_sys(e, -r, "mounts[%zu]: set options of %s", op->index, op->target);
+	if ((r = check_procfs(mnt, op, e)) < 0)
+		return r;
+	if ((r = open_target(x, op, S_ISDIR(st.st_mode), &t, e)) < 0)
+		return wrap(op, r, e);
+	r = mount_attach(mnt, t.fd);
+	if (not_to_be_had(r) && !op->idmap)
+		return bind_legacy(x, op, e);
+	if (r < 0)
+		return err_sys(e, -r, "mounts[%zu]: mount %s on %s", op->index, op->source, op->target);
+	return set_propagation(mnt, op, e);
+}
+
+static bool has_mode(const struct spec_strings *data)
+{
+	for (size_t i = 0; i < data->n; i++)
+		if (str_after(data->v[i], "mode="))
+			return true;
+	return false;
+}
+
+/* Where a cgroup file system gives no new mount, the container's own directory of the host's does. */
+static int fs_fallback(const struct exec *x, const struct mount_op *op, struct err *e)
+{
+	struct mount_op bind = *op;
+
+	log_debug("mount %s: %s; %s is bound instead", op->target, e->msg, op->fallback);
+	bind.kind = MOUNT_OP_BIND;
+	bind.source = op->fallback;
+	bind.fallback = NULL;
+	bind.fstype = NULL;
+	bind.recursive = true;
+	bind.data.n = 0;
+	return do_bind(x, &bind, e);
+}
+
+static int new_fs(const struct mount_op *op, const char *mode, bool *refused, struct err *e)
+{
+	const struct mount_fs f = {
+		.fstype = op->fstype,
+		.source = op->source,
+		.data = &op->data,
+		.flags = &op->sb_set,
+		.mode = mode,
+		.attrs = op->attr_set,
+	};
+
+	*refused = op->ms_flags != 0;
+	return *refused ? err_sys(e, EPERM, "mount %s", op->fstype) : mount_fs_new(&f, refused, e);
+}
+
+static int do_fs(const struct exec *x, const struct mount_op *op, struct err *e)
+{
+	AUTO_TARGET struct target t = { .fd = -1 };
+	char buf[16];
+	const char *mode = NULL;
+	AUTO_CLOSE int mnt = -1;
+	bool refused;
+	int r;
+
+	if ((r = open_target(x, op, true, &t, e)) < 0)
+		return wrap(op, r, e);
+	/* A tmpfs over a directory of the image keeps that directory's mode (/tmp stays 1777). */
+	if (is_fs(op, "tmpfs") && t.existed && !has_mode(&op->data)) {
+		snprintf(buf, sizeof(buf), "%o", t.st.st_mode & 07777);
+		mode = buf;
+	}
+	mnt = new_fs(op, mode, &refused, e);
+	if (mnt < 0 && op->fallback)
+		return fs_fallback(x, op, e);
+	if (mnt < 0)
+		return refused ? fs_legacy(x, op, &t, mode, e) : wrap(op, mnt, e);
+	if ((r = check_procfs(mnt, op, e)) < 0)
+		return r;
+	if (op->rec_attr_set | op->rec_attr_clr) {
+		r = mount_attr_fd(mnt, true, op->rec_attr_set, op->rec_attr_clr);
+		if (r < 0)
+			return err_sys(e, -r, "mounts[%zu]: set options of %s", op->index, op->target);
+	}
+	if (op->copy_up && (r = mount_copy_up(t.fd, mnt, e)) < 0)
+		return wrap(op, r, e);
+	r = mount_attach(mnt, t.fd);
+	if (not_to_be_had(r) && !op->copy_up)
+		return fs_legacy(x, op, &t, mode, e);
+	if (r < 0)
+		return err_sys(e, -r, "mounts[%zu]: mount %s on %s", op->index, op->fstype, op->target);
+	return set_propagation(mnt, op, e);
+}
+
+static int do_remount(const struct exec *x, const struct mount_op *op, struct err *e)
+{
+	AUTO_CLOSE int fd = path_resolve(x->root_fd, op->target, NULL);
+	int r;
+
+	if (fd < 0)
+		return err_sys(e, -fd, "mounts[%zu]: remount %s", op->index, op->target);
+	if (op->sb_set.n + op->sb_clear.n + op->data.n) {
+		r = mount_fs_reconfigure(fd, op, e);
+		if (r < 0)
+			return wrap(op, r, e);
+	}
+	if (op->ms_flags)
+		return err_set(e, EINVAL, "mounts[%zu]: iversion cannot be changed by a remount", op->index);
+	r = set_attrs(fd, op);
+	if (not_to_be_had(r) && !(op->rec_attr_set | op->rec_attr_clr))
+		r = mount_legacy_attr(fd, op->attr_set, op->attr_clr, NULL);
+	if (r < 0)
+		return err_sys(e, -r, "mounts[%zu]: remount %s", op->index, op->target);
+	return set_propagation(fd, op, e);
+}
+
+static int do_symlink(const struct exec *x, const struct mount_op *op, struct err *e)
+{
+	const char *name = strrchr(op->target, '/') + 1;
+	AUTO_FREE char *dir = strndup(op->target, (size_t)(name - op->target));
+	AUTO_CLOSE int fd = dir ? path_open(x->root_fd, dir, O_PATH | O_DIRECTORY) : -ENOMEM;
+
+	if (fd < 0)
+		return err_sys(e, -fd, "mounts[%zu]: link %s", op->index, op->target);
+	if (symlinkat(op->source, fd, name) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "mounts[%zu]: link %s", op->index, op->target);
+	return 0;
+}
+
+static int do_op(const struct exec *x, const struct mount_op *op, struct err *e)
+{
+	switch (op->kind) {
+	case MOUNT_OP_FS:
+		return do_fs(x, op, e);
+	case MOUNT_OP_BIND:
+		return do_bind(x, op, e);
+	case MOUNT_OP_REMOUNT:
+		return do_remount(x, op, e);
+	case MOUNT_OP_SYMLINK:
+		return do_symlink(x, op, e);
+	}
+	return err_set(e, EINVAL, "mounts[%zu]: unknown operation", op->index);
+}
+
+int mount_exec(int root_fd, const struct rootfs_opts *o, struct err *e)
+{
+	const struct exec x = { .root_fd = root_fd, .o = o };
+
+	for (size_t i = 0; o->plan && i < o->plan->n; i++) {
+		int r = do_op(&x, &o->plan->v[i], e);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int mount_exec_late(int root_fd, const struct mount_plan *p, struct err *e)
+{
+	for (size_t i = 0; p && i < p->n; i++) {
+		AUTO_CLOSE int fd = -1;
+		int r;
+
+		if (!p->v[i].late_ro)
+			continue;
+		fd = path_resolve(root_fd, p->v[i].target, NULL);
+		r = fd < 0 ? fd : mount_attr_fd(fd, false, MOUNT_ATTR_RDONLY, 0);
+		if (not_to_be_had(r))
+			r = mount_legacy_attr(fd, MOUNT_ATTR_RDONLY, 0, NULL);
+		if (r < 0)
+			return err_sys(e, -r, "mounts[%zu]: make %s read-only", p->v[i].index,
+				       p->v[i].target);
+	}
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Executes a mount plan under a root fd. Every mount is made detached, gets its attributes, and is then
+ * moved onto an fd; a path inside the root is resolved once and is an fd from then on.
+ */
+#ifndef CTR_NAMESPACES_MOUNT_EXEC_H
+#define CTR_NAMESPACES_MOUNT_EXEC_H
+
+#include "base/err.h"
+#include "namespaces/mount_plan.h"
+#include "namespaces/rootfs.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* All operations of o->plan, in order, below root_fd. */
+int mount_exec(int root_fd, const struct rootfs_opts *o, struct err *e);
+
+/* Makes read-only what the plan left writable for the set-up (late_ro). */
+int mount_exec_late(int root_fd, const struct mount_plan *p, struct err *e);
+
+/*
+ * A detached clone of what a bind operation shows, id-mapped when the operation says so: by the user
+ * namespace userns_fd when the operation has no mappings of its own. The fd or -errno.
+ */
+int mount_source_open(const struct mount_op *op, int userns_fd, struct err *e);
+
+/* Attaches a detached mount (or moves an attached one) onto what target_fd refers to. 0 or -errno. */
+int mount_attach(int mnt_fd, int target_fd);
+
+/* mount_setattr of the mount that fd refers to. 0 or -errno. */
+int mount_attr_fd(int fd, bool recursive, uint64_t set, uint64_t clr);
+
+/* Changes the propagation (MS_SHARED ..., with MS_REC) of the mount that fd refers to. 0 or -errno. */
+int mount_propagation_fd(int fd, uint64_t ms);
+
+/* ---- mount_fs.c ---- */
+
+struct mount_fs {
+	const char *fstype, *source;
+	const struct spec_strings *data;  /* "key=value", "key"; may be NULL */
+	const struct spec_strings *flags; /* may be NULL */
+	const char *mode;                 /* "mode" of a tmpfs, or NULL */
+	uint64_t attrs;                   /* MOUNT_ATTR_* */
+};
+
+/*
+ * A new instance of a file system as a detached mount: the fd or -errno. The kernel's own messages
+ * are part of the error. *refused (may be NULL) tells that the call itself is not to be had here
+ * (an old kernel, an outer seccomp filter), so that mount(2) is worth trying.
+ */
+int mount_fs_new(const struct mount_fs *f, bool *refused, struct err *e);
+
+/* Changes the super block of the mount that fd refers to. */
+int mount_fs_reconfigure(int fd, const struct mount_op *op, struct err *e);
+
+/* ---- mount_legacy.c: mount(2) through a verified /proc/self/fd, for where the calls above are refused ---- */
+
+int mount_legacy_fs(const struct mount_op *op, int target_fd, const char *mode, struct err *e);
+int mount_legacy_bind(int source_fd, bool recursive, int target_fd, struct err *e);
+/* fd must be of the mount itself (resolved again after it was mounted). */
+int mount_legacy_attr(int fd, uint64_t set, uint64_t clr, struct err *e);
+int mount_legacy_propagation(int fd, uint64_t ms, struct err *e);
+
+/* ---- mount_copyup.c ---- */
+
+/* Copies the tree below directory src_fd into directory dst_fd: content, modes, owners, times, xattrs, links. */
+int mount_copy_up(int src_fd, int dst_fd, struct err *e);
+
+#endif
