@@ -44,7 +44,7 @@ WARN     := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvl
 CFLAGS   ?= -O2 -g
 # -iquote: <seccomp.h> is the library's, "seccomp.h" is ours.
 CPPFLAGS += -D_GNU_SOURCE -iquote . -iquote runtime $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
-HARDEN   := -fPIE -fstack-protector-strong
+HARDEN   := -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections
 LDFLAGS  += -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 LDLIBS   := $(shell $(PKG_CONFIG) --libs-only-L $(PKGS) 2>/dev/null) \
 	-l:libseccomp.a -l:libcap.a -l:libyajl_s.a -lmnl
@@ -52,6 +52,9 @@ LDLIBS   := $(shell $(PKG_CONFIG) --libs-only-L $(PKGS) 2>/dev/null) \
 ifeq ($(SANITIZE),1)
 override CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 else
+# The program copies itself before it enters a container: what only a debugger reads is in a file of its own.
+SPLIT_DEBUG = objcopy --only-keep-debug $@ $@.debug && strip $@ && objcopy --add-gnu-debuglink=$@.debug $@
+LDFLAGS  += -Wl,--gc-sections
 CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
 ifneq ($(filter true 1,$(CI) $(WERROR)),)
@@ -67,6 +70,7 @@ asan:
 $(BUILD)/ctr: $(OBJS)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(SPLIT_DEBUG)
 
 # Everything but main(), for the unit tests.
 $(BUILD)/libctr.a: $(LIB_OBJS)

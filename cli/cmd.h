@@ -45,6 +45,7 @@ struct cmd {
 	enum opt_order order;
 	size_t min, max; /* number of words */
 	enum cmd_word word;
+	bool seal; /* enters a container: goes on as a sealed copy of itself (runtime/selfexe.h) */
 	/*
 	 * 0, and *status, 0 unless set, is the exit code; or -errno with *e set, and *status, when
 	 * it is set, is the exit code of the failure instead of 1.

@@ -14,6 +14,7 @@ static int run(const struct ctr_global *g, void *o, const struct opt_words *w, i
 }
 
 const struct cmd cmd_create = {
+	.seal = true,
 	.name = "create",
 	.words = "ID",
 	.summary = "make a container from a bundle, without starting its program",

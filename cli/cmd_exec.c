@@ -69,6 +69,7 @@ static int run(const struct ctr_global *g, void *opt, const struct opt_words *w,
 }
 
 const struct cmd cmd_exec = {
+	.seal = true,
 	.name = "exec",
 	.words = "ID COMMAND [ARG...] | -p FILE ID",
 	.summary = "run another process in a running container",

@@ -129,6 +129,7 @@ static int run(const struct ctr_global *g, void *opt, const struct opt_words *w,
 }
 
 const struct cmd cmd_run = {
+	.seal = true,
 	.name = "run",
 	.words = "ID [COMMAND [ARG...]]",
 	.summary = "create and start a container, and wait for its program to end",

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "runtime/selfexe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,7 +90,7 @@ static int check_words(const struct cmd *c, const struct opt_words *w, struct er
 }
 
 static int run_cmd(const struct cmd *c, const struct ctr_global *g, const struct opt_words *given,
-		   int *status, struct err *e)
+		   char **argv, int *status, struct err *e)
 {
 	AUTO_FREE void *opts = calloc(1, c->opts_size ? c->opts_size : 1);
 	struct opt_words w;
@@ -100,14 +101,15 @@ static int run_cmd(const struct cmd *c, const struct ctr_global *g, const struct
 	r = opt_parse(c->name, c->opts, c->order, given->v + 1, given->n - 1, opts, &w, e);
 	if (r == 0 && w.help)
 		r = cmd_print_help(c, e);
-	else if (r == 0 && (r = check_words(c, &w, e)) == 0)
+	else if (r == 0 && (r = check_words(c, &w, e)) == 0 &&
+		 (r = c->seal ? selfexe_seal(argv, e) : 0) == 0)
 		r = c->run(g, opts, &w, status, e);
 	opt_free(c->opts, opts);
 	return r;
 }
 
 static int dispatch(const struct ctr_global *g, const struct global_opts *o,
-		    const struct opt_words *w, int *status, struct err *e)
+		    const struct opt_words *w, char **argv, int *status, struct err *e)
 {
 	const struct cmd *c;
 
@@ -124,7 +126,7 @@ static int dispatch(const struct ctr_global *g, const struct global_opts *o,
 	c = cmd_find(w->v[0]);
 	if (!c)
 		return err_kind(e, ERR_USAGE, EINVAL, "unknown command: %s", w->v[0]);
-	return run_cmd(c, g, w, status, e);
+	return run_cmd(c, g, w, argv, status, e);
 }
 
 int main(int argc, char **argv)
@@ -149,7 +151,7 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = fill_global(argv[0], &opts, &global, &e);
 	if (r == 0)
-		r = dispatch(&global, &opts, &words, &status, &e);
+		r = dispatch(&global, &opts, &words, argv, &status, &e);
 	if (r < 0) {
 		log_error("%s", e.msg[0] ? e.msg : strerrordesc_np(-r));
 		if (status == 0)

@@ -286,6 +286,30 @@ static int send_pidfd(const struct create *c, struct err *e)
 	return r < 0 ? err_sys(e, -r, "send the pidfd to %s", c->o->pidfd_socket) : 0;
 }
 
+/*
+ * From here on the child outlives us. With create it closes its end once it no longer dies with its
+ * parent: only then may the parent end.
+ */
+static int let_go(struct create *c, struct err *e)
+{
+	struct sync_msg m;
+	int r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);
+
+	if (r < 0)
+		return err_sys(e, -r, "let the container's init go on");
+	if (c->wait_here)
+		return 0;
+	r = sync_recv(c->sync_parent, &m, NULL);
+	if (r < 0)
+		return err_sys(e, -r, "await the container's init");
+	if (r == 0)
+		return 0;
+	if (m.type != SYNC_ERROR)
+		return unexpected(m.type, e);
+	*e = m.err;
+	return -m.err.code;
+}
+
 static int record(void *ctx, struct err *e)
 {
 	struct create *c = ctx;
@@ -308,8 +332,7 @@ static int record(void *ctx, struct err *e)
 			return err_sys(e, -r, "write pid file %s", c->o->pid_file);
 		c->pid_file_written = true;
 	}
-	r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);
-	return r < 0 ? err_sys(e, -r, "let the container's init go on") : 0;
+	return let_go(c, e);
 }
 
 static void undo_record(void *ctx)

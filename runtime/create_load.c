@@ -65,12 +65,12 @@ static char *now_rfc3339(struct arena *a)
 {
 	struct timespec ts;
 	struct tm tm;
-	char day[32];
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-	return arena_printf(a, "%s.%09ldZ", day, ts.tv_nsec);
+	/* Not strftime: it reads the machine's time zone first. */
+	return arena_printf(a, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
+			    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ts.tv_nsec);
 }
 
 static int fill_state(struct create *c, struct err *e)
