@@ -167,25 +167,11 @@ static void undo_spawn(void *ctx)
 	}
 }
 
-static int write_oom_score(const struct create *c, struct err *e)
-{
-	const struct opt_i64 *adj = &c->spec->process->oom_score_adj;
-	char path[48], text[24];
-	int r;
-
-	if (!adj->set)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", c->pid);
-	snprintf(text, sizeof(text), "%lld", (long long)adj->v);
-	r = io_write_file(AT_FDCWD, path, text);
-	return r < 0 ? err_sys(e, -r, "process.oomScoreAdj: set to %s", text) : 0;
-}
-
 static int identity_maps(void *ctx, struct err *e)
 {
 	struct create *c = ctx;
 	const struct spec_linux *l = &c->spec->linux_;
-	int r = write_oom_score(c, e);
+	int r = process_oom_score_adj(c->pid, c->spec->process, e);
 
 	if (r < 0)
 		return r;
@@ -203,17 +189,12 @@ static int identity_maps(void *ctx, struct err *e)
 	return r < 0 ? err_sys(e, -r, "tell the container's init that its id maps are there") : 0;
 }
 
-/* The child may not walk to a source that the caller may: it gets a detached clone of it. */
-static int serve_source(struct create *c, const struct sync_msg *m)
+static int serve(struct create *c, const struct sync_msg *m)
 {
-	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->value ? AT_RECURSIVE : 0);
-	AUTO_CLOSE int fd = sys_open_tree(AT_FDCWD, m->text, flags);
-	struct err e;
+	struct err e = {};
+	AUTO_CLOSE int fd = c->wl.ops->serve(&c->wl, m, &e);
 
-	if (fd >= 0)
-		return sync_send(c->sync_parent, SYNC_SOURCE_FD, 0, NULL, fd);
-	err_sys(&e, -fd, "open %s", m->text);
-	return sync_send_err(c->sync_parent, &e);
+	return fd >= 0 ? sync_send(c->sync_parent, SYNC_SOURCE_FD, 0, NULL, fd) : sync_send_err(c->sync_parent, &e);
 }
 
 static int runtime_hooks(struct create *c, struct err *e)
@@ -255,7 +236,8 @@ static int handshake(void *ctx, struct err *e)
 			*e = m.err;
 			return -m.err.code;
 		case SYNC_SOURCE:
-			r = serve_source(c, &m);
+		case SYNC_IDMAPPED:
+			r = serve(c, &m);
 			break;
 		case SYNC_HOOKS:
 			r = runtime_hooks(c, e);

@@ -220,24 +220,10 @@ static int spawn(struct exec *x, struct err *e)
 	return x->pid < 0 ? err_sys(e, -x->pid, "make a process in the container") : 0;
 }
 
-static int write_oom_score(const struct exec *x, struct err *e)
-{
-	const struct opt_i64 *adj = &x->spec.process->oom_score_adj;
-	char path[48], text[24];
-	int r;
-
-	if (!adj->set)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", x->pid);
-	snprintf(text, sizeof(text), "%lld", (long long)adj->v);
-	r = io_write_file(AT_FDCWD, path, text);
-	return r < 0 ? err_sys(e, -r, "process.oomScoreAdj: set to %s", text) : 0;
-}
-
 static int handshake(struct exec *x, struct err *e)
 {
 	struct sync_msg m;
-	int r = write_oom_score(x, e);
+	int r = process_oom_score_adj(x->pid, x->spec.process, e);
 
 	if (r == 0 && x->userns)
 		r = process_rlimits(x->pid, &x->spec.process->rlimits, e);

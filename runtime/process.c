@@ -35,14 +35,14 @@ int process_rlimits(pid_t pid, const struct spec_rlimits *r, struct err *e)
 	return 0;
 }
 
-int process_oom_score_adj(const struct spec_process *p, struct err *e)
+int process_oom_score_adj(pid_t pid, const struct spec_process *p, struct err *e)
 {
-	static const char file[] = "/proc/self/oom_score_adj";
-	char text[24], now[24];
+	char file[48], text[24], now[24];
 	int r;
 
 	if (!p->oom_score_adj.set)
 		return 0;
+	snprintf(file, sizeof(file), "/proc/%d/oom_score_adj", pid);
 	snprintf(text, sizeof(text), "%lld", (long long)p->oom_score_adj.v);
 	r = io_write_file(AT_FDCWD, file, text);
 	/* Below what a privileged one has set, without privilege; what is so already is no failure. */

@@ -29,8 +29,8 @@ int process_find(const char *arg0, const struct str_list *env, char **path, stru
 /* prlimit of pid (0: the caller) for each; error names process.rlimits[i].type. */
 int process_rlimits(pid_t pid, const struct spec_rlimits *r, struct err *e);
 
-/* /proc/PID/oom_score_adj of the calling process, when set; before the root changes. */
-int process_oom_score_adj(const struct spec_process *p, struct err *e);
+/* /proc/PID/oom_score_adj, when set, through the caller's own /proc: for a child that is not yet in its root. */
+int process_oom_score_adj(pid_t pid, const struct spec_process *p, struct err *e);
 
 /*
  * Groups, gid, uid, umask (0022 when the configuration has none). keep_groups: leave the supplementary groups alone (a user namespace without setgroups);

@@ -13,6 +13,7 @@
 static const char *const type_names[] = {
 	[SYNC_ERROR] = "error",		[SYNC_PID] = "its process id", [SYNC_GO] = "leave to go on",
 	[SYNC_SOURCE] = "a source",	[SYNC_SOURCE_FD] = "a source", [SYNC_HOOKS] = "hooks",
+	[SYNC_IDMAPPED] = "a source",
 	[SYNC_MASTER] = "the terminal", [SYNC_READY] = "readiness",    [SYNC_START] = "start",
 	[SYNC_EXEC] = "execution",
 };

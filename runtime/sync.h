@@ -7,6 +7,7 @@
  *   PID value (a second fork)      ->
  *                                  <-  GO         id maps are written, limits of the process set
  *   SOURCE path (as often as needed) ->
+ *   IDMAPPED value (of the mount plan's operation)
  *                                  <-  SOURCE_FD (or ERROR)
  *   HOOKS                          ->             prestart and createRuntime hooks
  *                                  <-  GO
@@ -31,6 +32,7 @@ enum sync_type {
 	SYNC_PID,
 	SYNC_GO,
 	SYNC_SOURCE,
+	SYNC_IDMAPPED,
 	SYNC_SOURCE_FD,
 	SYNC_HOOKS,
 	SYNC_MASTER,

@@ -5,8 +5,10 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/sys.h"
 #include "create.h"
 #include "hooks.h"
+#include "namespaces/mount_exec.h"
 #include "namespaces/mount_plan.h"
 #include "namespaces/overlay.h"
 #include "namespaces/rootfs.h"
@@ -18,12 +20,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 struct container {
 	struct arena arena;
 	struct mount_cgroup views[CG_MAX_HIER];
 	struct mount_plan plan;
+	bool planned;
 	struct seccomp_prog seccomp;
 	struct rootfs_opts opts;
 	struct rootfs rootfs;
@@ -72,6 +76,9 @@ static int plan_mounts(struct workload *w, struct err *e)
 	};
 	struct cg_view v;
 
+	if (k->planned)
+		return 0;
+	k->planned = true;
 	for (size_t i = 0; c->cg && i < ARRAY_SIZE(k->views) && cg_view(c->cg, i, &v); i++)
 		k->views[in.n_cgroups++] = (struct mount_cgroup){
 			.controllers = v.controllers,
@@ -93,7 +100,7 @@ static int container_prepare(struct workload *w, struct err *e)
 		return err_sys(e, ENOMEM, "prepare the container");
 	w->data = k;
 	k->loop_fd = -1;
-	k->rootfs.root_fd = -1;
+	k->rootfs = (struct rootfs)ROOTFS_INIT;
 	r = ns_plan_spec(&c->spec->linux_, &c->ns, e);
 	if (r < 0)
 		return r;
@@ -108,15 +115,56 @@ static int container_prepare(struct workload *w, struct err *e)
 	return 0;
 }
 
-static int ask_parent(void *arg, const char *source, bool recursive, struct err *e)
+static int ask_parent(struct create *c, enum sync_type what, int32_t value, const char *text, struct err *e)
 {
-	struct create *c = arg;
-	int fd = -1, r = sync_send(c->sync_child, SYNC_SOURCE, recursive, source, -1);
+	int fd = -1, r = sync_send(c->sync_child, what, value, text, -1);
 
 	if (r < 0)
-		return err_sys(e, -r, "open %s: ask the parent", source);
+		return err_sys(e, -r, "ask the parent for %s", text ? text : "a mount");
 	r = sync_expect(c->sync_child, SYNC_SOURCE_FD, "ctr", NULL, &fd, e);
 	return r < 0 ? r : fd;
+}
+
+static int ask_source(void *arg, const char *source, bool recursive, struct err *e)
+{
+	return ask_parent(arg, SYNC_SOURCE, recursive, source, e);
+}
+
+static int ask_idmapped(void *arg, size_t op, struct err *e)
+{
+	return ask_parent(arg, SYNC_IDMAPPED, (int32_t)op, NULL, e);
+}
+
+/* The child may not walk to a source that the caller may: it gets a detached clone of it. */
+static int serve_source(const struct sync_msg *m, struct err *e)
+{
+	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->value ? AT_RECURSIVE : 0);
+	int fd = sys_open_tree(AT_FDCWD, m->text, flags);
+
+	return fd < 0 ? err_sys(e, -fd, "open %s", m->text) : fd;
+}
+
+static int serve_idmapped(struct workload *w, size_t op, struct err *e)
+{
+	struct container *k = w->data;
+	AUTO_CLOSE int userns = -1;
+	char path[32];
+	int r = plan_mounts(w, e);
+
+	if (r < 0)
+		return r;
+	if (op >= k->plan.n)
+		return err_set(e, EPROTO, "container init asked for mount %zu of %zu", op, k->plan.n);
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", w->c->pid);
+	userns = open(path, O_RDONLY | O_CLOEXEC);
+	if (userns < 0)
+		return err_sys(e, errno, "open %s", path);
+	return mount_source_open(&k->plan.v[op], userns, e);
+}
+
+static int container_serve(struct workload *w, const struct sync_msg *m, struct err *e)
+{
+	return m->type == SYNC_IDMAPPED ? serve_idmapped(w, (size_t)m->value, e) : serve_source(m, e);
 }
 
 static int clone_root(struct create *c, struct container *k, struct err *e)
@@ -210,7 +258,8 @@ static int container_enter(struct workload *w, struct err *e)
 		.new_mount_ns = l->ns[NS_MOUNT].wanted,
 		.userns = l->ns[NS_USER].wanted,
 		.no_pivot = c->o->no_pivot,
-		.open_source = ask_parent,
+		.open_source = ask_source,
+		.open_idmapped = l->ns[NS_USER].wanted ? ask_idmapped : NULL,
 		.arg = c,
 	};
 	r = plan_mounts(w, e);
@@ -274,6 +323,7 @@ const struct workload_ops wl_container = {
 	.name = "container",
 	.check = container_check,
 	.prepare = container_prepare,
+	.serve = container_serve,
 	.enter = container_enter,
 	.run = container_run,
 	.release = container_release,

@@ -10,6 +10,7 @@
 #include "oci/spec.h"
 
 struct create;
+struct sync_msg;
 
 struct workload {
 	const struct workload_ops *ops;
@@ -21,6 +22,8 @@ struct workload_ops {
 	const char *name; /* "container", "microvm": kept in state.json */
 	int (*check)(const struct spec *spec, struct err *e);  /* pure: can this mode honour the spec? */
 	int (*prepare)(struct workload *w, struct err *e);     /* parent, host namespaces */
+	/* parent, for the child: a descriptor that only the parent can open (SYNC_SOURCE, SYNC_IDMAPPED) */
+	int (*serve)(struct workload *w, const struct sync_msg *m, struct err *e);
 	int (*enter)(struct workload *w, struct err *e);       /* child, new namespaces; ends ready to wait */
 	int (*run)(struct workload *w, int reply, struct err *e); /* child, after start; returns on failure only */
 	void (*release)(struct workload *w);                   /* parent; idempotent undo of prepare */
