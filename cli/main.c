@@ -136,10 +136,13 @@ int main(int argc, char **argv)
 	struct ctr_global global;
 	struct opt_words words;
 	struct err e = {};
+	/* Option parsing moves the words about in argv; the sealed copy gets them as they came. */
+	AUTO_FREE char **given = calloc((size_t)argc + 1, sizeof(*given));
 	int status = 0, r, opened;
 
-	if (!std_fds_open())
+	if (!std_fds_open() || !given)
 		return 1;
+	memcpy(given, argv, (size_t)argc * sizeof(*given));
 	r = opt_parse(NULL, cmd_global_opts, OPT_FIRST, argv + 1, argc > 0 ? (size_t)argc - 1 : 0,
 		      &opts, &words, &e);
 	/* Also after a failed parse: a caller that reads the log must find the error there. */
@@ -151,7 +154,7 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = fill_global(argv[0], &opts, &global, &e);
 	if (r == 0)
-		r = dispatch(&global, &opts, &words, argv, &status, &e);
+		r = dispatch(&global, &opts, &words, given, &status, &e);
 	if (r < 0) {
 		log_error("%s", e.msg[0] ? e.msg : strerrordesc_np(-r));
 		if (status == 0)
