@@ -102,6 +102,36 @@ struct json *json_edit_get(struct json *object, const char *key)
 	return NULL;
 }
 
+bool json_edit_is_text(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	while (*s) {
+		/* The least code point that needs that many bytes: shorter forms are the only ones.
+		 */
+		static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+		size_t n = *s < 0x80   ? 1
+			   : *s < 0xc2 ? 0
+			   : *s < 0xe0 ? 2
+			   : *s < 0xf0 ? 3
+			   : *s < 0xf5 ? 4
+				       : 0;
+		uint32_t c = n ? *s & (0xff >> (n > 1 ? n + 1 : 0)) : 0;
+
+		if (!n)
+			return false;
+		for (size_t i = 1; i < n; i++) {
+			if ((s[i] & 0xc0) != 0x80)
+				return false;
+			c = c << 6 | (s[i] & 0x3f);
+		}
+		if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+			return false;
+		s += n;
+	}
+	return true;
+}
+
 /* Where in the tree the walk is: an array or object and the member to write next. */
 struct place {
 	const struct json *v;

@@ -31,6 +31,9 @@ void json_edit_remove(struct json *array, size_t i);
 /* The member, which can be changed; NULL when it is absent or null. */
 struct json *json_edit_get(struct json *object, const char *key);
 
+/* True when s can be a JSON string as it is: valid UTF-8. */
+bool json_edit_is_text(const char *s);
+
 /* Writes the tree as a value. -EINVAL with *e set when it is nested too deeply for json_out. */
 int json_edit_emit(struct json_out *j, const struct json *v, struct err *e);
 

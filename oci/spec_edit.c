@@ -26,6 +26,15 @@ static int made(struct editor *d, const void *what)
 	return what ? 0 : no_memory(d);
 }
 
+/* JSON cannot hold any byte; a word must not reach the program as another one. */
+static int check_text(struct editor *d, const char *option, const char *s)
+{
+	return !s || json_edit_is_text(s)
+		       ? 0
+		       : err_set(d->e, EILSEQ, "%s: not valid UTF-8, which JSON needs: %s", option,
+				 s);
+}
+
 bool spec_edit_empty(const struct spec_edit *ed)
 {
 	return !ed->args.n && !ed->env.n && !ed->cwd && !ed->user && !ed->terminal.set &&
@@ -117,6 +126,9 @@ static int edit_env(struct editor *d)
 			value = getenv(pair);
 			if (!value)
 				continue;
+			r = check_text(d, pair, value);
+			if (r < 0)
+				return r;
 			pair = arena_printf(d->a, "%s=%s", pair, value);
 			if (!pair)
 				return no_memory(d);
@@ -390,6 +402,28 @@ static int edit_volumes(struct editor *d)
 	return r;
 }
 
+static int check_texts(struct editor *d, const char *option, const struct spec_strings *l)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < l->n; i++)
+		r = check_text(d, option, l->v[i]);
+	return r;
+}
+
+static int check_all(struct editor *d)
+{
+	int r = check_texts(d, "COMMAND", &d->ed->args);
+
+	if (r == 0)
+		r = check_texts(d, "--env", &d->ed->env);
+	if (r == 0)
+		r = check_texts(d, "--volume", &d->ed->volumes);
+	if (r == 0)
+		r = check_text(d, "--workdir", d->ed->cwd);
+	return r < 0 ? r : check_text(d, "--hostname", d->ed->hostname);
+}
+
 static int apply(struct editor *d)
 {
 	const struct spec_edit *ed = d->ed;
@@ -409,7 +443,7 @@ static int apply(struct editor *d)
 		{ ed->read_only, edit_read_only },
 		{ ed->hostname, edit_hostname },
 	};
-	int r = 0;
+	int r = check_all(d);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(edits); i++)
 		if (edits[i].wanted)
