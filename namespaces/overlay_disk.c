@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The disk of a clone. A flock on the file is held by its open file description, and the loop device
+ * keeps that open: the lock lives exactly as long as the device, whoever dies first.
+ */
+#include "namespaces/overlay.h"
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "namespaces/tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/loop.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#define DEFAULT_SIZE ((uint64_t)8 << 30)
+#define MIN_SIZE ((uint64_t)16 << 20)
+#define MKFS_SECONDS 120
+#define EXT4_MAGIC_AT 1080
+#define LOOP_TRIES 100
+
+static int lock(int fd, const char *file, struct err *e)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return err_set(e, EBUSY, "disk %s: in use by another clone", file);
+	return err_sys(e, errno, "lock %s", file);
+}
+
+/* ---- making it ---- */
+
+static int mkfs(const char *path, struct err *e)
+{
+	char *argv[] = { (char *)"mkfs.ext4", (char *)"-F", (char *)"-q", (char *)"-m", (char *)"0",
+			 (char *)"-E", (char *)"lazy_itable_init=1,nodiscard", (char *)path, NULL };
+
+	return tool_run(argv, MKFS_SECONDS, e);
+}
+
+/*
+ * Formatted under another name and renamed when complete, so that a file of the right name is always
+ * a whole disk; what an interrupted attempt left is used again.
+ */
+static int make_disk(const char *file, uint64_t size, int *out, struct err *e)
+{
+	AUTO_FREE char *part = str_printf("%s.part", file);
+	AUTO_CLOSE int fd = -1;
+	int r;
+
+	if (!part)
+		return err_sys(e, ENOMEM, "disk %s", file);
+	if (size == 0)
+		size = DEFAULT_SIZE;
+	if (size < MIN_SIZE)
+		return err_set(e, EINVAL, "disk %s: at least 16 MiB are needed", file);
+	fd = open(part, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, errno, "make disk %s", part);
+	r = lock(fd, file, e);
+	if (r < 0)
+		return r;
+	if (ftruncate(fd, 0) < 0 || ftruncate(fd, (off_t)size) < 0)
+		r = err_sys(e, errno, "make disk %s", part);
+	else
+		r = mkfs(part, e);
+	/* Not over a disk that somebody else has completed meanwhile. */
+	if (r == 0 && renameat2(AT_FDCWD, part, AT_FDCWD, file, RENAME_NOREPLACE) < 0)
+		r = err_sys(e, errno, "make disk %s", file);
+	if (r < 0) {
+		unlink(part);
+		return r;
+	}
+	*out = TAKE_FD(fd);
+	return 0;
+}
+
+/* Never formats what it did not make: a file that is no ext4 disk is somebody's file. */
+static int check_disk(int fd, const char *file, struct err *e)
+{
+	unsigned char magic[2];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, errno, "stat %s", file);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, EINVAL, "disk %s: not a regular file", file);
+	if (pread(fd, magic, sizeof(magic), EXT4_MAGIC_AT) != sizeof(magic) || magic[0] != 0x53 ||
+	    magic[1] != 0xef)
+		return err_set(e, EINVAL, "disk %s: exists and is no ext4 disk", file);
+	return 0;
+}
+
+/* ---- attaching it ---- */
+
+/* A loop device that was set up by somebody else, without a lock, is found by device and inode. */
+static int check_loops(int fd, const char *file, struct err *e)
+{
+	AUTO_CLOSEDIR DIR *dir = opendir("/sys/block");
+	struct loop_info64 info;
+	const struct dirent *d;
+	struct stat st;
+
+	if (!dir)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, errno, "stat %s", file);
+	while ((d = readdir(dir))) {
+		char path[PATH_MAX];
+		AUTO_CLOSE int loop = -1;
+
+		if (!str_after(d->d_name, "loop"))
+			continue;
+		snprintf(path, sizeof(path), "/sys/block/%s/loop/backing_file", d->d_name);
+		if (access(path, F_OK) < 0)
+			continue;
+		snprintf(path, sizeof(path), "/dev/%s", d->d_name);
+		loop = open(path, O_RDONLY | O_CLOEXEC);
+		if (loop < 0 || ioctl(loop, LOOP_GET_STATUS64, &info) < 0)
+			continue;
+		if (info.lo_inode == st.st_ino && info.lo_device == st.st_dev)
+			return err_set(e, EBUSY, "disk %s: in use by /dev/%s", file, d->d_name);
+	}
+	return 0;
+}
+
+static int configure(int loop, int fd, const char *file)
+{
+	struct loop_config c = { .fd = (uint32_t)fd, .info.lo_flags = LO_FLAGS_AUTOCLEAR };
+
+	/* For losetup -l only; the kernel cuts nothing that we rely on. */
+	snprintf((char *)c.info.lo_file_name, sizeof(c.info.lo_file_name), "%s", file);
+	return ioctl(loop, LOOP_CONFIGURE, &c) < 0 ? -errno : 0;
+}
+
+/* Between asking for a free device and taking it, another process may take it. */
+static int attach(int fd, const char *file, int *out, struct err *e)
+{
+	AUTO_CLOSE int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	int r = -EBUSY;
+
+	if (control < 0)
+		return err_sys(e, errno, "open /dev/loop-control");
+	for (int i = 0; i < LOOP_TRIES && r == -EBUSY; i++) {
+		int n = ioctl(control, LOOP_CTL_GET_FREE);
+		AUTO_CLOSE int loop = -1;
+		char path[32];
+
+		if (n < 0)
+			return err_sys(e, errno, "find a free loop device");
+		snprintf(path, sizeof(path), "/dev/loop%d", n);
+		loop = open(path, O_RDWR | O_CLOEXEC);
+		if (loop < 0)
+			return err_sys(e, errno, "open %s", path);
+		r = configure(loop, fd, file);
+		if (r == 0)
+			*out = TAKE_FD(loop);
+	}
+	return r < 0 ? err_sys(e, -r, "attach %s to a loop device", file) : 0;
+}
+
+int overlay_disk_open(const char *file, uint64_t size, int *loop_fd, struct err *e)
+{
+	AUTO_CLOSE int fd = open(file, O_RDWR | O_CLOEXEC);
+	int r;
+
+	if (fd < 0 && errno != ENOENT)
+		return err_sys(e, errno, "open disk %s", file);
+	if (fd < 0)
+		r = make_disk(file, size, &fd, e);
+	else if ((r = lock(fd, file, e)) == 0 && (r = check_disk(fd, file, e)) == 0)
+		r = check_loops(fd, file, e);
+	return r < 0 ? r : attach(fd, file, loop_fd, e);
+}
