@@ -303,7 +303,10 @@ static int cpuset_inherit(char *dir, size_t mount_len, struct cpuset *out, struc
 	if (r < 0)
 		return r;
 	r = cpuset_write(dir, out, &parent, e);
-	*out = parent;
+	if (!out->cpus[0])
+		strcpy(out->cpus, parent.cpus);
+	if (!out->mems[0])
+		strcpy(out->mems, parent.mems);
 	return r;
 }
 

@@ -61,16 +61,16 @@ static bool is_gone(int r)
 
 /* ---- make ---- */
 
-/* mkdir of one level; *made counts those at the end of the path that are new. */
-static int make_level(const char *dir, unsigned int *made)
+static int make_level(struct cg_dir *d, const char *dir)
 {
 	if (mkdir(dir, 0755) == 0) {
-		++*made;
+		d->made++;
+		d->made_len = strlen(dir);
 		return 0;
 	}
 	if (errno != EEXIST)
 		return is_gone(-errno) ? -ENOENT : -errno;
-	*made = 0;
+	d->made = 0;
 	return 0;
 }
 
@@ -108,7 +108,7 @@ static int make_levels(struct cg_dir *d, const char *path, unsigned int need, un
 			return r;
 		if (next)
 			dir[mount_len + (size_t)(next - path)] = '\0';
-		r = make_level(dir, &d->made);
+		r = make_level(d, dir);
 		if (r < 0)
 			return err_sys(e, -r, "create cgroup %s", dir);
 		if (next)
@@ -126,6 +126,7 @@ int cg_dir_make(struct cg_dir *d, const char *path, unsigned int need, unsigned 
 	if (!(need | want)) { /* the parent is nearly always there */
 		if (mkdir(d->dir, 0755) == 0) {
 			d->made = 1;
+			d->made_len = strlen(d->dir);
 			return 0;
 		}
 		if (errno == EEXIST)
@@ -145,6 +146,8 @@ void cg_dir_unmake(struct cg_dir *d)
 {
 	AUTO_FREE char *dir = strdup(d->dir);
 
+	if (dir && d->made)
+		dir[d->made_len] = '\0';
 	for (; dir && d->made > 0; d->made--) {
 		char *slash = strrchr(dir, '/');
 

@@ -17,7 +17,8 @@ struct cg_dir {
 	char *dir;                  /* hier->mount and cg->path, joined; owned */
 	int fd;                     /* cg_dir_fd opens it when it is first needed; owned */
 	bool present;               /* it exists and is ours to use */
-	unsigned int made;          /* how many of its last components this process has made */
+	unsigned int made;          /* so many levels that end at made_len in dir were made here */
+	size_t made_len;
 };
 
 struct cg {
