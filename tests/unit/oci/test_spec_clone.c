@@ -100,6 +100,9 @@ static const struct spec_syscall *rule_of(const struct spec *s, const char *name
 	return found;
 }
 
+static const char *const absent[] = { "clone3", "socketcall", "io_uring_setup", "io_uring_enter",
+				      "io_uring_register" };
+
 static void test_seccomp(void **state)
 {
 	static const char *const denied[] = {
@@ -137,8 +140,6 @@ static void test_seccomp(void **state)
 	static const char *const needed[] = { "read",   "openat",      "execve",  "futex",
 					      "ptrace", "epoll_wait",  "sendmsg", "rseq",
 					      "statx",  "close_range", "chroot" };
-	static const char *const absent[] = { "clone3", "socketcall", "io_uring_setup",
-					      "io_uring_enter", "io_uring_register" };
 	AUTO_SPEC struct spec *s = clone_spec("x");
 	const struct spec_syscall *r;
 	size_t n;
