@@ -6,28 +6,48 @@
 #include "runtime/process.h"
 
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "namespaces/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-/* One write, as the kernel wants it. -ENOENT: this kernel has no such attribute. */
-static int write_attr(int proc, const char *attr, const char *text, struct err *e)
-{
-	AUTO_CLOSE int fd = path_procfs_open(proc, attr, O_WRONLY, e);
-	size_t len = strlen(text);
-	ssize_t n;
+/* What set_exec answers beside -errno. */
+enum { LSM_SET = 0, LSM_ABSENT = 1 };
 
+/* True when nobody answers for that directory of attributes: its module is not built in or not on. */
+static bool module_absent(int proc, const char *dir)
+{
+	AUTO_FREE char *path = str_printf("%s/current", dir);
+	AUTO_CLOSE int fd = path ? path_procfs_open(proc, path, O_RDONLY, NULL) : -1;
+	char buf[256];
+
+	return fd < 0 || read(fd, buf, sizeof(buf)) < 0;
+}
+
+/* Writes text to the exec attribute of dir. LSM_SET, LSM_ABSENT or -errno. */
+static int set_exec(int proc, const char *dir, const char *text, struct err *e)
+{
+	AUTO_FREE char *path = str_printf("%s/exec", dir);
+	AUTO_CLOSE int fd = path ? path_procfs_open(proc, path, O_WRONLY, e) : -ENOMEM;
+	ssize_t n;
+	int code;
+
+	if (fd == -ENOENT)
+		return LSM_ABSENT;
 	if (fd < 0)
 		return fd;
 	do
-		n = write(fd, text, len);
+		n = write(fd, text, strlen(text));
 	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return err_sys(e, errno, "write to `/proc/%s`: %s", attr, text);
-	return (size_t)n == len ? 0 : err_sys(e, EIO, "write to `/proc/%s`: %s", attr, text);
+	if (n >= 0)
+		return LSM_SET;
+	code = errno;
+	if (code == EINVAL && module_absent(proc, dir))
+		return LSM_ABSENT;
+	/* The quotes are what callers look for to tell these errors (contract 2.3). */
+	return err_sys(e, code, "write to `/proc/%s`", path);
 }
 
 static int set_apparmor(int proc, const char *profile, struct err *e)
@@ -37,13 +57,13 @@ static int set_apparmor(int proc, const char *profile, struct err *e)
 
 	if (!text)
 		return err_sys(e, ENOMEM, "process.apparmorProfile: %s", profile);
-	r = write_attr(proc, "self/attr/apparmor/exec", text, e);
-	/* Before Linux 5.8 AppArmor had only the shared file, which others refuse to take this from. */
-	if (r == -ENOENT)
-		r = write_attr(proc, "self/attr/exec", text, e);
-	if (r == -ENOENT && str_eq(profile, "unconfined"))
+	r = set_exec(proc, "self/attr/apparmor", text, e);
+	/* Before Linux 5.8 AppArmor had only the shared file, where no other module takes this text. */
+	if (r == LSM_ABSENT)
+		r = set_exec(proc, "self/attr", text, e);
+	if (r == LSM_ABSENT && str_eq(profile, "unconfined"))
 		return 0; /* without AppArmor everything is */
-	if (r == -ENOENT)
+	if (r == LSM_ABSENT)
 		return err_set(e, EOPNOTSUPP,
 			       "process.apparmorProfile: %s: this kernel runs without AppArmor", profile);
 	return r < 0 ? err_wrap(e, "process.apparmorProfile: %s", profile) : 0;
@@ -51,9 +71,9 @@ static int set_apparmor(int proc, const char *profile, struct err *e)
 
 static int set_selinux(int proc, const char *label, struct err *e)
 {
-	int r = write_attr(proc, "self/attr/exec", label, e);
+	int r = set_exec(proc, "self/attr", label, e);
 
-	if (r == -ENOENT)
+	if (r == LSM_ABSENT)
 		return err_set(e, EOPNOTSUPP,
 			       "process.selinuxLabel: %s: this kernel runs without SELinux", label);
 	return r < 0 ? err_wrap(e, "process.selinuxLabel: %s", label) : 0;

@@ -13,6 +13,7 @@
 
 #define IOPRIO_WHO_SELF 1 /* IOPRIO_WHO_PROCESS with id 0 */
 #define IOPRIO_CLASS_AT 13
+#define IOPRIO_MAX 7
 #define CPUS_MAX 8192 /* the most that any Linux is configured for */
 
 /* The kernel's struct sched_attr, first version; its header clashes with <sched.h>. */
@@ -53,6 +54,10 @@ int process_scheduling(const struct spec_process *p, struct err *e)
 		if (r < 0)
 			return r;
 	}
+	/* Newer kernels would take the bits above as hints for the device. */
+	if (io && (io->priority < 0 || io->priority > IOPRIO_MAX))
+		return err_set(e, EINVAL, "process.ioPriority: %d: out of range 0 to %d",
+			       io->priority, IOPRIO_MAX);
 	if (io && syscall(SYS_ioprio_set, IOPRIO_WHO_SELF, 0,
 			  io->class << IOPRIO_CLASS_AT | io->priority) < 0)
 		return err_sys(e, errno, "process.ioPriority: set class %d, priority %d", io->class,
