@@ -447,8 +447,8 @@ int json_parse(struct arena *a, const char *what, const char *text, size_t len, 
 	status = yajl_parse(h, (const unsigned char *)text, len);
 	if (status == yajl_status_ok)
 		status = yajl_complete_parse(h);
-	else if (yajl_get_bytes_consumed(h) < len)
-		at = yajl_get_bytes_consumed(h);
+	else if (yajl_get_bytes_consumed(h) > 0)
+		at = yajl_get_bytes_consumed(h) - 1; /* it counts the character that stopped it */
 	if (status != yajl_status_ok)
 		r = yajl_failed(&p, h, status, text, len, at);
 	else

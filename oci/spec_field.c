@@ -74,9 +74,9 @@ static int check_text(struct field_ctx *c, const struct field *f, const char *te
 {
 	const char *reason = f->check ? f->check(text) : NULL;
 
-	if (reason)
+	if (reason && *text)
 		return field_error(c, NULL, "%s: \"%.*s\"", reason, SHOWN, text);
-	return 0;
+	return reason ? field_error(c, NULL, "%s", reason) : 0;
 }
 
 static int read_string(struct field_ctx *c, const struct field *f, const struct json *v, void *dst)
