@@ -234,10 +234,8 @@ static int make_one(struct cg *cg, struct cg_dir *d, unsigned int need, unsigned
 	return 0;
 }
 
-static int make_all(struct cg *cg, unsigned int need, struct err *e)
+static int make_all(struct cg *cg, unsigned int need, unsigned int want, struct err *e)
 {
-	unsigned int want = cg->host.layout == CG_LAYOUT_V2 ? ACCOUNTING : 0;
-
 	for (size_t i = 0; i < cg->n; i++) {
 		int r = make_one(cg, &cg->dir[i], need, want, e);
 
@@ -330,15 +328,13 @@ static int set_up(struct cg *cg, const struct spec_resources *r, struct err *e)
 {
 	struct cg_plan plan = { 0 };
 	struct cg_where w;
-	int ret = 0;
+	int ret = cg_where(&cg->host, r, &w, e);
 
-	if (r) {
-		ret = cg_where(&cg->host, r, &w, e);
-		if (ret == 0)
-			ret = cg_plan_make(r, &w, &plan, e);
-	}
+	if (ret == 0 && r)
+		ret = cg_plan_make(r, &w, &plan, e);
 	if (ret == 0)
-		ret = make_all(cg, plan.need_v2, e);
+		ret = make_all(cg, plan.need_v2,
+			       cg->host.layout == CG_LAYOUT_V2 ? w.v2 & ACCOUNTING : 0, e);
 	if (ret == 0)
 		ret = cpuset_ready(cg, e);
 	if (ret == 0)

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Two halves: pure v2, pure v1 and hybrid hosts made of plain files in a temporary directory, and
- * the cgroups of the machine that the test runs on.
- */
+/* Pure v2, pure v1 and hybrid hosts made of plain files in a temporary directory. */
 #include "cgroups/cg_internal.h"
 #include "cgroups/cg_stat.h"
 
@@ -21,9 +18,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -63,7 +58,7 @@ static void assert_file(const char *name, const char *want)
 {
 	char buf[256];
 
-	assert_true(io_read_small(AT_FDCWD, *name == '/' ? name : path_in(name), buf, sizeof(buf)) >= 0);
+	assert_true(io_read_small(AT_FDCWD, path_in(name), buf, sizeof(buf)) >= 0);
 	assert_string_equal(buf, want);
 }
 
@@ -564,294 +559,6 @@ static void test_drivers(void **state)
 	assert_int_equal(cg_remove(cg, &e), 0);
 }
 
-/* ---- this machine ---- */
-
-static char live_id[64];
-
-static struct cg *live_create(const struct spec_resources *r)
-{
-	static int nr;
-	struct cg_create_opts o = { .id = live_id, .resources = r };
-	struct cg *cg = NULL;
-	struct err e = { 0 };
-
-	if (geteuid() != 0) {
-		print_message("needs root\n");
-		skip();
-	}
-	snprintf(live_id, sizeof(live_id), "test-%d-%d", (int)getpid(), nr++);
-	if (cg_create(&o, &cg, &e) < 0) {
-		if (e.code == ENOTSUP || e.code == EROFS || e.code == EPERM) {
-			print_message("this machine cannot: %s\n", e.msg);
-			skip();
-		}
-		fail_msg("%s", e.msg);
-	}
-	return cg;
-}
-
-/* A process in all of cg's cgroups that does nothing; it ends with the test. */
-static pid_t live_child(struct cg *cg)
-{
-	int fds[CG_MAX_HIER], ready[2];
-	struct err e = { 0 };
-	char c = 'x';
-	size_t n;
-	pid_t pid;
-
-	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-	assert_int_equal(cg_join_open(cg, true, fds, &n, &e), 0);
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		c = cg_join_self(fds, n) == 0 ? 'y' : 'n';
-		if (write(ready[1], &c, 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	assert_true(pid > 0);
-	while (n > 0)
-		close(fds[--n]);
-	assert_int_equal(read(ready[0], &c, 1), 1);
-	assert_int_equal(c, 'y');
-	close(ready[0]);
-	close(ready[1]);
-	return pid;
-}
-
-static const char *live_file(struct cg *cg, const char *v1, const char *v1_file, const char *v2_file)
-{
-	static char p[4096];
-	struct cg_dir *d = cg_find_v1(cg, v1);
-
-	snprintf(p, sizeof(p), "%s/%s", d ? d->dir : cg_find_v2(cg)->dir, d ? v1_file : v2_file);
-	return p;
-}
-
-static void live_end(struct cg *cg)
-{
-	struct err e = { 0 };
-
-	if (cg_remove(cg, &e) < 0)
-		fail_msg("%s", e.msg);
-	for (size_t i = 0; i < cg->n; i++)
-		assert_int_equal(access(cg->dir[i].dir, F_OK), -1);
-	assert_int_equal(cg_remove(cg, &e), 0); /* absent ones are fine */
-}
-
-static void test_live_limits(void **state)
-{
-	struct spec_memory m = { .limit = I64(32 << 20) };
-	struct spec_cpu c = { .quota = I64(50000), .period = { true, 100000 } };
-	struct spec_resources r = { .memory = &m, .cpu = &c, .pids_limit = I64(20) };
-	AUTO_CG struct cg *cg = live_create(&r);
-	struct cg_stat st;
-	struct err e;
-
-	(void)state;
-	assert_file(live_file(cg, "memory", "memory.limit_in_bytes", "memory.max"), "33554432");
-	assert_file(live_file(cg, "pids", "pids.max", "pids.max"), "20");
-	assert_file(live_file(cg, "cpu", "cpu.cfs_quota_us", "cpu.max"),
-		    cg_find_v1(cg, "cpu") ? "50000" : "50000 100000");
-	/* Both ways: each order is refused by the kernel in one of them. */
-	m = (struct spec_memory){ .limit = I64(64 << 20), .swap = I64(80 << 20) };
-	assert_int_equal(cg_apply(cg, &r, &e), 0);
-	m = (struct spec_memory){ .limit = I64(90 << 20), .swap = I64(100 << 20) };
-	c = (struct spec_cpu){ .quota = I64(100000), .period = { true, 1000000 }, .burst = { true, 90000 } };
-	if (cg_apply(cg, &r, &e) < 0)
-		fail_msg("%s", e.msg);
-	c = (struct spec_cpu){ .quota = I64(20000), .period = { true, 50000 }, .burst = { true, 0 } };
-	m = (struct spec_memory){ .limit = I64(16 << 20), .swap = I64(16 << 20) };
-	assert_int_equal(cg_apply(cg, &r, &e), 0);
-	assert_file(live_file(cg, "memory", "memory.limit_in_bytes", "memory.max"), "16777216");
-	assert_int_equal(cg_stat_read(cg, &st, &e), 0);
-	assert_int_equal(st.memory.limit.v, 16 << 20);
-	assert_int_equal(st.pids.limit.v, 20);
-	assert_true(st.memory.usage.set && st.cpu.usage.set && st.pids.current.set);
-	live_end(cg);
-}
-
-/* A refused value leaves the old ones. */
-static void test_live_refused(void **state)
-{
-	struct spec_cpu c = { .cpus = (char[]){ "4000-4001" } };
-	struct spec_resources ok = { .pids_limit = I64(20) }, bad = { .pids_limit = I64(30), .cpu = &c };
-	AUTO_CG struct cg *cg = live_create(&ok);
-	struct cg_create_opts o = { .id = "test-refused", .resources = &bad };
-	struct cg *none = NULL;
-	struct err e;
-
-	(void)state;
-	assert_true(cg_apply(cg, &bad, &e) < 0);
-	assert_non_null(strstr(e.msg, "linux.resources.cpu.cpus: write \"4000-4001\" to "));
-	assert_file(live_file(cg, "pids", "pids.max", "pids.max"), "20");
-	assert_true(cg_create(&o, &none, &e) < 0);
-	assert_null(none);
-	for (size_t i = 0; i < cg->n; i++) {
-		char p[4096];
-
-		snprintf(p, sizeof(p), "%s/ctr/test-refused", cg->host.hier[i].mount);
-		assert_int_equal(access(p, F_OK), -1);
-	}
-	live_end(cg);
-}
-
-static char task_state(pid_t pid)
-{
-	char p[64], buf[512], *s;
-
-	snprintf(p, sizeof(p), "/proc/%d/stat", (int)pid);
-	if (io_read_small(AT_FDCWD, p, buf, sizeof(buf)) < 0)
-		return '?';
-	s = strrchr(buf, ')');
-	return s ? s[2] : '?';
-}
-
-static void test_live_life(void **state)
-{
-	AUTO_CG struct cg *cg = live_create(NULL);
-	AUTO_CG struct cg *again = NULL, *dup = NULL;
-	struct cg_create_opts o = { .id = live_id };
-	AUTO_FREE pid_t *pids = NULL;
-	struct err e = { 0 };
-	pid_t a = live_child(cg), b = live_child(cg);
-	bool frozen = true;
-	size_t n;
-
-	(void)state;
-	assert_true(cg_create(&o, &dup, &e) < 0);
-	assert_non_null(strstr(e.msg, "container's cgroup is not empty"));
-	assert_int_equal(cg_open(cg_path(cg), NULL, CG_DRIVER_CGROUPFS, &again, &e), 0);
-	assert_int_equal(cg_pids(again, &pids, &n, &e), 0);
-	assert_int_equal(n, 2);
-	assert_true((pids[0] == a && pids[1] == b) || (pids[0] == b && pids[1] == a));
-	for (size_t i = 0; i < cg->n; i++) {
-		struct cg_pid_list l = { 0 };
-
-		assert_int_equal(cg_dir_pids(AT_FDCWD, cg->dir[i].dir, &l), 0);
-		assert_int_equal(l.n, 2);
-		free(l.v);
-	}
-	assert_int_equal(cg_is_frozen(again, &frozen), 0);
-	assert_false(frozen);
-	assert_int_equal(cg_freeze(again, true, &e), 0);
-	assert_int_equal(cg_is_frozen(again, &frozen), 0);
-	assert_true(frozen);
-	kill(a, SIGCONT); /* must not wake it */
-	assert_true(task_state(a) == 'S' || task_state(a) == 'D');
-	assert_int_equal(cg_freeze(again, false, &e), 0);
-	assert_int_equal(cg_kill(again, 0, &e), 2);
-	assert_int_equal(cg_freeze(again, true, &e), 0);
-	assert_int_equal(cg_kill(again, SIGKILL, &e), 2); /* frozen ones too */
-	/* Not reaped by hand first: cg_remove waits until they have left. */
-	assert_int_equal(waitpid(a, NULL, 0), a);
-	assert_int_equal(waitpid(b, NULL, 0), b);
-	live_end(again);
-	assert_int_equal(cg_kill(again, SIGKILL, &e), 0);
-}
-
-/* Sub-cgroups that the container made are listed, killed and removed as well. */
-static void test_live_sub(void **state)
-{
-	AUTO_CG struct cg *cg = live_create(NULL);
-	AUTO_FREE pid_t *pids = NULL;
-	pid_t a = live_child(cg);
-	struct err e = { 0 };
-	char p[4096], text[24];
-	size_t n;
-
-	(void)state;
-	snprintf(text, sizeof(text), "%d", (int)a);
-	for (size_t i = 0; i < cg->n; i++) {
-		struct cg_dir *d = &cg->dir[i];
-
-		snprintf(p, sizeof(p), "%s/s1", d->dir);
-		assert_int_equal(mkdir(p, 0755), 0);
-		snprintf(p, sizeof(p), "%s/s1/s2", d->dir);
-		assert_int_equal(mkdir(p, 0755), 0);
-		snprintf(p, sizeof(p), "%s/s1/s2/cgroup.procs", d->dir);
-		if (d->hier->v2)
-			assert_int_equal(io_write_file(AT_FDCWD, p, text), 0);
-	}
-	assert_int_equal(cg_pids(cg, &pids, &n, &e), 0);
-	assert_int_equal(n, 1);
-	assert_int_equal(cg_kill(cg, SIGKILL, &e), 1);
-	live_end(cg); /* the killed one may still be on its way out */
-	assert_int_equal(waitpid(a, NULL, 0), a);
-}
-
-/* As on a kernel or host without v2: the same through the v1 hierarchies alone. */
-static void test_live_v1_only(void **state)
-{
-	AUTO_CG struct cg *cg = live_create(NULL);
-	struct cg_dir *v2 = cg_find_v2(cg);
-	struct err e = { 0 };
-	bool frozen;
-	pid_t a;
-
-	(void)state;
-	if (cg->host.layout != CG_LAYOUT_HYBRID || !cg_find_v1(cg, "freezer")) {
-		cg_remove(cg, &e);
-		print_message("needs a hybrid host\n");
-		skip();
-	}
-	a = live_child(cg);
-	v2->present = false;
-	assert_int_equal(cg_freeze(cg, true, &e), 0);
-	assert_int_equal(cg_is_frozen(cg, &frozen), 0);
-	assert_true(frozen);
-	assert_int_equal(cg_kill(cg, SIGKILL, &e), 1);
-	assert_int_equal(cg_is_frozen(cg, &frozen), 0);
-	assert_false(frozen);
-	assert_int_equal(cg_remove(cg, &e), 0);
-	assert_int_equal(waitpid(a, NULL, 0), a);
-	v2->present = true;
-	live_end(cg);
-}
-
-static int open_zero_inside(struct cg *cg, const char *node)
-{
-	int fds[CG_MAX_HIER], status;
-	size_t n;
-	pid_t pid;
-
-	assert_int_equal(cg_join_open(cg, true, fds, &n, NULL), 0);
-	pid = fork();
-	if (pid == 0) {
-		if (cg_join_self(fds, n) < 0)
-			_exit(99);
-		_exit(open(node, O_RDONLY | O_CLOEXEC) < 0 ? errno : 0);
-	}
-	while (n > 0)
-		close(fds[--n]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WEXITSTATUS(status);
-}
-
-static void test_live_devices(void **state)
-{
-	struct spec_device_rule kmsg = { .allow = true, .type = 'c', .major = I64(1), .minor = I64(11) };
-	struct spec_device_rule none = { .allow = false, .type = 'a' };
-	struct spec_resources r = { .devices = { &kmsg, 1 } };
-	AUTO_CG struct cg *cg = live_create(NULL);
-	struct err e = { 0 };
-
-	(void)state;
-	assert_int_equal(open_zero_inside(cg, "/dev/zero"), 0);
-	if (access("/dev/kmsg", F_OK) == 0) {
-		assert_int_equal(open_zero_inside(cg, "/dev/kmsg"), EPERM);
-		assert_int_equal(cg_apply(cg, &r, &e), 0);
-		assert_int_equal(open_zero_inside(cg, "/dev/kmsg"), 0);
-		assert_int_equal(open_zero_inside(cg, "/dev/zero"), 0);
-		r.devices.v = &none;
-		assert_int_equal(cg_apply(cg, &r, &e), 0);
-		assert_int_equal(open_zero_inside(cg, "/dev/kmsg"), EPERM);
-	}
-	assert_int_equal(open_zero_inside(cg, "/dev/zero"), 0);
-	live_end(cg);
-}
-
 #define FAKE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -873,12 +580,6 @@ int main(void)
 		FAKE(test_v1_refused),
 		FAKE(test_v1_freeze),
 		cmocka_unit_test(test_drivers),
-		cmocka_unit_test(test_live_limits),
-		cmocka_unit_test(test_live_refused),
-		cmocka_unit_test(test_live_life),
-		cmocka_unit_test(test_live_sub),
-		cmocka_unit_test(test_live_v1_only),
-		cmocka_unit_test(test_live_devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
