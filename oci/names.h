@@ -29,7 +29,7 @@ extern const struct name_table names_namespaces;      /* "mount" -> enum ns_kind
 extern const struct name_table names_hooks;           /* "prestart" -> enum hook_kind */
 extern const struct name_table names_seccomp_actions; /* "SCMP_ACT_ERRNO" -> enum seccomp_action */
 extern const struct name_table names_seccomp_ops;
-extern const struct name_table names_seccomp_archs;   /* "SCMP_ARCH_X86_64" -> AUDIT_ARCH-like token */
+extern const struct name_table names_seccomp_archs;   /* "SCMP_ARCH_X86_64" -> its position; ask libseccomp by name */
 extern const struct name_table names_seccomp_flags;   /* "SECCOMP_FILTER_FLAG_LOG" -> kernel flag */
 extern const struct name_table names_sched_policies;
 extern const struct name_table names_sched_flags;
@@ -66,9 +66,9 @@ enum mount_option_kind {
 struct mount_option {
 	const char *name;
 	enum mount_option_kind kind;
-	uint64_t value;              /* MS_* for SB_*, PROPAGATION, BIND */
+	uint64_t value;              /* MS_* for SB_*, ATTR*, PROPAGATION, BIND */
 	uint64_t attr_set, attr_clr; /* MOUNT_ATTR_* */
-	const char *flag;            /* fsconfig flag name for MOPT_SB_* ("sync", "dirsync", ...) */
+	const char *flag;            /* fsconfig flag name for MOPT_SB_* ("sync", "dirsync", ...); NULL: none has it */
 };
 
 extern const struct mount_option names_mount_options[];

@@ -152,7 +152,7 @@ struct spec_device {
 	char *path;
 	char type; /* 'b', 'c', 'u' (as 'c'), 'p' */
 	int64_t major, minor;
-	struct opt_u64 file_mode;
+	struct opt_u64 file_mode; /* permission bits */
 	struct opt_u64 uid, gid;
 };
 
@@ -217,7 +217,7 @@ struct spec_resources {
 	struct spec_map unified;
 };
 
-/* seccomp. Actions, operators and architectures are libseccomp's values, see names.h. */
+/* seccomp. Actions and operators are the neutral values of names.h, architectures stay names. */
 struct spec_syscall_arg {
 	uint32_t index;
 	uint64_t value, value_two;
