@@ -118,6 +118,12 @@ int cg_kill(struct cg *cg, int sig, struct err *e);
  */
 int cg_remove(struct cg *cg, struct err *e);
 
+/*
+ * Removes what cg_create with these words made, for a creation that was killed before it could record the
+ * path and before anything ran there. A cgroup that is in use is left alone, with a warning.
+ */
+int cg_remove_unused(const char *id, const char *cgroups_path, struct err *e);
+
 /* Row i of what the container sees at /sys/fs/cgroup; false past the end. Strings are borrowed from cg. */
 struct cg_view {
 	const char *controllers; /* as in cg_hier */

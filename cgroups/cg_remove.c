@@ -7,13 +7,13 @@
 #include "cgroups/cg_internal.h"
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "base/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 
 #define SHOWN_PIDS 8
@@ -88,20 +88,29 @@ static int remove_one(struct cg_dir *d, int64_t deadline, struct err *e)
 	}
 }
 
-/* The parent that all containers share by default goes with the last of them. */
-static void remove_parent(const struct cg *cg, const struct cg_dir *d)
+/*
+ * The parent that containers share by default goes with the last of them, and so do levels below it.
+ * Parents anywhere else are the caller's.
+ */
+static void remove_parents(const struct cg *cg, const struct cg_dir *d)
 {
-	char parent[256];
+	size_t keep = strlen(d->hier->mount);
+	AUTO_FREE char *dir = NULL;
+	char *slash;
 
-	if (str_after(cg->path, CG_PARENT "/") &&
-	    snprintf(parent, sizeof(parent), "%s" CG_PARENT, d->hier->mount) < (int)sizeof(parent))
-		rmdir(parent);
+	if (!str_after(cg->path, CG_PARENT "/"))
+		return;
+	dir = strdup(d->dir);
+	while (dir && (slash = strrchr(dir, '/')) && (size_t)(slash - dir) > keep) {
+		*slash = '\0';
+		if (rmdir(dir) < 0)
+			break;
+	}
 }
 
 /* All hierarchies are tried; the first failure is the one reported. */
-int cg_remove(struct cg *cg, struct err *e)
+int cg_remove_until(struct cg *cg, int64_t deadline, struct err *e)
 {
-	int64_t deadline = cg_now_ms() + CG_DEADLINE_MS;
 	int r = 0;
 
 	/* v2 first: it has the best event, and who has left it has left the others. */
@@ -115,10 +124,37 @@ int cg_remove(struct cg *cg, struct err *e)
 			one = remove_one(d, deadline, r < 0 ? NULL : e);
 			if (one == 0) {
 				d->present = false;
-				remove_parent(cg, d);
+				remove_parents(cg, d);
 			}
 			r = r < 0 ? r : one;
 		}
+	}
+	return r;
+}
+
+int cg_remove(struct cg *cg, struct err *e)
+{
+	return cg_remove_until(cg, cg_now_ms() + CG_DEADLINE_MS, e);
+}
+
+/* Nothing ever ran in them, so nothing can be below them: one that is in use belongs to somebody else. */
+int cg_remove_unused(const char *id, const char *cgroups_path, struct err *e)
+{
+	AUTO_FREE char *path = NULL;
+	AUTO_CG struct cg *cg = NULL;
+	int r = cg_path_resolve(id, cgroups_path, &path, e);
+
+	if (r == 0)
+		r = cg_open(path, NULL, CG_DRIVER_CGROUPFS, &cg, e);
+	for (size_t i = 0; r == 0 && i < cg->n; i++) {
+		struct cg_dir *d = &cg->dir[i];
+
+		if (rmdir(d->dir) == 0 || errno == ENOENT)
+			remove_parents(cg, d);
+		else if (errno == EBUSY)
+			log_warn("cgroup %s: in use, left alone", d->dir);
+		else
+			r = err_sys(e, errno, "remove cgroup %s", d->dir);
 	}
 	return r;
 }

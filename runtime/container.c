@@ -54,6 +54,16 @@ enum status container_status(int dir, const struct state *st)
 	return faccessat(dir, STORE_START, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? STATUS_CREATED : STATUS_RUNNING;
 }
 
+/* Before the first state.json, or after the last: nobody's container. Who has locked it knows that it stays so. */
+static int no_state(int dir, const char *id, bool locked, struct err *e)
+{
+	if (!locked && being_created(dir))
+		return err_kind(e, ERR_NO_CONTAINER, ENOENT,
+				"%s: container does not exist (it is being created or deleted)", id);
+	return err_set(e, ENOENT, "container %s: its creation was interrupted, delete --force removes what is left",
+		       id);
+}
+
 int container_open(struct container_ref *r, const struct ctr_global *g, const char *id, bool lock,
 		   struct err *e)
 {
@@ -67,6 +77,8 @@ int container_open(struct container_ref *r, const struct ctr_global *g, const ch
 	if (r->dir < 0)
 		return r->dir;
 	rc = store_read_state(r->dir, &r->st, e);
+	if (rc == -ENOENT)
+		return no_state(r->dir, id, lock, e);
 	if (rc < 0)
 		return err_wrap(e, "container %s", id);
 	r->status = container_status(r->dir, r->st);
@@ -124,13 +136,28 @@ static int kill_all(const struct container_ref *r, struct cg *cg, const char *id
 	return 0;
 }
 
+/* What a creation that was killed before its first state.json has made: at most an empty cgroup. */
+static int remove_unrecorded(const struct container_ref *r, const char *id, struct err *e)
+{
+	AUTO_SPEC struct spec *spec = NULL;
+
+	/* Without a whole configuration there was not even that. */
+	if (store_read_config(r->dir, &spec, NULL) < 0)
+		return 0;
+	return cg_remove_unused(id, spec->linux_.cgroups_path, e);
+}
+
 int container_destroy(struct container_ref *r, const char *id, struct err *e)
 {
 	AUTO_CG struct cg *cg = NULL;
 	struct err ignored;
 	int rc;
 
-	if (r->st) {
+	if (!r->st) {
+		rc = remove_unrecorded(r, id, e);
+		if (rc < 0)
+			return rc;
+	} else {
 		rc = container_cgroup(r->st, &cg, e);
 		if (rc == 0)
 			rc = kill_all(r, cg, id, e);

@@ -2,10 +2,11 @@
 /*
  * The parent's half of create. Each stage owns the undo of what it made:
  *
- *   state directory  made and locked; the configuration and a first state.json are in it before anything else
- *                    exists, so that `delete --force` finds what a killed ctr left
+ *   state directory  made and locked, with the configuration in it before anything else exists: it says where the
+ *                    cgroup will be, so that `delete --force` finds what a killed ctr left
  *   prepare          the workload's part in the host's namespaces (filters compiled, namespaces and disks opened)
- *   cgroup           made and limited while it is empty
+ *   cgroup           made and limited while it is empty; then the first state.json, which says that the cgroup is
+ *                    ours and whatever is in it too (not earlier: it may turn out to be somebody else's)
  *   console          both ends of what the child will need: console socket, start socket, signals blocked
  *   spawn            the child, in its namespaces and its cgroup
  *   identity maps    id maps; what only the host's root may set on the child
@@ -50,8 +51,7 @@ static int state_directory(void *ctx, struct err *e)
 	c->dir = store_make(&c->store, c->st.id, e);
 	if (c->dir < 0)
 		return c->dir;
-	r = store_write_config(c->dir, c->config, c->config_len, e);
-	return r < 0 ? r : store_write_state(c->dir, &c->st, e);
+	return store_write_config(c->dir, c->config, c->config_len, e);
 }
 
 static void undo_state_directory(void *ctx)
@@ -93,7 +93,8 @@ static int cgroup(void *ctx, struct err *e)
 		return r;
 	c->st.cgroup_path = (char *)cg_path(c->cg);
 	c->st.cgroup_unit = (char *)cg_unit(c->cg);
-	return cg_join_open(c->cg, false, c->join_fd, &c->n_join, e);
+	r = store_write_state(c->dir, &c->st, e);
+	return r < 0 ? r : cg_join_open(c->cg, false, c->join_fd, &c->n_join, e);
 }
 
 static void undo_cgroup(void *ctx)

@@ -144,6 +144,18 @@ static int lock_dir(int fd, const char *id, struct err *e)
 	return r < 0 ? err_sys(e, -r, "lock container %s", id) : 0;
 }
 
+/*
+ * A directory that its owner removed while we waited for its lock is no container any more, even
+ * when another of the same name has come since.
+ */
+static bool still_there(const struct store *s, const char *id, int fd)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && fstatat(s->fd, id, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
 int store_make(const struct store *s, const char *id, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
@@ -161,19 +173,10 @@ int store_make(const struct store *s, const char *id, struct err *e)
 		unlinkat(s->fd, id, AT_REMOVEDIR);
 		return r;
 	}
+	/* A `delete --force` that came between took it for a leftover. */
+	if (!still_there(s, id, fd))
+		return err_set(e, ENOENT, "create %s: deleted while it was created", id);
 	return TAKE_FD(fd);
-}
-
-/*
- * A directory that its owner removed while we waited for its lock is no container any more, even
- * when another of the same name has come since.
- */
-static bool still_there(const struct store *s, const char *id, int fd)
-{
-	struct stat a, b;
-
-	return fstat(fd, &a) == 0 && fstatat(s->fd, id, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
 int store_get(const struct store *s, const char *id, bool lock, struct err *e)

@@ -76,18 +76,19 @@ load helpers
     ok run "$ID"
 }
 
-@test "run: a program that does not exist names it and exits 127" {
+@test "run: a program that does not exist is named" {
     make_bundle
     set_args /bin/no-such-program
-    fails 127 /bin/no-such-program run --bundle "$BUNDLE" "$ID"
+    fails 1 '/bin/no-such-program: no such file or directory' run --bundle "$BUNDLE" "$ID"
     [ "$(wc -l <"$ERR")" -eq 1 ]
     assert_leak_free
 }
 
-@test "run: a file that is not a program exits 126" {
+@test "run: a file that is not a program is refused" {
     make_bundle
     set_args /etc/passwd
-    fails 126 /etc/passwd run --bundle "$BUNDLE" "$ID"
+    fails 1 '"/etc/passwd": permission denied' run --bundle "$BUNDLE" "$ID"
+    assert_leak_free
 }
 
 @test "life cycle: create, state, start, list, kill, delete" {
