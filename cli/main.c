@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 
 /*
  * A caller may have closed 0, 1 or 2; the first files that we open would take their place and get
@@ -48,10 +49,29 @@ static int open_log(const char *where, int *fd, struct err *e)
 	return 0;
 }
 
+/* How deep path leads below a directory that is depth below "/", by its words alone. */
+static size_t path_depth(const char *path, size_t depth)
+{
+	while (*(path += strspn(path, "/"))) {
+		size_t len = strcspn(path, "/");
+
+		if (len == 2 && memcmp(path, "..", 2) == 0)
+			depth -= depth > 0;
+		else if (len != 1 || path[0] != '.')
+			depth++;
+		path += len;
+	}
+	return depth;
+}
+
 /* "/", in any spelling: containers would then be looked for in every directory of the machine. */
 static bool is_slash(const char *path)
 {
-	return path[0] == '/' && path[strspn(path, "/.")] == '\0' && !strstr(path, "...");
+	char cwd[PATH_MAX];
+
+	if (path[0] == '/')
+		return path_depth(path, 0) == 0;
+	return getcwd(cwd, sizeof(cwd)) && path_depth(path, path_depth(cwd, 0)) == 0;
 }
 
 static int fill_global(const char *argv0, const struct global_opts *o, struct ctr_global *g,
