@@ -179,7 +179,7 @@ static void emit_close(struct json_out *j, const struct json *v)
 /* A loop with a bounded stack of places: nothing recurses on input. */
 int json_edit_emit(struct json_out *j, const struct json *root, struct err *e)
 {
-	struct place stack[JSON_OUT_MAX_DEPTH - 1];
+	struct place stack[JSON_OUT_MAX_DEPTH - 1] = {};
 	size_t depth = 0;
 	const struct json *v = root;
 

@@ -202,7 +202,7 @@ static int edit_terminal(struct editor *d)
 /* linux.resources.KIND */
 static int resource(struct editor *d, const char *kind, struct json **out)
 {
-	struct json *linux_, *resources;
+	struct json *linux_ = NULL, *resources = NULL;
 	int r = member(d, d->root, "linux", JSON_OBJECT, &linux_);
 
 	if (r == 0)
