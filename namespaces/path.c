@@ -121,8 +121,13 @@ static int follow_dangling(int dir, const char *name, const char *path, const ch
 			   const char *rest, char **out)
 {
 	char text[PATH_MAX];
-	ssize_t n = readlinkat(dir, name, text, sizeof(text) - 1);
+	struct statfs fs;
+	ssize_t n;
 
+	/* What a procfs has there is a door to an open file, and its text only looks like a path. */
+	if (fstatfs(dir, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC)
+		return -ELOOP;
+	n = readlinkat(dir, name, text, sizeof(text) - 1);
 	if (n < 0)
 		return -errno;
 	text[n] = '\0';
