@@ -69,6 +69,8 @@ static int take_away(const char *point, struct err *e)
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "open the host's %s", point);
 	r = mount_propagation_fd(fd, MS_SLAVE | MS_REC);
+	if (r == -ENOSYS || r == -EPERM)
+		r = mount(NULL, point, NULL, MS_SLAVE | MS_REC, NULL) < 0 ? -errno : 0;
 	if (r < 0 && r != -EINVAL)
 		return err_sys(e, -r, "set the propagation of the host's %s", point);
 	if (umount2(point, MNT_DETACH) == 0)
