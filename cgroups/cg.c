@@ -18,7 +18,8 @@ const char *const cg_driver_names[] = {
 };
 
 /* Counted on a pure v2 host in every container, so that its numbers can be read later. */
-#define ACCOUNTING (CG_BIT(CG_CTL_CPU) | CG_BIT(CG_CTL_MEMORY) | CG_BIT(CG_CTL_PIDS) | CG_BIT(CG_CTL_IO))
+#define ACCOUNTING \
+	(CG_BIT(CG_CTL_CPU) | CG_BIT(CG_CTL_MEMORY) | CG_BIT(CG_CTL_PIDS) | CG_BIT(CG_CTL_IO))
 
 /* ---- the object ---- */
 
@@ -37,8 +38,8 @@ void cg_free(struct cg *cg)
 }
 
 /* With a path, one directory (not present yet) for each hierarchy of the host; without, none. */
-static int cg_new(const struct cg_host *host, const char *path, enum cg_driver driver, struct cg **out,
-		  struct err *e)
+static int cg_new(const struct cg_host *host, const char *path, enum cg_driver driver,
+		  struct cg **out, struct err *e)
 {
 	AUTO_CG struct cg *cg = malloc(sizeof(*cg));
 
@@ -116,9 +117,11 @@ static int check_components(const char *path, struct err *e)
 		size_t len = strcspn(p, "/");
 
 		if (len == 2 && memcmp(p, "..", 2) == 0)
-			return err_set(e, EINVAL, "linux.cgroupsPath: %s: \"..\" is not allowed", path);
+			return err_set(e, EINVAL, "linux.cgroupsPath: %s: \"..\" is not allowed",
+				       path);
 		if (len > 255)
-			return err_set(e, ENAMETOOLONG, "linux.cgroupsPath: %s: a name is too long", path);
+			return err_set(e, ENAMETOOLONG, "linux.cgroupsPath: %s: a name is too long",
+				       path);
 		p += len + (p[len] == '/');
 	}
 	return 0;
@@ -158,7 +161,8 @@ int cg_path_resolve(const char *id, const char *cgroups_path, char **out, struct
 		return r;
 	squeeze(path);
 	if (!*path || str_eq(path, CG_PARENT))
-		return err_set(e, EINVAL, "linux.cgroupsPath: \"%s\": a container needs a cgroup of its own",
+		return err_set(e, EINVAL,
+			       "linux.cgroupsPath: \"%s\": a container needs a cgroup of its own",
 			       name);
 	if (strlen(path) > 3500)
 		return err_set(e, ENAMETOOLONG, "linux.cgroupsPath: too long");
@@ -187,15 +191,18 @@ static int check_unused(struct cg_dir *d, struct err *e)
 	if (r < 0)
 		return err_sys(e, -r, "list the processes of cgroup %s", d->dir);
 	if (n > 0)
-		return err_set(e, EBUSY, "cgroup %s: container's cgroup is not empty: %zu process(es) found",
+		return err_set(e, EBUSY,
+			       "cgroup %s: container's cgroup is not empty: %zu process(es) found",
 			       d->dir, n);
 	r = cg_dir_fd(d);
 	if (r < 0)
 		return err_sys(e, -r, "open %s", d->dir);
-	if (io_read_small(d->fd, d->hier->v2 ? "cgroup.freeze" : "freezer.state", buf, sizeof(buf)) > 0)
+	if (io_read_small(d->fd, d->hier->v2 ? "cgroup.freeze" : "freezer.state", buf,
+			  sizeof(buf)) > 0)
 		frozen = d->hier->v2 ? str_eq(buf, "1") : !str_eq(buf, "THAWED");
 	if (frozen)
-		return err_set(e, EBUSY, "cgroup %s: container's cgroup unexpectedly frozen", d->dir);
+		return err_set(e, EBUSY, "cgroup %s: container's cgroup unexpectedly frozen",
+			       d->dir);
 	return 0;
 }
 
@@ -211,7 +218,8 @@ static int check_domain(struct cg_dir *d, struct err *e)
 		return 0;
 	if (str_eq(type, "domain") || str_eq(type, "domain threaded"))
 		return 0;
-	return err_set(e, EOPNOTSUPP, "cgroup %s: its type is \"%s\": a container cannot live in a threaded tree",
+	return err_set(e, EOPNOTSUPP,
+		       "cgroup %s: its type is \"%s\": a container cannot live in a threaded tree",
 		       d->dir, type);
 }
 
@@ -240,7 +248,8 @@ static int make_all(struct cg *cg, unsigned int need, unsigned int want, struct 
 		int r = make_one(cg, &cg->dir[i], need, want, e);
 
 		if (r < 0 && cg->rootless && no_right(r)) {
-			log_debug("cgroup: %s: no right to make it, the container goes without", cg->dir[i].dir);
+			log_debug("cgroup: %s: no right to make it, the container goes without",
+				  cg->dir[i].dir);
 			cg_dir_unmake(&cg->dir[i]);
 			cg->dir[i].present = false;
 			continue;
@@ -251,7 +260,8 @@ static int make_all(struct cg *cg, unsigned int need, unsigned int want, struct 
 	return 0;
 }
 
-/* ---- cpuset v1: a new cgroup has neither cpus nor memory nodes, and takes no process until it has ---- */
+/* ---- cpuset v1: a new cgroup has neither cpus nor memory nodes, and takes no process until it has
+ * ---- */
 
 struct cpuset {
 	char cpus[1024], mems[1024];
@@ -285,7 +295,8 @@ static int cpuset_write(const char *dir, const struct cpuset *have, const struct
 	return r < 0 ? err_sys(e, -r, "copy the parent's cpuset to %s", dir) : 0;
 }
 
-/* dir is cut at each level and restored. Ends at a level that has both, at the latest at the mount. */
+/* dir is cut at each level and restored. Ends at a level that has both, at the latest at the mount.
+ */
 static int cpuset_inherit(char *dir, size_t mount_len, struct cpuset *out, struct err *e)
 {
 	struct cpuset parent;
@@ -357,7 +368,8 @@ int cg_create_on(const struct cg_host *host, const struct cg_create_opts *o, str
 	if (r < 0)
 		return r;
 	if (host->n == 0 && !o->rootless)
-		return err_set(e, ENOTSUP, "create cgroup: no cgroup hierarchy is mounted on this host");
+		return err_set(e, ENOTSUP,
+			       "create cgroup: no cgroup hierarchy is mounted on this host");
 	cg->rootless = o->rootless;
 	r = set_up(cg, o->resources, e);
 	if (r < 0) {
@@ -382,8 +394,8 @@ static int check_driver(enum cg_driver driver, struct err *e)
 }
 
 /*
- * A limit that nothing could hold is refused. The device rules are not: every configuration has them,
- * and who disables cgroups has been told so by this manager's name.
+ * A limit that nothing could hold is refused. The device rules are not: every configuration has
+ * them, and who disables cgroups has been told so by this manager's name.
  */
 static int check_disabled(const struct spec_resources *r, struct err *e)
 {
@@ -425,7 +437,8 @@ int cg_open_on(const struct cg_host *host, const char *path, struct cg **out, st
 	return 0;
 }
 
-int cg_open(const char *path, const char *unit, enum cg_driver driver, struct cg **out, struct err *e)
+int cg_open(const char *path, const char *unit, enum cg_driver driver, struct cg **out,
+	    struct err *e)
 {
 	struct cg_host host;
 	int r = check_driver(driver, e);

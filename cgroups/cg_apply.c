@@ -23,7 +23,8 @@ int cg_where(const struct cg_host *h, const struct spec_resources *r, struct cg_
 	for (int c = 0; c < CG_CTL_COUNT; c++)
 		if (cg_host_v1(h, cg_ctl_names[c].v1))
 			w->v1 |= CG_BIT(c);
-	/* Beside v1 hierarchies the v2 one is usually empty of controllers: asked only when it could help. */
+	/* Beside v1 hierarchies the v2 one is usually empty of controllers: asked only when it
+	 * could help. */
 	if (!v2 || (h->layout == CG_LAYOUT_HYBRID && !(needs & ~w->v1) && !(r && r->unified.n)))
 		return 0;
 	AUTO_CLOSE int fd = open(v2->mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -52,19 +53,22 @@ static struct cg_dir *op_dir(struct cg *cg, const struct cg_op *op)
 static int op_failed(const struct cg_op *op, const struct cg_dir *d, int code, struct err *e)
 {
 	if (code == ENOENT)
-		return err_set(e, ENOTSUP, "linux.resources.%s: this kernel has no %s", op->field, op->file);
+		return err_set(e, ENOTSUP, "linux.resources.%s: this kernel has no %s", op->field,
+			       op->file);
 	if (code == EBUSY && strstr(op->file, "limit_in_bytes"))
-		return err_set(e, code, "linux.resources.%s: %s is less than the container uses now",
+		return err_set(e, code,
+			       "linux.resources.%s: %s is less than the container uses now",
 			       op->field, op->value);
-	return err_sys(e, code, "linux.resources.%s: write \"%s\" to %s/%s", op->field, op->value, d->dir,
-		       op->file);
+	return err_sys(e, code, "linux.resources.%s: write \"%s\" to %s/%s", op->field, op->value,
+		       d->dir, op->file);
 }
 
 static int check_usage(const struct cg_op *op, int fd, struct err *e)
 {
 	char buf[32];
 	uint64_t now, want;
-	ssize_t n = io_read_small(fd, op->v2 ? "memory.current" : "memory.usage_in_bytes", buf, sizeof(buf));
+	ssize_t n = io_read_small(fd, op->v2 ? "memory.current" : "memory.usage_in_bytes", buf,
+				  sizeof(buf));
 
 	if (n < 0)
 		return err_sys(e, (int)-n, "linux.resources.%s: read the memory in use", op->field);
@@ -101,8 +105,10 @@ static int one_op(struct cg *cg, const struct cg_op *op, struct done *done, stru
 	int fd, r;
 
 	if (!d)
-		return err_set(e, EPERM, "linux.resources.%s: the container has no cgroup with the %s controller",
-			       op->field, op->ctl < CG_CTL_COUNT ? cg_ctl_names[op->ctl].v1 : "v2");
+		return err_set(
+			e, EPERM,
+			"linux.resources.%s: the container has no cgroup with the %s controller",
+			op->field, op->ctl < CG_CTL_COUNT ? cg_ctl_names[op->ctl].v1 : "v2");
 	fd = cg_dir_fd(d);
 	if (fd < 0)
 		return err_sys(e, -fd, "open %s", d->dir);
@@ -118,12 +124,13 @@ static int one_op(struct cg *cg, const struct cg_op *op, struct done *done, stru
 }
 
 /*
- * Settings that bound one another (a memory limit and the sum of memory and swap, a quota, its period and its
- * burst) are valid in one order when they grow and in the other when they shrink. What the kernel
- * calls invalid is tried again once its neighbours are written, as long as that gets anywhere.
+ * Settings that bound one another (a memory limit and the sum of memory and swap, a quota, its
+ * period and its burst) are valid in one order when they grow and in the other when they shrink.
+ * What the kernel calls invalid is tried again once its neighbours are written, as long as that
+ * gets anywhere.
  */
-static int one_group(struct cg *cg, const struct cg_op *op, size_t n, struct done *done, size_t *n_done,
-		     struct err *e)
+static int one_group(struct cg *cg, const struct cg_op *op, size_t n, struct done *done,
+		     size_t *n_done, struct err *e)
 {
 	bool written[8] = { false };
 	size_t left = n;
@@ -197,8 +204,8 @@ int cg_apply_plan(struct cg *cg, const struct cg_plan *p, bool live, struct err 
 
 /* ---- devices ---- */
 
-static int write_devs(struct cg_dir *d, const char *file, const struct cg_devs *l, unsigned int mask_of,
-		      const struct cg_devs *minus, struct err *e)
+static int write_devs(struct cg_dir *d, const char *file, const struct cg_devs *l,
+		      unsigned int mask_of, const struct cg_devs *minus, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
 
@@ -218,9 +225,15 @@ static int write_devs(struct cg_dir *d, const char *file, const struct cg_devs *
 		if (fd < 0)
 			return err_sys(e, errno, "open %s/%s", d->dir, file);
 		cg_device_format(&dev, text, sizeof(text));
-		if (write(fd, text, strlen(text)) < 0)
-			return err_sys(e, errno, "linux.resources.devices: write \"%s\" to %s/%s", text, d->dir,
-				       file);
+		if (write(fd, text, strlen(text)) >= 0)
+			continue;
+		/* An outer container's rules bind us too; what nobody asked for may be missing
+		 * then. */
+		if (errno == EPERM && dev.builtin)
+			log_debug("%s: \"%s\": not allowed by the cgroup above", d->dir, text);
+		else
+			return err_sys(e, errno, "linux.resources.devices: write \"%s\" to %s/%s",
+				       text, d->dir, file);
 	}
 	return 0;
 }
@@ -263,7 +276,8 @@ static int devices_v1(struct cg_dir *d, const struct cg_devs *want, bool live, s
 	}
 	r = io_write_file(cg_dir_fd(d), clear, "a");
 	if (r < 0)
-		return err_sys(e, -r, "linux.resources.devices: write \"a\" to %s/%s", d->dir, clear);
+		return err_sys(e, -r, "linux.resources.devices: write \"a\" to %s/%s", d->dir,
+			       clear);
 	return write_devs(d, except, want, ~0U, NULL, e);
 }
 
@@ -277,14 +291,17 @@ static int devices_v2(struct cg_dir *d, const struct cg_devs *rules, struct err 
 		return err_sys(e, -fd, "open %s", d->dir);
 	if (rules->allow_default && rules->n == 0) {
 		r = cg_device_detach(fd);
-		/* What cannot have such programs (an old kernel, a test's directory) restricts nothing. */
+		/* What cannot have such programs (an old kernel, a test's directory) restricts
+		 * nothing. */
 		r = r == -EINVAL || r == -ENOSYS || r == -EBADF ? 0 : r;
 	} else {
 		r = cg_device_program(rules, &insns, &n);
 		if (r == 0)
 			r = cg_device_attach(fd, insns, n);
 	}
-	return r < 0 ? err_sys(e, -r, "linux.resources.devices: attach the device program to %s", d->dir) : 0;
+	return r < 0 ? err_sys(e, -r, "linux.resources.devices: attach the device program to %s",
+			       d->dir)
+		     : 0;
 }
 
 static int devices_to(struct cg *cg, const struct cg_devs *rules, bool live, struct err *e)
@@ -302,8 +319,9 @@ static int devices_to(struct cg *cg, const struct cg_devs *rules, bool live, str
 		cg_device_free(&exceptions);
 		return r;
 	}
-	return v2 ? devices_v2(v2, rules, e) :
-		    err_set(e, ENOTSUP, "linux.resources.devices: the devices controller is not available");
+	return v2 ? devices_v2(v2, rules, e)
+		  : err_set(e, ENOTSUP,
+			    "linux.resources.devices: the devices controller is not available");
 }
 
 int cg_apply_devices(struct cg *cg, const struct spec_resources *r, bool live, struct err *e)
@@ -319,7 +337,8 @@ int cg_apply_devices(struct cg *cg, const struct spec_resources *r, bool live, s
 	/* A user namespace cannot make device nodes, so nothing is lost without the rules. */
 	if (ret < 0 && cg->rootless && (ret == -EPERM || ret == -EACCES || ret == -ENOTSUP)) {
 		if (list && list->n)
-			log_warn("linux.resources.devices: not applied: no right to do so without root");
+			log_warn(
+				"linux.resources.devices: not applied: no right to do so without root");
 		ret = 0;
 	}
 	return ret;

@@ -16,18 +16,18 @@
 
 /* What a container may always use; the order has no meaning. */
 static const struct cg_dev defaults[] = {
-	{ 'c', CG_DEV_ANY, CG_DEV_ANY, ACC_M, true, 0 },
-	{ 'b', CG_DEV_ANY, CG_DEV_ANY, ACC_M, true, 0 },
-	{ 'c', 1, 3, ACC_ALL, true, 0 },	    /* null */
-	{ 'c', 1, 5, ACC_ALL, true, 0 },	    /* zero */
-	{ 'c', 1, 7, ACC_ALL, true, 0 },	    /* full */
-	{ 'c', 1, 8, ACC_ALL, true, 0 },	    /* random */
-	{ 'c', 1, 9, ACC_ALL, true, 0 },	    /* urandom */
-	{ 'c', 5, 0, ACC_ALL, true, 0 },	    /* tty */
-	{ 'c', 5, 1, ACC_ALL, true, 0 },	    /* console */
-	{ 'c', 5, 2, ACC_ALL, true, 0 },	    /* ptmx */
-	{ 'c', 136, CG_DEV_ANY, ACC_ALL, true, 0 }, /* pts/N */
-	{ 'c', 10, 200, ACC_ALL, true, 0 },	    /* net/tun */
+	{ 'c', CG_DEV_ANY, CG_DEV_ANY, ACC_M, true, 0, true },
+	{ 'b', CG_DEV_ANY, CG_DEV_ANY, ACC_M, true, 0, true },
+	{ 'c', 1, 3, ACC_ALL, true, 0, true },            /* null */
+	{ 'c', 1, 5, ACC_ALL, true, 0, true },            /* zero */
+	{ 'c', 1, 7, ACC_ALL, true, 0, true },            /* full */
+	{ 'c', 1, 8, ACC_ALL, true, 0, true },            /* random */
+	{ 'c', 1, 9, ACC_ALL, true, 0, true },            /* urandom */
+	{ 'c', 5, 0, ACC_ALL, true, 0, true },            /* tty */
+	{ 'c', 5, 1, ACC_ALL, true, 0, true },            /* console */
+	{ 'c', 5, 2, ACC_ALL, true, 0, true },            /* ptmx */
+	{ 'c', 136, CG_DEV_ANY, ACC_ALL, true, 0, true }, /* pts/N */
+	{ 'c', 10, 200, ACC_ALL, true, 0, true },         /* net/tun */
 };
 
 void cg_device_free(struct cg_devs *d)
@@ -94,12 +94,15 @@ static int add_rule(struct cg_devs *l, const struct spec_device_rule *r, size_t 
 	int ret;
 
 	if (parse_access(r->access, &d.access) < 0)
-		return err_set(e, EINVAL, "linux.resources.devices[%zu].access: \"%s\" is not of r, w, m",
-			       i, r->access);
+		return err_set(e, EINVAL,
+			       "linux.resources.devices[%zu].access: \"%s\" is not of r, w, m", i,
+			       r->access);
 	if (parse_number(&r->major, &d.major) < 0 || parse_number(&r->minor, &d.minor) < 0)
-		return err_set(e, EINVAL, "linux.resources.devices[%zu]: device number out of range", i);
+		return err_set(e, EINVAL,
+			       "linux.resources.devices[%zu]: device number out of range", i);
 	if (!both && r->type != 'b' && r->type != 'c')
-		return err_set(e, EINVAL, "linux.resources.devices[%zu].type: '%c' is not a, b or c", i,
+		return err_set(e, EINVAL,
+			       "linux.resources.devices[%zu].type: '%c' is not a, b or c", i,
 			       r->type);
 	if (both && d.major == CG_DEV_ANY && d.minor == CG_DEV_ANY && d.access == ACC_ALL) {
 		l->n = 0; /* decides about everything: what came before has no effect */
@@ -129,7 +132,7 @@ int cg_device_rules(const struct spec_device_rules *r, struct cg_devs *out, stru
 		if (ret < 0)
 			err_sys(e, -ret, "plan device rules");
 		else
-			l.v[l.n - 1].index = r ? r->n : 0;
+			l.v[l.n - 1].index = r ? r->n : 0; /* after the last of them */
 	}
 	if (ret < 0)
 		cg_device_free(&l);
@@ -165,6 +168,7 @@ static int except(struct cg_devs *l, const struct cg_dev *d)
 
 		if (dev_covers(x, d) && dev_covers(d, x)) {
 			x->access |= d->access;
+			x->builtin = x->builtin && d->builtin;
 			return 0;
 		}
 	}
@@ -181,10 +185,11 @@ static int unexcept(struct cg_devs *l, const struct cg_dev *d, struct err *e)
 
 		if (overlap(x, d) && (x->access & d->access)) {
 			if (!dev_covers(d, x))
-				return err_set(e, ENOTSUP,
-					       "linux.resources.devices[%zu]: cgroup v1 cannot hold a rule "
-					       "for a part of the devices of an earlier rule (devices[%zu])",
-					       d->index, x->index);
+				return err_set(
+					e, ENOTSUP,
+					"linux.resources.devices[%zu]: cgroup v1 cannot hold a rule "
+					"for a part of the devices of an earlier rule (devices[%zu])",
+					d->index, x->index);
 			x->access &= ~d->access;
 		}
 		if (x->access)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Device rules. The specification has an ordered list in which the last rule that matches decides,
- * for each of read, write and mknod by itself. Before the first rule everything is denied; after the
- * last one the default devices (null, zero, full, random, urandom, tty, console, ptmx, pts/N, net/tun, and mknod of
- * anything) are allowed, whatever the list says.
+ * for each of read, write and mknod by itself. Before the first rule everything is denied; after
+ * the last one the default devices (null, zero, full, random, urandom, tty, console, ptmx, pts/N,
+ * net/tun, and mknod of anything) are allowed, whatever the list says.
  *
  * cgroup v1 keeps a default and unordered exceptions to it; cgroup v2 asks a BPF program. Both are
  * computed here without touching anything.
@@ -26,8 +26,9 @@ struct cg_dev {
 	char type;            /* 'b' or 'c' */
 	int64_t major, minor; /* CG_DEV_ANY: every one */
 	unsigned int access;
-	bool allow; /* in an ordered list */
+	bool allow;   /* in an ordered list */
 	size_t index; /* of the rule in the specification, for errors */
+	bool builtin; /* a default device, not a rule of the specification */
 };
 
 struct cg_devs {
@@ -43,8 +44,8 @@ struct cg_devs {
 int cg_device_rules(const struct spec_device_rules *r, struct cg_devs *out, struct err *e);
 
 /*
- * The same as v1 can hold it: a default and its exceptions, none contradicting another. -ENOTSUP with the
- * rule's path where that cannot be said ("all of major 1, but not 1:3").
+ * The same as v1 can hold it: a default and its exceptions, none contradicting another. -ENOTSUP
+ * with the rule's path where that cannot be said ("all of major 1, but not 1:3").
  */
 int cg_device_exceptions(const struct cg_devs *rules, struct cg_devs *out, struct err *e);
 

@@ -72,7 +72,8 @@ static void rule(struct code *c, const struct cg_dev *d)
 		emit(c, BPF_JMP | BPF_JNE | BPF_K, R_MINOR, 0, 0, (int32_t)d->minor);
 	}
 	if (d->access != ACC_ALL && d->allow) {
-		emit(c, BPF_ALU64 | BPF_AND | BPF_K, R_ACCESS, 0, 0, (int32_t)(ACC_ALL & ~d->access));
+		emit(c, BPF_ALU64 | BPF_AND | BPF_K, R_ACCESS, 0, 0,
+		     (int32_t)(ACC_ALL & ~d->access));
 		to_next[n++] = c->n;
 		emit(c, BPF_JMP | BPF_JNE | BPF_K, R_ACCESS, 0, 0, 0);
 	} else if (d->access != ACC_ALL) {
@@ -119,7 +120,7 @@ static int prog_load(const struct bpf_insn *insns, size_t n)
 	attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
 	attr.insns = (uint64_t)(uintptr_t)insns;
 	attr.insn_cnt = (uint32_t)n;
-	attr.license = (uint64_t)(uintptr_t)"Apache-2.0";
+	attr.license = (uint64_t)(uintptr_t) "Apache-2.0";
 	return sys_bpf(BPF_PROG_LOAD, &attr);
 }
 
@@ -130,7 +131,8 @@ static int prog_load_locked(const struct bpf_insn *insns, size_t n)
 	struct rlimit old;
 	int r = prog_load(insns, n);
 
-	if (r != -EPERM || getrlimit(RLIMIT_MEMLOCK, &old) < 0 || setrlimit(RLIMIT_MEMLOCK, &inf) < 0)
+	if (r != -EPERM || getrlimit(RLIMIT_MEMLOCK, &old) < 0 ||
+	    setrlimit(RLIMIT_MEMLOCK, &inf) < 0)
 		return r;
 	r = prog_load(insns, n);
 	setrlimit(RLIMIT_MEMLOCK, &old);

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define MAX_DEPTH 64	   /* of sub-cgroups that a container may have made */
+#define MAX_DEPTH 64       /* of sub-cgroups that a container may have made */
 #define MAX_MAKE_TRIES 100 /* another container may remove the common parent in between */
 
 int64_t cg_now_ms(void)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Freezing. Every v2 cgroup but the root has cgroup.freeze (Linux 5.2), with or without controllers,
- * so it is used wherever a v2 hierarchy holds the container; it tells by an event when it is done
- * and lets SIGKILL through. The v1 freezer does neither: it is for hosts without v2.
+ * Freezing. Every v2 cgroup but the root has cgroup.freeze (Linux 5.2), with or without
+ * controllers, so it is used wherever a v2 hierarchy holds the container; it tells by an event when
+ * it is done and lets SIGKILL through. The v1 freezer does neither: it is for hosts without v2.
  */
 #include "cgroups/cg_internal.h"
 
@@ -14,6 +14,16 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+
+static int failed(const struct cg_dir *d, bool freeze, int code, struct err *e)
+{
+	const char *what = freeze ? "freeze" : "thaw";
+
+	if (code == ETIMEDOUT)
+		return err_set(e, code, "%s cgroup %s: not done within %d s", what, d->dir,
+			       CG_DEADLINE_MS / 1000);
+	return err_sys(e, code, "%s cgroup %s", what, d->dir);
+}
 
 /* One line of cgroup.events, read through an fd whose changes poll(2) reports as POLLPRI. */
 static int read_event(int fd, const char *key, bool *value)
@@ -63,23 +73,22 @@ int cg_wait_event(int dirfd, const char *key, bool want, int64_t deadline_ms)
 
 static int freeze_v2(struct cg_dir *d, bool freeze, struct err *e)
 {
-	const char *what = freeze ? "freeze" : "thaw";
 	int r = cg_dir_fd(d);
 
 	if (r < 0)
 		return err_sys(e, -r, "open %s", d->dir);
 	r = io_write_file(d->fd, "cgroup.freeze", freeze ? "1" : "0");
 	if (r < 0)
-		return err_sys(e, -r, "%s cgroup %s", what, d->dir);
+		return failed(d, freeze, -r, e);
 	r = cg_wait_event(d->fd, "frozen", freeze, cg_now_ms() + CG_DEADLINE_MS);
 	if (r < 0 && freeze)
 		io_write_file(d->fd, "cgroup.freeze", "0");
-	return r < 0 ? err_sys(e, -r, "%s cgroup %s", what, d->dir) : 0;
+	return r < 0 ? failed(d, freeze, -r, e) : 0;
 }
 
 /*
- * The v1 freezer may stop half-way (FREEZING) until it is told again, and has no event: reading the state is what
- * makes it look. So this one wait is a poll, 1 ms at first, then ever slower.
+ * The v1 freezer may stop half-way (FREEZING) until it is told again, and has no event: reading the
+ * state is what makes it look. So this one wait is a poll, 1 ms at first, then ever slower.
  */
 static int wait_v1(struct cg_dir *d, const char *want)
 {
@@ -112,7 +121,7 @@ static int freeze_v1(struct cg_dir *d, bool freeze, struct err *e)
 	r = wait_v1(d, freeze ? "FROZEN" : "THAWED");
 	if (r < 0 && freeze)
 		io_write_file(d->fd, "freezer.state", "THAWED");
-	return r < 0 ? err_sys(e, -r, "%s cgroup %s", freeze ? "freeze" : "thaw", d->dir) : 0;
+	return r < 0 ? failed(d, freeze, -r, e) : 0;
 }
 
 static bool v2_can_freeze(struct cg_dir *d)

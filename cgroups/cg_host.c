@@ -27,7 +27,8 @@ static bool set_mount(struct cg_hier *h, const char *path)
 	return snprintf(h->mount, sizeof(h->mount), "%s", path) < (int)sizeof(h->mount);
 }
 
-static bool try_mount(struct cg_hier *h, const struct cg_probe_env *env, const char *name, size_t len)
+static bool try_mount(struct cg_hier *h, const struct cg_probe_env *env, const char *name,
+		      size_t len)
 {
 	long want = h->v2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC;
 	char path[sizeof(h->mount)];
@@ -162,10 +163,10 @@ static void set_layout(struct cg_host *h)
 		v2 = v2 || h->hier[i].v2;
 		v1 = v1 || !h->hier[i].v2;
 	}
-	h->layout = v1 && v2 ? CG_LAYOUT_HYBRID :
-		    v1	     ? CG_LAYOUT_V1 :
-		    v2	     ? CG_LAYOUT_V2 :
-			       CG_LAYOUT_NONE;
+	h->layout = v1 && v2 ? CG_LAYOUT_HYBRID
+		    : v1     ? CG_LAYOUT_V1
+		    : v2     ? CG_LAYOUT_V2
+			     : CG_LAYOUT_NONE;
 }
 
 int cg_host_probe_env(struct cg_host *h, const struct cg_probe_env *env, struct err *e)

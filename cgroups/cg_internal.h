@@ -33,10 +33,10 @@ struct cg {
 
 /* Where the probe looks; tests give their own. */
 struct cg_probe_env {
-	const char *proc_cgroup;             /* "/proc/self/cgroup" */
-	const char *mountinfo;               /* "/proc/self/mountinfo" */
-	const char *base;                    /* "/sys/fs/cgroup" */
-	long (*fs_type)(const char *path);   /* f_type of statfs, or -errno */
+	const char *proc_cgroup;           /* "/proc/self/cgroup" */
+	const char *mountinfo;             /* "/proc/self/mountinfo" */
+	const char *base;                  /* "/sys/fs/cgroup" */
+	long (*fs_type)(const char *path); /* f_type of statfs, or -errno */
 };
 
 int cg_host_probe_env(struct cg_host *h, const struct cg_probe_env *env, struct err *e);
@@ -46,7 +46,8 @@ int cg_create_on(const struct cg_host *host, const struct cg_create_opts *o, str
 		 struct err *e);
 int cg_open_on(const struct cg_host *host, const char *path, struct cg **out, struct err *e);
 
-/* The path below every hierarchy: "/ctr/ID" or what linux.cgroupsPath asks for. *out is malloc'ed. */
+/* The path below every hierarchy: "/ctr/ID" or what linux.cgroupsPath asks for. *out is malloc'ed.
+ */
 int cg_path_resolve(const char *id, const char *cgroups_path, char **out, struct err *e);
 
 /* ---- cg_dir.c ---- */
@@ -72,7 +73,8 @@ struct cg_pid_list {
 };
 int cg_dir_pids(int dirfd, const char *name, struct cg_pid_list *l);
 
-/* Removes a tree of cgroups, leaves first. 0 (also when absent) or -errno, -EBUSY with processes. */
+/* Removes a tree of cgroups, leaves first. 0 (also when absent) or -errno, -EBUSY with processes.
+ */
 int cg_dir_remove(const char *dir);
 
 /* The value of KEY in a flat-keyed file like cgroup.events; -ENOENT without such a file or key. */
@@ -109,6 +111,9 @@ int cg_apply_devices(struct cg *cg, const struct spec_resources *r, bool live, s
  * clock), -ENOENT or -ENODEV when the cgroup is gone.
  */
 int cg_wait_event(int dirfd, const char *key, bool want, int64_t deadline_ms);
+
+/* cg_remove with another deadline (cg_now_ms's clock). */
+int cg_remove_until(struct cg *cg, int64_t deadline_ms, struct err *e);
 
 /* Monotonic clock, milliseconds. */
 int64_t cg_now_ms(void);

@@ -11,7 +11,8 @@
 
 static int open_join(struct cg *cg, struct cg_dir *d, int *fds, size_t *n, struct err *e)
 {
-	/* v1 `tasks` moves one thread, which in a fresh child is all of it, and takes no global lock. */
+	/* v1 `tasks` moves one thread, which in a fresh child is all of it, and takes no global
+	 * lock. */
 	const char *file = d->hier->v2 ? "cgroup.procs" : "tasks";
 	char path[4096];
 	int fd;

@@ -14,7 +14,8 @@ static int signal_all(const pid_t *pids, size_t n, int sig, struct err *e)
 {
 	for (size_t i = 0; i < n; i++)
 		if (kill(pids[i], sig) < 0 && errno != ESRCH)
-			return err_sys(e, errno, "kill process %d with signal %d", (int)pids[i], sig);
+			return err_sys(e, errno, "kill process %d with signal %d", (int)pids[i],
+				       sig);
 	return 0;
 }
 
@@ -53,7 +54,8 @@ static int kill_rounds(struct cg *cg, struct err *e)
 		old = TAKE_PTR(pids);
 		n_old = n;
 	}
-	return err_set(e, EAGAIN, "kill the processes of cgroup %s: they multiply faster than they die",
+	return err_set(e, EAGAIN,
+		       "kill the processes of cgroup %s: they multiply faster than they die",
 		       cg->path);
 }
 

@@ -9,16 +9,11 @@
 #include <string.h>
 
 const struct cg_ctl_name cg_ctl_names[CG_CTL_COUNT] = {
-	[CG_CTL_MEMORY] = { "memory", "memory" },
-	[CG_CTL_CPU] = { "cpu", "cpu" },
-	[CG_CTL_CPUSET] = { "cpuset", "cpuset" },
-	[CG_CTL_PIDS] = { "pids", "pids" },
-	[CG_CTL_IO] = { "blkio", "io" },
-	[CG_CTL_HUGETLB] = { "hugetlb", "hugetlb" },
-	[CG_CTL_RDMA] = { "rdma", "rdma" },
-	[CG_CTL_MISC] = { "misc", "misc" },
-	[CG_CTL_NET_CLS] = { "net_cls", NULL },
-	[CG_CTL_NET_PRIO] = { "net_prio", NULL },
+	[CG_CTL_MEMORY] = { "memory", "memory" }, [CG_CTL_CPU] = { "cpu", "cpu" },
+	[CG_CTL_CPUSET] = { "cpuset", "cpuset" }, [CG_CTL_PIDS] = { "pids", "pids" },
+	[CG_CTL_IO] = { "blkio", "io" },          [CG_CTL_HUGETLB] = { "hugetlb", "hugetlb" },
+	[CG_CTL_RDMA] = { "rdma", "rdma" },       [CG_CTL_MISC] = { "misc", "misc" },
+	[CG_CTL_NET_CLS] = { "net_cls", NULL },   [CG_CTL_NET_PRIO] = { "net_prio", NULL },
 };
 
 int cg_ctl_by_v2(const char *name, size_t len)
@@ -34,7 +29,8 @@ int cg_ctl_by_v2(const char *name, size_t len)
 
 /* ---- conversions ---- */
 
-/* log2 of x >= 1 to 48 bits after the point; so that no mathematics library is needed for one value. */
+/* log2 of x >= 1 to 48 bits after the point; so that no mathematics library is needed for one
+ * value. */
 static double log2_of(double x)
 {
 	double result = 0, bit = 1;
@@ -53,8 +49,8 @@ static double log2_of(double x)
 }
 
 /*
- * The curve ceil(10 ^ ((l^2 + 125 l) / 612 - 7 / 34)), l = log2(shares), goes through the two ends and through
- * the two defaults, which the older straight line missed by far (1024 became 39).
+ * The curve ceil(10 ^ ((l^2 + 125 l) / 612 - 7 / 34)), l = log2(shares), goes through the two ends
+ * and through the two defaults, which the older straight line missed by far (1024 became 39).
  */
 uint64_t cg_plan_weight(uint64_t shares)
 {
@@ -158,35 +154,45 @@ const char *plan_limit_text(struct plan_build *b, int64_t v)
 #define BIO(f) offsetof(struct spec_block_io, f)
 
 static const struct plan_row rows_v1[] = {
-	{ "memory.useHierarchy", CG_CTL_MEMORY, emit_mem_hierarchy, "memory.use_hierarchy", MEM(use_hierarchy), 0 },
-	{ "memory.limit", CG_CTL_MEMORY, emit_mem_limit, "memory.limit_in_bytes", MEM(limit), GROUP_MEMORY },
-	{ "memory.swap", CG_CTL_MEMORY, emit_mem_swap_v1, "memory.memsw.limit_in_bytes", MEM(swap), GROUP_MEMORY },
-	{ "memory.reservation", CG_CTL_MEMORY, emit_mem_limit, "memory.soft_limit_in_bytes", MEM(reservation), 0 },
+	{ "memory.useHierarchy", CG_CTL_MEMORY, emit_mem_hierarchy, "memory.use_hierarchy",
+	  MEM(use_hierarchy), 0 },
+	{ "memory.limit", CG_CTL_MEMORY, emit_mem_limit, "memory.limit_in_bytes", MEM(limit),
+	  GROUP_MEMORY },
+	{ "memory.swap", CG_CTL_MEMORY, emit_mem_swap_v1, "memory.memsw.limit_in_bytes", MEM(swap),
+	  GROUP_MEMORY },
+	{ "memory.reservation", CG_CTL_MEMORY, emit_mem_limit, "memory.soft_limit_in_bytes",
+	  MEM(reservation), 0 },
 	{ "memory.kernel", CG_CTL_MEMORY, emit_mem_kernel, NULL, MEM(kernel), 0 },
-	{ "memory.kernelTCP", CG_CTL_MEMORY, emit_mem_limit, "memory.kmem.tcp.limit_in_bytes", MEM(kernel_tcp), 0 },
-	{ "memory.swappiness", CG_CTL_MEMORY, emit_mem_swappiness, "memory.swappiness", MEM(swappiness), 0 },
-	{ "memory.disableOOMKiller", CG_CTL_MEMORY, emit_mem_oom, "memory.oom_control", MEM(disable_oom_killer), 0 },
+	{ "memory.kernelTCP", CG_CTL_MEMORY, emit_mem_limit, "memory.kmem.tcp.limit_in_bytes",
+	  MEM(kernel_tcp), 0 },
+	{ "memory.swappiness", CG_CTL_MEMORY, emit_mem_swappiness, "memory.swappiness",
+	  MEM(swappiness), 0 },
+	{ "memory.disableOOMKiller", CG_CTL_MEMORY, emit_mem_oom, "memory.oom_control",
+	  MEM(disable_oom_killer), 0 },
 	{ "cpu.idle", CG_CTL_CPU, emit_cpu_idle, "cpu.idle", CPU(idle), 0 },
 	{ "cpu.shares", CG_CTL_CPU, emit_cpu_shares, "cpu.shares", CPU(shares), 0 },
 	{ "cpu.period", CG_CTL_CPU, emit_cpu_u64, "cpu.cfs_period_us", CPU(period), GROUP_CFS },
 	{ "cpu.quota", CG_CTL_CPU, emit_cpu_i64, "cpu.cfs_quota_us", CPU(quota), GROUP_CFS },
 	{ "cpu.burst", CG_CTL_CPU, emit_cpu_burst, "cpu.cfs_burst_us", CPU(burst), GROUP_CFS },
-	{ "cpu.realtimePeriod", CG_CTL_CPU, emit_cpu_u64, "cpu.rt_period_us", CPU(realtime_period), GROUP_RT },
-	{ "cpu.realtimeRuntime", CG_CTL_CPU, emit_cpu_i64, "cpu.rt_runtime_us", CPU(realtime_runtime), GROUP_RT },
+	{ "cpu.realtimePeriod", CG_CTL_CPU, emit_cpu_u64, "cpu.rt_period_us", CPU(realtime_period),
+	  GROUP_RT },
+	{ "cpu.realtimeRuntime", CG_CTL_CPU, emit_cpu_i64, "cpu.rt_runtime_us",
+	  CPU(realtime_runtime), GROUP_RT },
 	{ "cpu.cpus", CG_CTL_CPUSET, emit_cpu_list, "cpuset.cpus", CPU(cpus), 0 },
 	{ "cpu.mems", CG_CTL_CPUSET, emit_cpu_list, "cpuset.mems", CPU(mems), 0 },
 	{ "pids.limit", CG_CTL_PIDS, emit_pids_limit, "pids.max", 0, 0 },
 	{ "blockIO.weight", CG_CTL_IO, emit_io_weight, "blkio.bfq.weight", 0, 0 },
 	{ "blockIO.leafWeight", CG_CTL_IO, emit_io_leaf_weight, "blkio.leaf_weight", 0, 0 },
-	{ "blockIO.weightDevice", CG_CTL_IO, emit_io_weight_device, "blkio.bfq.weight_device", 0, 0 },
-	{ "blockIO.throttleReadBpsDevice", CG_CTL_IO, emit_io_throttle, "blkio.throttle.read_bps_device",
-	  BIO(throttle_read_bps), 0 },
-	{ "blockIO.throttleWriteBpsDevice", CG_CTL_IO, emit_io_throttle, "blkio.throttle.write_bps_device",
-	  BIO(throttle_write_bps), 0 },
-	{ "blockIO.throttleReadIOPSDevice", CG_CTL_IO, emit_io_throttle, "blkio.throttle.read_iops_device",
-	  BIO(throttle_read_iops), 0 },
-	{ "blockIO.throttleWriteIOPSDevice", CG_CTL_IO, emit_io_throttle, "blkio.throttle.write_iops_device",
-	  BIO(throttle_write_iops), 0 },
+	{ "blockIO.weightDevice", CG_CTL_IO, emit_io_weight_device, "blkio.bfq.weight_device", 0,
+	  0 },
+	{ "blockIO.throttleReadBpsDevice", CG_CTL_IO, emit_io_throttle,
+	  "blkio.throttle.read_bps_device", BIO(throttle_read_bps), 0 },
+	{ "blockIO.throttleWriteBpsDevice", CG_CTL_IO, emit_io_throttle,
+	  "blkio.throttle.write_bps_device", BIO(throttle_write_bps), 0 },
+	{ "blockIO.throttleReadIOPSDevice", CG_CTL_IO, emit_io_throttle,
+	  "blkio.throttle.read_iops_device", BIO(throttle_read_iops), 0 },
+	{ "blockIO.throttleWriteIOPSDevice", CG_CTL_IO, emit_io_throttle,
+	  "blkio.throttle.write_iops_device", BIO(throttle_write_iops), 0 },
 	{ "hugepageLimits", CG_CTL_HUGETLB, emit_hugetlb, "hugetlb", 0, 0 },
 	{ "network.classID", CG_CTL_NET_CLS, emit_net_class, "net_cls.classid", 0, 0 },
 	{ "network.priorities", CG_CTL_NET_PRIO, emit_net_priorities, "net_prio.ifpriomap", 0, 0 },
@@ -201,7 +207,8 @@ static const struct plan_row rows_v2[] = {
 	{ "memory.kernel", CG_CTL_MEMORY, emit_mem_kernel, NULL, MEM(kernel), 0 },
 	{ "memory.kernelTCP", CG_CTL_MEMORY, emit_mem_kernel, NULL, MEM(kernel_tcp), 0 },
 	{ "memory.swappiness", CG_CTL_MEMORY, emit_mem_swappiness, NULL, MEM(swappiness), 0 },
-	{ "memory.disableOOMKiller", CG_CTL_MEMORY, emit_mem_oom, NULL, MEM(disable_oom_killer), 0 },
+	{ "memory.disableOOMKiller", CG_CTL_MEMORY, emit_mem_oom, NULL, MEM(disable_oom_killer),
+	  0 },
 	{ "cpu.idle", CG_CTL_CPU, emit_cpu_idle, "cpu.idle", CPU(idle), 0 },
 	{ "cpu.shares", CG_CTL_CPU, emit_cpu_shares, "cpu.weight", CPU(shares), 0 },
 	{ "cpu.quota", CG_CTL_CPU, emit_cpu_max, "cpu.max", 0, GROUP_CFS },
@@ -213,17 +220,22 @@ static const struct plan_row rows_v2[] = {
 	{ "blockIO.weight", CG_CTL_IO, emit_io_weight, "io.bfq.weight", 0, 0 },
 	{ "blockIO.leafWeight", CG_CTL_IO, emit_io_leaf_weight, NULL, 0, 0 },
 	{ "blockIO.weightDevice", CG_CTL_IO, emit_io_weight_device, "io.bfq.weight", 0, 0 },
-	{ "blockIO.throttleReadBpsDevice", CG_CTL_IO, emit_io_throttle, "rbps", BIO(throttle_read_bps), 0 },
-	{ "blockIO.throttleWriteBpsDevice", CG_CTL_IO, emit_io_throttle, "wbps", BIO(throttle_write_bps), 0 },
-	{ "blockIO.throttleReadIOPSDevice", CG_CTL_IO, emit_io_throttle, "riops", BIO(throttle_read_iops), 0 },
-	{ "blockIO.throttleWriteIOPSDevice", CG_CTL_IO, emit_io_throttle, "wiops", BIO(throttle_write_iops), 0 },
+	{ "blockIO.throttleReadBpsDevice", CG_CTL_IO, emit_io_throttle, "rbps",
+	  BIO(throttle_read_bps), 0 },
+	{ "blockIO.throttleWriteBpsDevice", CG_CTL_IO, emit_io_throttle, "wbps",
+	  BIO(throttle_write_bps), 0 },
+	{ "blockIO.throttleReadIOPSDevice", CG_CTL_IO, emit_io_throttle, "riops",
+	  BIO(throttle_read_iops), 0 },
+	{ "blockIO.throttleWriteIOPSDevice", CG_CTL_IO, emit_io_throttle, "wiops",
+	  BIO(throttle_write_iops), 0 },
 	{ "hugepageLimits", CG_CTL_HUGETLB, emit_hugetlb, "hugetlb", 0, 0 },
 	{ "rdma", CG_CTL_RDMA, emit_rdma, "rdma.max", 0, 0 },
 };
 
 /* ---- the plan ---- */
 
-/* The v1 rows without their version: which controllers have something to do, and for which field. */
+/* The v1 rows without their version: which controllers have something to do, and for which field.
+ */
 static int probe_rows(const struct spec_resources *r, unsigned int have, unsigned int *needs,
 		      const char **missing, enum cg_ctl *ctl)
 {
@@ -265,8 +277,9 @@ static int check_present(const struct spec_resources *r, const struct cg_where *
 	probe_rows(r, w->v1 | w->v2, &needs, &field, &ctl);
 	if (!field)
 		return 0;
-	return err_set(e, ENOTSUP, "linux.resources.%s: the %s controller is not available on this host",
-		       field, cg_ctl_names[ctl].v1);
+	return err_set(e, ENOTSUP,
+		       "linux.resources.%s: the %s controller is not available on this host", field,
+		       cg_ctl_names[ctl].v1);
 }
 
 static int put_rows(struct plan_build *b, const struct plan_row *rows, size_t n, unsigned int mask)
@@ -280,25 +293,45 @@ static int put_rows(struct plan_build *b, const struct plan_row *rows, size_t n,
 	return 0;
 }
 
+/* Files that are ctr's own business: they place, stop or end the container's processes. */
+static bool is_ours(const char *file)
+{
+	static const char *const ours[] = {
+		"cgroup.procs", "cgroup.threads", "cgroup.type",
+		"cgroup.kill",  "cgroup.freeze",  "cgroup.subtree_control",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		if (strcmp(file, ours[i]) == 0)
+			return true;
+	return false;
+}
+
 static int unified_check(struct plan_build *b, const char *key, enum cg_ctl *ctl)
 {
 	const char *dot = strchr(key, '.');
 	int c;
 
 	if (strchr(key, '/') || !dot)
-		return err_set(b->e, EINVAL, "linux.resources.unified[\"%s\"]: not the name of a cgroup file",
+		return err_set(b->e, EINVAL,
+			       "linux.resources.unified[\"%s\"]: not the name of a cgroup file",
+			       key);
+	if (is_ours(key))
+		return err_set(b->e, EINVAL, "linux.resources.unified[\"%s\"]: is not a setting",
 			       key);
 	if (!b->w->has_v2)
-		return err_set(b->e, ENOTSUP, "linux.resources.unified[\"%s\"]: this host has no cgroup v2",
-			       key);
+		return err_set(b->e, ENOTSUP,
+			       "linux.resources.unified[\"%s\"]: this host has no cgroup v2", key);
 	c = cg_ctl_by_v2(key, (size_t)(dot - key));
 	if (c < 0)
-		return err_set(b->e, ENOTSUP, "linux.resources.unified[\"%s\"]: unknown controller", key);
+		return err_set(b->e, ENOTSUP, "linux.resources.unified[\"%s\"]: unknown controller",
+			       key);
 	if (c != CG_CTL_CORE && !(b->w->v2 & CG_BIT(c)))
-		return err_set(b->e, ENOTSUP,
-			       "linux.resources.unified[\"%s\"]: the %s controller is not available in "
-			       "cgroup v2 on this host",
-			       key, cg_ctl_names[c].v2);
+		return err_set(
+			b->e, ENOTSUP,
+			"linux.resources.unified[\"%s\"]: the %s controller is not available in "
+			"cgroup v2 on this host",
+			key, cg_ctl_names[c].v2);
 	*ctl = (enum cg_ctl)c;
 	return 0;
 }

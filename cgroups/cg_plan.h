@@ -52,7 +52,8 @@ struct cg_op {
 	const char *file, *value;
 	const char *alt_file, *alt_value; /* to use when `file` does not exist; may be NULL */
 	const char *field;                /* below linux.resources, for errors: "memory.limit" */
-	unsigned char group; /* != 0: neighbours with the same number constrain each other, see cg_apply */
+	unsigned char group; /* != 0: neighbours with the same number constrain each other, see
+				cg_apply */
 	bool optional;       /* a missing file is as good: the value is what the kernel does then */
 	bool check_usage;    /* memory.checkBeforeUpdate: refuse a value below what is used now */
 };

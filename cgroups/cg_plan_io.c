@@ -15,8 +15,10 @@ static int io_weight_check(struct plan_build *b, const struct plan_row *row, uin
 		       row->field, w);
 }
 
-/* key: "8:0 " or "". The BFQ scheduler's file takes the number as it is; io.weight has its own scale. */
-static int io_put_weight(struct plan_build *b, const struct plan_row *row, const char *key, uint64_t w)
+/* key: "8:0 " or "". The BFQ scheduler's file takes the number as it is; io.weight has its own
+ * scale. */
+static int io_put_weight(struct plan_build *b, const struct plan_row *row, const char *key,
+			 uint64_t w)
 {
 	struct cg_op op = plan_op(b, row);
 	int r = io_weight_check(b, row, w);
@@ -99,13 +101,14 @@ int emit_io_throttle(struct plan_build *b, const struct plan_row *row)
 		struct cg_op op = plan_op(b, row);
 
 		if (!b->v2) {
-			op.value = PLAN_TEXT(b, "%" PRId64 ":%" PRId64 " %" PRIu64, d->major, d->minor, d->rate);
+			op.value = PLAN_TEXT(b, "%" PRId64 ":%" PRId64 " %" PRIu64, d->major,
+					     d->minor, d->rate);
 		} else {
 			op.file = "io.max";
-			op.value = d->rate ? PLAN_TEXT(b, "%" PRId64 ":%" PRId64 " %s=%" PRIu64, d->major,
-						  d->minor, row->file, d->rate)
-					   : PLAN_TEXT(b, "%" PRId64 ":%" PRId64 " %s=max", d->major,
-						  d->minor, row->file);
+			op.value = d->rate ? PLAN_TEXT(b, "%" PRId64 ":%" PRId64 " %s=%" PRIu64,
+						       d->major, d->minor, row->file, d->rate)
+					   : PLAN_TEXT(b, "%" PRId64 ":%" PRId64 " %s=max",
+						       d->major, d->minor, row->file);
 		}
 		r = plan_put(b, op);
 	}
@@ -114,7 +117,8 @@ int emit_io_throttle(struct plan_build *b, const struct plan_row *row)
 
 /* ---- the rest ---- */
 
-/* Both what is used and what is reserved: a reservation beyond the limit would end in SIGBUS later. */
+/* Both what is used and what is reserved: a reservation beyond the limit would end in SIGBUS later.
+ */
 int emit_hugetlb(struct plan_build *b, const struct plan_row *row)
 {
 	const char *end = b->v2 ? "max" : "limit_in_bytes";
@@ -125,7 +129,8 @@ int emit_hugetlb(struct plan_build *b, const struct plan_row *row)
 		int r;
 
 		if (!h->page_size || !*h->page_size || strchr(h->page_size, '/'))
-			return err_set(b->e, EINVAL, "linux.resources.%s[%zu].pageSize: bad page size",
+			return err_set(b->e, EINVAL,
+				       "linux.resources.%s[%zu].pageSize: bad page size",
 				       row->field, i);
 		op.file = PLAN_TEXT(b, "hugetlb.%s.%s", h->page_size, end);
 		op.value = PLAN_TEXT(b, "%" PRIu64, h->limit);
@@ -154,8 +159,9 @@ int emit_net_priorities(struct plan_build *b, const struct plan_row *row)
 	int r = 0;
 
 	for (size_t i = 0; n && i < n->priorities.n && r == 0; i++)
-		r = plan_put_text(b, row, PLAN_TEXT(b, "%s %" PRIu32, n->priorities.v[i].name,
-					  n->priorities.v[i].priority));
+		r = plan_put_text(b, row,
+				  PLAN_TEXT(b, "%s %" PRIu32, n->priorities.v[i].name,
+					    n->priorities.v[i].priority));
 	return r;
 }
 
@@ -175,7 +181,9 @@ int emit_rdma(struct plan_build *b, const struct plan_row *row)
 
 		if (!handles || !objects)
 			return plan_no_memory(b);
-		r = plan_put_text(b, row, PLAN_TEXT(b, "%s hca_handle=%s hca_object=%s", d->device, handles, objects));
+		r = plan_put_text(b, row,
+				  PLAN_TEXT(b, "%s hca_handle=%s hca_object=%s", d->device, handles,
+					    objects));
 	}
 	return r;
 }

@@ -21,11 +21,13 @@ int emit_mem_limit(struct plan_build *b, const struct plan_row *row)
 	if (!o || !o->set || o->v == 0)
 		return 0;
 	if (o->v < -1)
-		return err_set(b->e, EINVAL, "linux.resources.%s: %" PRId64 " is not a number of bytes",
+		return err_set(b->e, EINVAL,
+			       "linux.resources.%s: %" PRId64 " is not a number of bytes",
 			       row->field, o->v);
 	op.value = plan_limit_text(b, o->v);
 	op.check_usage = o->v > 0 && o == &b->r->memory->limit &&
-			 b->r->memory->check_before_update.set && b->r->memory->check_before_update.v;
+			 b->r->memory->check_before_update.set &&
+			 b->r->memory->check_before_update.v;
 	return plan_put(b, op);
 }
 
@@ -34,7 +36,8 @@ static int mem_swap_check(struct plan_build *b, const struct plan_row *row)
 	const struct spec_memory *m = b->r->memory;
 
 	if (m->swap.v < -1)
-		return err_set(b->e, EINVAL, "linux.resources.%s: %" PRId64 " is not a number of bytes",
+		return err_set(b->e, EINVAL,
+			       "linux.resources.%s: %" PRId64 " is not a number of bytes",
 			       row->field, m->swap.v);
 	if (m->swap.v > 0 && m->limit.set && m->limit.v > 0 && m->swap.v < m->limit.v)
 		return err_set(b->e, EINVAL,
@@ -45,8 +48,8 @@ static int mem_swap_check(struct plan_build *b, const struct plan_row *row)
 }
 
 /*
- * memory.swap is memory and swap together, as v1 counts them. No memory limit means none on the sum either,
- * as the kernel refuses a limit above the sum.
+ * memory.swap is memory and swap together, as v1 counts them. No memory limit means none on the sum
+ * either, as the kernel refuses a limit above the sum.
  */
 int emit_mem_swap_v1(struct plan_build *b, const struct plan_row *row)
 {
@@ -88,10 +91,11 @@ int emit_mem_swap_v2(struct plan_build *b, const struct plan_row *row)
 		return r;
 	if (m->swap.v > 0) {
 		if (!m->limit.set || m->limit.v <= 0)
-			return err_set(b->e, EINVAL,
-				       "linux.resources.%s: cgroup v2 limits swap alone, so memory.limit "
-				       "must be given too",
-				       row->field);
+			return err_set(
+				b->e, EINVAL,
+				"linux.resources.%s: cgroup v2 limits swap alone, so memory.limit "
+				"must be given too",
+				row->field);
 		op.value = PLAN_TEXT(b, "%" PRId64, m->swap.v - m->limit.v);
 		op.optional = m->swap.v == m->limit.v;
 	}
@@ -114,7 +118,8 @@ int emit_mem_swappiness(struct plan_build *b, const struct plan_row *row)
 	if (!o || !o->set)
 		return 0;
 	if (o->v > 100)
-		return err_set(b->e, EINVAL, "linux.resources.%s: %" PRIu64 " is not within 0 and 100",
+		return err_set(b->e, EINVAL,
+			       "linux.resources.%s: %" PRIu64 " is not within 0 and 100",
 			       row->field, o->v);
 	if (!row->file)
 		return plan_refuse(b, row, "cgroup v2 has no such setting");
@@ -209,7 +214,9 @@ int emit_cpu_max(struct plan_build *b, const struct plan_row *row)
 	bool quota = c && c->quota.set && c->quota.v != 0;
 
 	if (quota && c->period.set && c->period.v)
-		return plan_put_text(b, row, PLAN_TEXT(b, "%s %" PRIu64, plan_limit_text(b, c->quota.v), c->period.v));
+		return plan_put_text(b, row,
+				     PLAN_TEXT(b, "%s %" PRIu64, plan_limit_text(b, c->quota.v),
+					       c->period.v));
 	if (quota)
 		return plan_put_text(b, row, plan_limit_text(b, c->quota.v));
 	if (c && c->period.set && c->period.v)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the rows of the two tables in cg_plan.c are made of. A row names a field, its controller and
- * its file; its emit function looks at the resources and adds the operations, none when the field is absent.
+ * its file; its emit function looks at the resources and adds the operations, none when the field
+ * is absent.
  */
 #ifndef CTR_CGROUPS_CG_PLAN_ROW_H
 #define CTR_CGROUPS_CG_PLAN_ROW_H

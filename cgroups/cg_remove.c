@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A cgroup can be removed when nobody is in it, and a killed process leaves a moment after it has been killed.
- * That moment is waited for by event: `populated` of cgroup.events on v2, the pidfds of the
- * remaining processes on v1.
+ * A cgroup can be removed when nobody is in it, and a killed process leaves a moment after it has
+ * been killed. That moment is waited for by event: `populated` of cgroup.events on v2, the pidfds
+ * of the remaining processes on v1.
  */
 #include "cgroups/cg_internal.h"
 
@@ -35,7 +35,8 @@ static int wait_v1(struct cg_dir *d, int64_t deadline)
 
 	if (r == 0 && l.n > 0) {
 		p.fd = sys_pidfd_open(l.v[0], 0);
-		/* Gone already is as good as gone; so is a thread that is not a leader, seen a moment later. */
+		/* Gone already is as good as gone; so is a thread that is not a leader, seen a
+		 * moment later. */
 		r = p.fd == -ESRCH ? 0 : p.fd < 0 ? p.fd : 0;
 	}
 	if (r == 0 && left <= 0)
@@ -60,7 +61,8 @@ static int still_there(struct cg_dir *d, int code, struct err *e)
 	if (l.n > SHOWN_PIDS)
 		str_buf_addf(&b, " and %zu more", l.n - SHOWN_PIDS);
 	if (l.n)
-		r = err_set(e, code, "remove cgroup %s: processes remain:%s", d->dir, b.s ? b.s : "");
+		r = err_set(e, code, "remove cgroup %s: processes remain:%s", d->dir,
+			    b.s ? b.s : "");
 	else
 		r = err_sys(e, code, "remove cgroup %s", d->dir);
 	str_buf_free(&b);
@@ -80,7 +82,8 @@ static int remove_one(struct cg_dir *d, int64_t deadline, struct err *e)
 		w = d->hier->v2 ? wait_v2(d, deadline) : wait_v1(d, deadline);
 		if (w == -ENOENT || w == -ENODEV)
 			continue;
-		/* Empty and still busy: the kernel is about to finish, and has no event for that. */
+		/* Empty and still busy: the kernel is about to finish, and has no event for that.
+		 */
 		if (w == 0 && again > 0)
 			poll(NULL, 0, 1);
 		if (w < 0 || cg_now_ms() >= deadline)
@@ -89,8 +92,8 @@ static int remove_one(struct cg_dir *d, int64_t deadline, struct err *e)
 }
 
 /*
- * The parent that containers share by default goes with the last of them, and so do levels below it.
- * Parents anywhere else are the caller's.
+ * The parent that containers share by default goes with the last of them, and so do levels below
+ * it. Parents anywhere else are the caller's.
  */
 static void remove_parents(const struct cg *cg, const struct cg_dir *d)
 {
@@ -137,7 +140,8 @@ int cg_remove(struct cg *cg, struct err *e)
 	return cg_remove_until(cg, cg_now_ms() + CG_DEADLINE_MS, e);
 }
 
-/* Nothing ever ran in them, so nothing can be below them: one that is in use belongs to somebody else. */
+/* Nothing ever ran in them, so nothing can be below them: one that is in use belongs to somebody
+ * else. */
 int cg_remove_unused(const char *id, const char *cgroups_path, struct err *e)
 {
 	AUTO_FREE char *path = NULL;

@@ -18,7 +18,8 @@ struct source {
 };
 
 #define AT(field) offsetof(struct cg_stat, field)
-#define NS_PER_TICK (1000000000 / 100) /* USER_HZ is 100 on every architecture that matters here */
+#define NS_PER_TICK (1000000000 / 100) /* USER_HZ is 100 on every architecture that matters here \
+					*/
 
 /* A limit this near to the largest number is how v1 writes "none". */
 #define V1_NO_LIMIT ((uint64_t)INT64_MAX / 4096 * 4096)

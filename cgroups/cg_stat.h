@@ -10,12 +10,12 @@
 /* A value that this kernel or host does not have is not set. "No limit" is UINT64_MAX. */
 struct cg_stat {
 	struct {
-		struct opt_u64 usage, max_usage, limit, failcnt;     /* bytes; failcnt: times */
-		struct opt_u64 swap_usage, swap_limit;		     /* v1: memory and swap together */
-		struct opt_u64 oom_kill;			     /* processes killed */
+		struct opt_u64 usage, max_usage, limit, failcnt; /* bytes; failcnt: times */
+		struct opt_u64 swap_usage, swap_limit;           /* v1: memory and swap together */
+		struct opt_u64 oom_kill;                         /* processes killed */
 	} memory;
 	struct {
-		struct opt_u64 usage, user, system;		     /* nanoseconds */
+		struct opt_u64 usage, user, system;                   /* nanoseconds */
 		struct opt_u64 periods, throttled_periods, throttled; /* throttled: nanoseconds */
 	} cpu;
 	struct {

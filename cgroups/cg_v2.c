@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Controllers of cgroup v2. A controller's files are there in a cgroup only when its parent lists the
- * controller in cgroup.subtree_control, the parent's parent too, and so on from the root. A cgroup other
- * than the root cannot list one while it has processes of its own. The container's cgroup is a
- * leaf: it lists none itself.
+ * Controllers of cgroup v2. A controller's files are there in a cgroup only when its parent lists
+ * the controller in cgroup.subtree_control, the parent's parent too, and so on from the root. A
+ * cgroup other than the root cannot list one while it has processes of its own. The container's
+ * cgroup is a leaf: it lists none itself.
  */
 #include "cgroups/cg_internal.h"
 
@@ -52,16 +52,19 @@ static int enable_failed(int code, const char *name, int ctl, struct err *e)
 
 	switch (code) {
 	case EBUSY:
-		return err_set(e, code,
-			       "enable the %s controller below cgroup %s: it has processes of its own, "
-			       "which cgroup v2 allows in leaves only",
-			       c, name);
+		return err_set(
+			e, code,
+			"enable the %s controller below cgroup %s: it has processes of its own, "
+			"which cgroup v2 allows in leaves only",
+			c, name);
 	case EOPNOTSUPP:
-		return err_set(e, code, "enable the %s controller below cgroup %s: it is a threaded cgroup", c,
-			       name);
-	case ENOENT:
-		return err_set(e, ENOTSUP, "enable the %s controller below cgroup %s: not available there",
+		return err_set(e, code,
+			       "enable the %s controller below cgroup %s: it is a threaded cgroup",
 			       c, name);
+	case ENOENT:
+		return err_set(e, ENOTSUP,
+			       "enable the %s controller below cgroup %s: not available there", c,
+			       name);
 	default:
 		return err_sys(e, code, "enable the %s controller below cgroup %s", c, name);
 	}
@@ -78,7 +81,8 @@ int cg_v2_enable(int dirfd, const char *name, unsigned int need, unsigned int wa
 	if (r < 0)
 		return need ? err_sys(e, -r, "read %s/cgroup.subtree_control", name) : 0;
 	missing = (need | want) & ~have;
-	/* One write for all is the usual case; when it fails, each by itself tells which one it was. */
+	/* One write for all is the usual case; when it fails, each by itself tells which one it
+	 * was. */
 	if (!missing || write_mask(dirfd, missing) == 0)
 		return 0;
 	for (int c = 0; c < CG_CTL_COUNT; c++) {

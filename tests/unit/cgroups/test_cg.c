@@ -22,7 +22,10 @@
 
 #include <cmocka.h>
 
-#define I64(x) { .set = true, .v = (x) }
+#define I64(x)                        \
+	{                             \
+		.set = true, .v = (x) \
+	}
 
 static char tmp[64];
 
@@ -136,10 +139,13 @@ static void test_probe_v1(void **state)
 	struct err e;
 
 	(void)state;
-	/* v2 is known to the kernel but not mounted; one controller is mounted where nobody expects it. */
-	put_file("cgroup", "3:cpu,cpuacct:/\n2:memory:/a:b\n1:name=systemd:/x\n9:freezer:/\n0::/\n");
-	put_file("mountinfo", "30 1 0:26 / /sys rw - sysfs sysfs rw\n"
-			      "31 1 0:28 / /odd\\040place/mem rw,nosuid shared:3 - cgroup cgroup rw,memory\n");
+	/* v2 is known to the kernel but not mounted; one controller is mounted where nobody expects
+	 * it. */
+	put_file("cgroup",
+		 "3:cpu,cpuacct:/\n2:memory:/a:b\n1:name=systemd:/x\n9:freezer:/\n0::/\n");
+	put_file("mountinfo",
+		 "30 1 0:26 / /sys rw - sysfs sysfs rw\n"
+		 "31 1 0:28 / /odd\\040place/mem rw,nosuid shared:3 - cgroup cgroup rw,memory\n");
 	put_file("fs/cpu/type1", "");
 	put_file("fs/systemd/type1", "");
 	assert_int_equal(probe(&h, &e), 0);
@@ -254,7 +260,8 @@ static struct cg_create_opts opts_c1(const struct spec_resources *r)
 	return (struct cg_create_opts){ .id = "c1", .resources = r };
 }
 
-static int create_fake(const struct cg_host *h, struct spec_resources *r, struct cg **cg, struct err *e)
+static int create_fake(const struct cg_host *h, struct spec_resources *r, struct cg **cg,
+		       struct err *e)
 {
 	struct cg_create_opts o = opts_c1(r);
 
@@ -331,8 +338,9 @@ static void test_v2_refused(void **state)
 	put_file("v2/ctr/c1/cgroup.freeze", "0\n");
 	r.hugepage_limits = (struct spec_hugepage_limits){ &huge, 1 };
 	assert_int_equal(create_fake(&h, &r, &cg, &e), -ENOTSUP);
-	assert_string_equal(e.msg, "linux.resources.hugepageLimits: the hugetlb controller is not available "
-				   "on this host");
+	assert_string_equal(
+		e.msg, "linux.resources.hugepageLimits: the hugetlb controller is not available "
+		       "on this host");
 	assert_null(cg);
 	assert_int_equal(access(path_in("v2/ctr/c1"), F_OK), 0); /* was there before: stays */
 }
@@ -354,7 +362,8 @@ static void test_v2_threaded(void **state)
 	assert_non_null(strstr(e.msg, "threaded"));
 }
 
-/* The level that cannot be written: the error names the controller and the cgroup; nothing stays. */
+/* The level that cannot be written: the error names the controller and the cgroup; nothing stays.
+ */
 static void test_v2_undo(void **state)
 {
 	AUTO_CG struct cg *cg = NULL;
@@ -365,7 +374,8 @@ static void test_v2_undo(void **state)
 
 	(void)state;
 	v2_host(&h);
-	/* "/new" has no cgroup.subtree_control, as a cgroup that is being removed under our hands. */
+	/* "/new" has no cgroup.subtree_control, as a cgroup that is being removed under our hands.
+	 */
 	assert_true(cg_create_on(&h, &o, &cg, &e) < 0);
 	assert_non_null(strstr(e.msg, "v2/new/cgroup.subtree_control"));
 	assert_int_equal(access(path_in("v2/new"), F_OK), -1);
@@ -385,8 +395,9 @@ static void test_v2_update(void **state)
 	put_file("v2/ctr/c1/memory.current", "5000\n");
 	assert_int_equal(cg_open_on(&h, "/ctr/c1", &cg, &e), 0);
 	assert_int_equal(cg_apply(cg, &r, &e), -EBUSY);
-	assert_string_equal(e.msg,
-			    "linux.resources.memory.limit: 4096 is less than the container uses now (5000)");
+	assert_string_equal(
+		e.msg,
+		"linux.resources.memory.limit: 4096 is less than the container uses now (5000)");
 	assert_file("v2/ctr/c1/memory.max", "99999");
 	/* All or nothing: pids.max does not exist, so memory.max goes back. */
 	m.limit.v = 88888;
@@ -493,7 +504,8 @@ static void test_v1_refused(void **state)
 	(void)state;
 	v1_host(&h);
 	assert_int_equal(create_fake(&h, &r, &cg, &e), -ENOTSUP);
-	assert_string_equal(e.msg, "linux.resources.unified[\"memory.high\"]: this host has no cgroup v2");
+	assert_string_equal(e.msg,
+			    "linux.resources.unified[\"memory.high\"]: this host has no cgroup v2");
 	r.unified.n = 0;
 	put_file("v1/freezer/ctr/c1/freezer.state", "FROZEN\n");
 	assert_int_equal(create_fake(&h, &r, &cg, &e), -EBUSY);
@@ -564,22 +576,14 @@ static void test_drivers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FAKE(test_probe_v2),
-		FAKE(test_probe_v1),
-		FAKE(test_probe_hybrid),
-		FAKE(test_probe_none),
-		cmocka_unit_test(test_path),
-		FAKE(test_v2_limits),
-		FAKE(test_v2_view),
-		FAKE(test_v2_refused),
-		FAKE(test_v2_threaded),
-		FAKE(test_v2_undo),
-		FAKE(test_v2_update),
-		FAKE(test_v2_stat),
-		FAKE(test_v1_create),
-		FAKE(test_v1_refused),
-		FAKE(test_v1_freeze),
-		cmocka_unit_test(test_drivers),
+		FAKE(test_probe_v2),         FAKE(test_probe_v1),
+		FAKE(test_probe_hybrid),     FAKE(test_probe_none),
+		cmocka_unit_test(test_path), FAKE(test_v2_limits),
+		FAKE(test_v2_view),          FAKE(test_v2_refused),
+		FAKE(test_v2_threaded),      FAKE(test_v2_undo),
+		FAKE(test_v2_update),        FAKE(test_v2_stat),
+		FAKE(test_v1_create),        FAKE(test_v1_refused),
+		FAKE(test_v1_freeze),        cmocka_unit_test(test_drivers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

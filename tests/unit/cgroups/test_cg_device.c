@@ -21,10 +21,17 @@
 #define CHR BPF_DEVCG_DEV_CHAR
 #define BLK BPF_DEVCG_DEV_BLOCK
 
-#define NUM(x) { .set = true, .v = (x) }
-#define ANY { .set = false }
+#define NUM(x)                        \
+	{                             \
+		.set = true, .v = (x) \
+	}
+#define ANY                  \
+	{                    \
+		.set = false \
+	}
 
-/* Runs the few instructions that the generator uses; anything else, or a jump out of the program, fails. */
+/* Runs the few instructions that the generator uses; anything else, or a jump out of the program,
+ * fails. */
 static int emulate(const struct bpf_insn *v, size_t n, struct bpf_cgroup_dev_ctx ctx)
 {
 	uint64_t r[11] = { 0 };
@@ -73,7 +80,8 @@ struct question {
 	int answer;
 };
 
-static void ask(struct spec_device_rule *rules, size_t n_rules, const struct question *q, size_t n_q)
+static void ask(struct spec_device_rule *rules, size_t n_rules, const struct question *q,
+		size_t n_q)
 {
 	struct spec_device_rules list = { rules, n_rules };
 	AUTO_FREE struct bpf_insn *insns = NULL;
@@ -83,11 +91,12 @@ static void ask(struct spec_device_rule *rules, size_t n_rules, const struct que
 	assert_int_equal(cg_device_rules(&list, &devs, NULL), 0);
 	assert_int_equal(cg_device_program(&devs, &insns, &n), 0);
 	for (size_t i = 0; i < n_q; i++) {
-		struct bpf_cgroup_dev_ctx ctx = { q[i].access << 16 | q[i].type, q[i].major, q[i].minor };
+		struct bpf_cgroup_dev_ctx ctx = { q[i].access << 16 | q[i].type, q[i].major,
+						  q[i].minor };
 
 		if (emulate(insns, n, ctx) != q[i].answer)
-			fail_msg("question %zu: type %u access %u %u:%u is not %d", i, q[i].type, q[i].access,
-				 q[i].major, q[i].minor, q[i].answer);
+			fail_msg("question %zu: type %u access %u %u:%u is not %d", i, q[i].type,
+				 q[i].access, q[i].major, q[i].minor, q[i].answer);
 	}
 	cg_device_free(&devs);
 }
@@ -95,34 +104,59 @@ static void ask(struct spec_device_rule *rules, size_t n_rules, const struct que
 static void test_default(void **state)
 {
 	const struct question q[] = {
-		{ CHR, R | W, 1, 3, 1 },  { CHR, R, 1, 9, 1 },	   { CHR, R | W | M, 5, 2, 1 },
-		{ CHR, R, 136, 77, 1 },	  { CHR, R | W, 10, 200, 1 }, { CHR, M, 250, 3, 1 },
-		{ BLK, M, 8, 0, 1 },	  { BLK, R, 8, 0, 0 },	   { CHR, R, 1, 1, 0 },
-		{ BLK, R | M, 8, 0, 0 },  { BLK, R, 1, 3, 0 },	   { CHR, W, 1, 11, 0 },
+		{ CHR, R | W, 1, 3, 1 }, { CHR, R, 1, 9, 1 },        { CHR, R | W | M, 5, 2, 1 },
+		{ CHR, R, 136, 77, 1 },  { CHR, R | W, 10, 200, 1 }, { CHR, M, 250, 3, 1 },
+		{ BLK, M, 8, 0, 1 },     { BLK, R, 8, 0, 0 },        { CHR, R, 1, 1, 0 },
+		{ BLK, R | M, 8, 0, 0 }, { BLK, R, 1, 3, 0 },        { CHR, W, 1, 11, 0 },
 	};
 
 	(void)state;
 	ask(NULL, 0, q, ARRAY_SIZE(q));
 	/* The deny-all that every configuration begins with changes nothing. */
-	ask((struct spec_device_rule[]){ { .allow = false, .type = 'a', .access = (char[]){ "rwm" } } }, 1, q,
-	    ARRAY_SIZE(q));
+	ask((struct spec_device_rule[]){ { .allow = false,
+					   .type = 'a',
+					   .access = (char[]){ "rwm" } } },
+	    1, q, ARRAY_SIZE(q));
 }
 
 static void test_order(void **state)
 {
 	struct spec_device_rule rules[] = {
-		{ .allow = true, .type = 'c', .major = NUM(10), .minor = NUM(229) }, /* void: deny all follows */
+		{ .allow = true,
+		  .type = 'c',
+		  .major = NUM(10),
+		  .minor = NUM(229) }, /* void: deny all follows */
 		{ .allow = false, .type = 'a' },
-		{ .allow = true, .type = 'b', .major = NUM(8), .minor = ANY, .access = (char[]){ "rw" } },
-		{ .allow = false, .type = 'b', .major = NUM(8), .minor = NUM(1), .access = (char[]){ "w" } },
-		{ .allow = true, .type = 'c', .major = NUM(7), .minor = NUM(-1), .access = (char[]){ "r" } },
-		{ .allow = true, .type = 'c', .major = NUM(7), .minor = NUM(2), .access = (char[]){ "w" } },
-		{ .allow = false, .type = 'c', .major = NUM(1), .minor = NUM(3) }, /* a default: stays allowed */
+		{ .allow = true,
+		  .type = 'b',
+		  .major = NUM(8),
+		  .minor = ANY,
+		  .access = (char[]){ "rw" } },
+		{ .allow = false,
+		  .type = 'b',
+		  .major = NUM(8),
+		  .minor = NUM(1),
+		  .access = (char[]){ "w" } },
+		{ .allow = true,
+		  .type = 'c',
+		  .major = NUM(7),
+		  .minor = NUM(-1),
+		  .access = (char[]){ "r" } },
+		{ .allow = true,
+		  .type = 'c',
+		  .major = NUM(7),
+		  .minor = NUM(2),
+		  .access = (char[]){ "w" } },
+		{ .allow = false,
+		  .type = 'c',
+		  .major = NUM(1),
+		  .minor = NUM(3) }, /* a default: stays allowed */
 	};
 	const struct question q[] = {
-		{ CHR, R, 10, 229, 0 },	 { BLK, R | W, 8, 0, 1 }, { BLK, R | W, 8, 1, 0 }, { BLK, R, 8, 1, 1 },
-		{ BLK, W, 8, 1, 0 },	 { CHR, R, 7, 9, 1 },	  { CHR, R | W, 7, 9, 0 }, { CHR, R | W, 7, 2, 1 },
-		{ CHR, W, 7, 2, 1 },	 { CHR, R | W, 1, 3, 1 }, { BLK, R, 9, 0, 0 },
+		{ CHR, R, 10, 229, 0 },  { BLK, R | W, 8, 0, 1 }, { BLK, R | W, 8, 1, 0 },
+		{ BLK, R, 8, 1, 1 },     { BLK, W, 8, 1, 0 },     { CHR, R, 7, 9, 1 },
+		{ CHR, R | W, 7, 9, 0 }, { CHR, R | W, 7, 2, 1 }, { CHR, W, 7, 2, 1 },
+		{ CHR, R | W, 1, 3, 1 }, { BLK, R, 9, 0, 0 },
 	};
 
 	(void)state;
@@ -135,7 +169,9 @@ static void test_allow_all(void **state)
 		{ .allow = true, .type = 'a' },
 		{ .allow = false, .type = 'a', .major = NUM(8), .access = (char[]){ "w" } },
 	};
-	const struct question q[] = { { CHR, R | W, 250, 1, 1 }, { BLK, R, 8, 3, 1 }, { BLK, R | W, 8, 3, 0 },
+	const struct question q[] = { { CHR, R | W, 250, 1, 1 },
+				      { BLK, R, 8, 3, 1 },
+				      { BLK, R | W, 8, 3, 0 },
 				      { CHR, W, 8, 3, 0 } };
 	struct spec_device_rules one = { rules, 1 };
 	struct cg_devs devs;
@@ -196,7 +232,7 @@ static void exceptions(struct spec_device_rule *rules, size_t n, const char *wan
 	assert_string_equal(text, want);
 }
 
-#define DEFAULTS                                                                                          \
+#define DEFAULTS                                                                                            \
 	";c *:* m;b *:* m;c 1:3 rwm;c 1:5 rwm;c 1:7 rwm;c 1:8 rwm;c 1:9 rwm;c 5:0 rwm;c 5:1 rwm;c 5:2 rwm;" \
 	"c 136:* rwm;c 10:200 rwm"
 
@@ -204,13 +240,25 @@ static void test_v1(void **state)
 {
 	struct spec_device_rule rules[] = {
 		{ .allow = false, .type = 'a' },
-		{ .allow = true, .type = 'b', .major = NUM(8), .minor = NUM(0), .access = (char[]){ "r" } },
-		{ .allow = true, .type = 'b', .major = NUM(8), .minor = NUM(0), .access = (char[]){ "w" } },
+		{ .allow = true,
+		  .type = 'b',
+		  .major = NUM(8),
+		  .minor = NUM(0),
+		  .access = (char[]){ "r" } },
+		{ .allow = true,
+		  .type = 'b',
+		  .major = NUM(8),
+		  .minor = NUM(0),
+		  .access = (char[]){ "w" } },
 		{ .allow = false, .type = 'b', .major = NUM(8), .access = (char[]){ "w" } },
 	};
 	struct spec_device_rule part[] = {
 		{ .allow = true, .type = 'b', .major = NUM(8), .access = (char[]){ "rw" } },
-		{ .allow = false, .type = 'b', .major = NUM(8), .minor = NUM(1), .access = (char[]){ "w" } },
+		{ .allow = false,
+		  .type = 'b',
+		  .major = NUM(8),
+		  .minor = NUM(1),
+		  .access = (char[]){ "w" } },
 	};
 	struct spec_device_rule open[] = {
 		{ .allow = true, .type = 'a' },
@@ -221,9 +269,10 @@ static void test_v1(void **state)
 	exceptions(rules, 1, "deny" DEFAULTS);
 	exceptions(rules, 3, "deny;b 8:0 rw" DEFAULTS);
 	exceptions(rules, 4, "deny;b 8:0 r" DEFAULTS);
-	exceptions(part, 2,
-		   "ERROR linux.resources.devices[1]: cgroup v1 cannot hold a rule for a part of the devices "
-		   "of an earlier rule (devices[0])");
+	exceptions(
+		part, 2,
+		"ERROR linux.resources.devices[1]: cgroup v1 cannot hold a rule for a part of the devices "
+		"of an earlier rule (devices[0])");
 	exceptions(open, 1, "allow");
 	/* mknod of any block device is a default, so that much of the exception goes. */
 	exceptions(open, 2, "allow;b 8:* rw");
@@ -251,7 +300,11 @@ static void test_kernel(void **state)
 {
 	struct spec_device_rule rules[] = {
 		{ .allow = true, .type = 'b', .major = NUM(8), .access = (char[]){ "rw" } },
-		{ .allow = false, .type = 'b', .major = NUM(8), .minor = NUM(1), .access = (char[]){ "w" } },
+		{ .allow = false,
+		  .type = 'b',
+		  .major = NUM(8),
+		  .minor = NUM(1),
+		  .access = (char[]){ "w" } },
 		{ .allow = true, .type = 'a', .major = NUM(3) },
 	};
 	static const char *const mounts[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
@@ -292,8 +345,9 @@ static void test_kernel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_default),	  cmocka_unit_test(test_order), cmocka_unit_test(test_allow_all),
-		cmocka_unit_test(test_bad_rules), cmocka_unit_test(test_v1),	cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_default),   cmocka_unit_test(test_order),
+		cmocka_unit_test(test_allow_all), cmocka_unit_test(test_bad_rules),
+		cmocka_unit_test(test_v1),        cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_kernel),
 	};
 

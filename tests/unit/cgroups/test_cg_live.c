@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cgroups of the machine that the test runs on. Needs root; makes and removes its own cgroups only. */
+/* The cgroups of the machine that the test runs on. Needs root; makes and removes its own cgroups
+ * only. */
 #include "cgroups/cg_internal.h"
 #include "cgroups/cg_stat.h"
 
@@ -22,7 +23,10 @@
 
 #include <cmocka.h>
 
-#define I64(x) { .set = true, .v = (x) }
+#define I64(x)                        \
+	{                             \
+		.set = true, .v = (x) \
+	}
 
 static void assert_file(const char *path, const char *want)
 {
@@ -86,7 +90,8 @@ static pid_t live_child(struct cg *cg)
 	return pid;
 }
 
-static const char *live_file(struct cg *cg, const char *v1, const char *v1_file, const char *v2_file)
+static const char *live_file(struct cg *cg, const char *v1, const char *v1_file,
+			     const char *v2_file)
 {
 	static char p[4096];
 	struct cg_dir *d = cg_find_v1(cg, v1);
@@ -124,10 +129,14 @@ static void test_live_limits(void **state)
 	m = (struct spec_memory){ .limit = I64(64 << 20), .swap = I64(80 << 20) };
 	assert_int_equal(cg_apply(cg, &r, &e), 0);
 	m = (struct spec_memory){ .limit = I64(90 << 20), .swap = I64(100 << 20) };
-	c = (struct spec_cpu){ .quota = I64(100000), .period = { true, 1000000 }, .burst = { true, 90000 } };
+	c = (struct spec_cpu){ .quota = I64(100000),
+			       .period = { true, 1000000 },
+			       .burst = { true, 90000 } };
 	if (cg_apply(cg, &r, &e) < 0)
 		fail_msg("%s", e.msg);
-	c = (struct spec_cpu){ .quota = I64(20000), .period = { true, 50000 }, .burst = { true, 0 } };
+	c = (struct spec_cpu){ .quota = I64(20000),
+			       .period = { true, 50000 },
+			       .burst = { true, 0 } };
 	m = (struct spec_memory){ .limit = I64(16 << 20), .swap = I64(16 << 20) };
 	assert_int_equal(cg_apply(cg, &r, &e), 0);
 	assert_file(live_file(cg, "memory", "memory.limit_in_bytes", "memory.max"), "16777216");
@@ -142,7 +151,8 @@ static void test_live_limits(void **state)
 static void test_live_refused(void **state)
 {
 	struct spec_cpu c = { .cpus = (char[]){ "4000-4001" } };
-	struct spec_resources ok = { .pids_limit = I64(20) }, bad = { .pids_limit = I64(30), .cpu = &c };
+	struct spec_resources ok = { .pids_limit = I64(20) },
+			      bad = { .pids_limit = I64(30), .cpu = &c };
 	AUTO_CG struct cg *cg = live_create(&ok);
 	struct cg_create_opts o = { .id = "test-refused", .resources = &bad };
 	struct cg *none = NULL;
@@ -297,7 +307,9 @@ static int open_inside(struct cg *cg, const char *node)
 
 static void test_live_devices(void **state)
 {
-	struct spec_device_rule kmsg = { .allow = true, .type = 'c', .major = I64(1), .minor = I64(11) };
+	struct spec_device_rule kmsg = {
+		.allow = true, .type = 'c', .major = I64(1), .minor = I64(11)
+	};
 	struct spec_device_rule none = { .allow = false, .type = 'a' };
 	struct spec_resources r = { .devices = { &kmsg, 1 } };
 	AUTO_CG struct cg *cg = live_create(NULL);
@@ -319,8 +331,9 @@ static void test_live_devices(void **state)
 }
 
 /*
- * A pure v2 host as far as this machine has one: its v2 hierarchy alone, whatever v1 has beside it. With a
- * controller there (hugetlb is what hybrid hosts leave to v2) it is enabled from the root down.
+ * A pure v2 host as far as this machine has one: its v2 hierarchy alone, whatever v1 has beside it.
+ * With a controller there (hugetlb is what hybrid hosts leave to v2) it is enabled from the root
+ * down.
  */
 static void test_live_v2_only(void **state)
 {
@@ -345,7 +358,8 @@ static void test_live_v2_only(void **state)
 
 	assert_int_equal(cg_v2_controllers(root, "cgroup.controllers", &have), 0);
 	assert_int_equal(cg_v2_controllers(root, "cgroup.subtree_control", &before), 0);
-	if (!(have & CG_BIT(CG_CTL_HUGETLB)) || access("/sys/kernel/mm/hugepages/hugepages-2048kB", F_OK) < 0)
+	if (!(have & CG_BIT(CG_CTL_HUGETLB)) ||
+	    access("/sys/kernel/mm/hugepages/hugepages-2048kB", F_OK) < 0)
 		r.hugepage_limits.n = 0;
 	if (cg_create_on(&v2, &o, &cg, &e) < 0)
 		fail_msg("%s", e.msg);
@@ -374,6 +388,90 @@ static void test_live_v2_only(void **state)
 	assert_int_equal(waitpid(a, NULL, 0), a);
 	if (r.hugepage_limits.n && !(before & CG_BIT(CG_CTL_HUGETLB)))
 		io_write_file(root, "cgroup.subtree_control", "-hugetlb");
+}
+
+/* What an unprivileged caller gets: runs in a child that is nobody. Answers by a line of letters.
+ */
+static void as_nobody(char *answer)
+{
+	struct spec_resources limit = { .pids_limit = I64(5) };
+	struct cg_create_opts o = { .id = "test-nobody" };
+	struct cg *cg = NULL;
+	struct err e = { 0 };
+
+	if (setgid(65534) < 0 || setuid(65534) < 0)
+		return;
+	answer[0] =
+		cg_create(&o, &cg, &e) == -EACCES && strstr(e.msg, "create cgroup ") ? 'a' : '-';
+	o.rootless = true;
+	o.resources = &limit;
+	answer[1] =
+		cg_create(&o, &cg, &e) == -EPERM && strstr(e.msg, "linux.resources.pids.limit: ")
+			? 'b'
+			: '-';
+	o.resources = NULL;
+	answer[2] = cg_create(&o, &cg, &e) == 0 && cg && !cg_path(cg) ? 'c' : '-';
+	answer[3] = cg && cg_into_fd(cg) == -1 && cg_remove(cg, &e) == 0 ? 'd' : '-';
+	cg_free(cg);
+}
+
+static void test_live_rootless(void **state)
+{
+	struct cg *probe = live_create(NULL); /* skips where root could not either */
+	char answer[5] = "----";
+	int p[2], status;
+	pid_t a;
+
+	(void)state;
+	live_end(probe);
+	cg_free(probe);
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	a = fork();
+	if (a == 0) {
+		as_nobody(answer);
+		_exit(write(p[1], answer, 4) == 4 ? 0 : 1);
+	}
+	close(p[1]);
+	assert_int_equal(waitpid(a, &status, 0), a);
+	assert_int_equal(read(p[0], answer, 4), 4);
+	close(p[0]);
+	assert_string_equal(answer, "abcd");
+}
+
+/* A process that stays: the error names it and the cgroup, at the deadline. */
+static void test_live_stays(void **state)
+{
+	AUTO_CG struct cg *cg = live_create(NULL);
+	pid_t a = live_child(cg);
+	struct err e = { 0 };
+	char want[128];
+
+	(void)state;
+	snprintf(want, sizeof(want), "%s: processes remain: %d", live_id, (int)a);
+	assert_int_equal(cg_remove_until(cg, cg_now_ms() + 30, &e), -EBUSY);
+	assert_non_null(strstr(e.msg, want));
+	assert_int_equal(cg_kill(cg, SIGKILL, &e), 1);
+	live_end(cg);
+	assert_int_equal(waitpid(a, NULL, 0), a);
+}
+
+/* Levels below the common parent go too, and a parent elsewhere stays. */
+static void test_live_parents(void **state)
+{
+	struct cg_create_opts o = { .id = "x", .cgroups_path = "test-parents/a/b" };
+	struct cg *first = live_create(NULL);
+	AUTO_CG struct cg *cg = NULL;
+	struct err e = { 0 };
+	char p[4096];
+
+	(void)state;
+	assert_int_equal(cg_create(&o, &cg, &e), 0);
+	assert_string_equal(cg_path(cg), "/ctr/test-parents/a/b");
+	live_end(cg);
+	snprintf(p, sizeof(p), "%s/ctr/test-parents", cg->dir[0].hier->mount);
+	assert_int_equal(access(p, F_OK), -1);
+	live_end(first);
+	cg_free(first);
 }
 
 /* Put in from outside, into every hierarchy. */
@@ -411,14 +509,12 @@ static void test_live_attach(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_live_limits),
-		cmocka_unit_test(test_live_refused),
-		cmocka_unit_test(test_live_life),
-		cmocka_unit_test(test_live_sub),
-		cmocka_unit_test(test_live_v1_only),
-		cmocka_unit_test(test_live_devices),
-		cmocka_unit_test(test_live_v2_only),
-		cmocka_unit_test(test_live_attach),
+		cmocka_unit_test(test_live_limits),   cmocka_unit_test(test_live_refused),
+		cmocka_unit_test(test_live_life),     cmocka_unit_test(test_live_sub),
+		cmocka_unit_test(test_live_v1_only),  cmocka_unit_test(test_live_devices),
+		cmocka_unit_test(test_live_v2_only),  cmocka_unit_test(test_live_attach),
+		cmocka_unit_test(test_live_rootless), cmocka_unit_test(test_live_stays),
+		cmocka_unit_test(test_live_parents),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

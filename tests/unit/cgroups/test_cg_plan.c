@@ -18,12 +18,25 @@ static const struct cg_where all_v2 = {
 	.has_v2 = true,
 };
 
-#define I64(x) { .set = true, .v = (x) }
-#define U64(x) { .set = true, .v = (x) }
-#define YES { .set = true, .v = true }
-#define NO { .set = true, .v = false }
+#define I64(x)                        \
+	{                             \
+		.set = true, .v = (x) \
+	}
+#define U64(x)                        \
+	{                             \
+		.set = true, .v = (x) \
+	}
+#define YES                            \
+	{                              \
+		.set = true, .v = true \
+	}
+#define NO                              \
+	{                               \
+		.set = true, .v = false \
+	}
 
-/* "file=value" of every operation, joined by ";". Alternatives as "|file=value", optional ones end in "?". */
+/* "file=value" of every operation, joined by ";". Alternatives as "|file=value", optional ones end
+ * in "?". */
 static const char *plan_text(const struct spec_resources *r, const struct cg_where *w)
 {
 	static char out[4096];
@@ -37,12 +50,13 @@ static const char *plan_text(const struct spec_resources *r, const struct cg_whe
 		assert_true(e.code > 0);
 	}
 	for (size_t i = 0; i < p.n && strncmp(out, "ERROR", 5) != 0; i++) {
-		at += (size_t)snprintf(out + at, sizeof(out) - at, "%s%s=%s", i ? ";" : "", p.v[i].file,
-				       p.v[i].value);
+		at += (size_t)snprintf(out + at, sizeof(out) - at, "%s%s=%s", i ? ";" : "",
+				       p.v[i].file, p.v[i].value);
 		if (p.v[i].alt_file)
-			at += (size_t)snprintf(out + at, sizeof(out) - at, "|%s=%s", p.v[i].alt_file,
-					       p.v[i].alt_value);
-		at += (size_t)snprintf(out + at, sizeof(out) - at, "%s", p.v[i].optional ? "?" : "");
+			at += (size_t)snprintf(out + at, sizeof(out) - at, "|%s=%s",
+					       p.v[i].alt_file, p.v[i].alt_value);
+		at += (size_t)snprintf(out + at, sizeof(out) - at, "%s",
+				       p.v[i].optional ? "?" : "");
 		assert_non_null(p.v[i].field);
 	}
 	cg_plan_free(&p);
@@ -74,12 +88,15 @@ static void test_nothing(void **state)
 
 static void test_memory(void **state)
 {
-	struct spec_memory m = { .limit = I64(1048576), .reservation = I64(4096), .swap = I64(2097152) };
+	struct spec_memory m = { .limit = I64(1048576),
+				 .reservation = I64(4096),
+				 .swap = I64(2097152) };
 	struct spec_resources r = { .memory = &m };
 
 	(void)state;
-	check(&r, "memory.limit_in_bytes=1048576;memory.memsw.limit_in_bytes=2097152;"
-		  "memory.soft_limit_in_bytes=4096",
+	check(&r,
+	      "memory.limit_in_bytes=1048576;memory.memsw.limit_in_bytes=2097152;"
+	      "memory.soft_limit_in_bytes=4096",
 	      "memory.max=1048576;memory.swap.max=1048576;memory.low=4096");
 	m = (struct spec_memory){ .limit = I64(-1) };
 	check(&r, "memory.limit_in_bytes=-1;memory.memsw.limit_in_bytes=-1?",
@@ -90,7 +107,9 @@ static void test_memory(void **state)
 	m = (struct spec_memory){ .limit = I64(8192), .swap = I64(-1) };
 	check(&r, "memory.limit_in_bytes=8192;memory.memsw.limit_in_bytes=-1?",
 	      "memory.max=8192;memory.swap.max=max?");
-	m = (struct spec_memory){ .limit = I64(0), .swap = I64(0), .kernel = I64(0), .kernel_tcp = I64(0) };
+	m = (struct spec_memory){
+		.limit = I64(0), .swap = I64(0), .kernel = I64(0), .kernel_tcp = I64(0)
+	};
 	check(&r, "", "");
 	m = (struct spec_memory){ .use_hierarchy = YES, .disable_oom_killer = NO };
 	check(&r, "memory.use_hierarchy=1", "");
@@ -134,7 +153,9 @@ static void test_memory_refused(void **state)
 
 static void test_check_before_update(void **state)
 {
-	struct spec_memory m = { .limit = I64(4096), .reservation = I64(4096), .check_before_update = YES };
+	struct spec_memory m = { .limit = I64(4096),
+				 .reservation = I64(4096),
+				 .check_before_update = YES };
 	struct spec_resources r = { .memory = &m };
 	struct cg_plan p = { 0 };
 
@@ -149,11 +170,14 @@ static void test_check_before_update(void **state)
 
 static void test_cpu(void **state)
 {
-	struct spec_cpu c = { .shares = U64(1024), .quota = I64(50000), .period = U64(100000), .burst = U64(1000) };
+	struct spec_cpu c = {
+		.shares = U64(1024), .quota = I64(50000), .period = U64(100000), .burst = U64(1000)
+	};
 	struct spec_resources r = { .cpu = &c };
 
 	(void)state;
-	check(&r, "cpu.shares=1024;cpu.cfs_period_us=100000;cpu.cfs_quota_us=50000;cpu.cfs_burst_us=1000",
+	check(&r,
+	      "cpu.shares=1024;cpu.cfs_period_us=100000;cpu.cfs_quota_us=50000;cpu.cfs_burst_us=1000",
 	      "cpu.weight=100;cpu.max=50000 100000;cpu.max.burst=1000");
 	c = (struct spec_cpu){ .quota = I64(-1) };
 	check(&r, "cpu.cfs_quota_us=-1", "cpu.max=max");
@@ -165,7 +189,9 @@ static void test_cpu(void **state)
 	check(&r, "cpu.idle=0?;cpu.shares=2", "cpu.idle=0?;cpu.weight=1");
 	c = (struct spec_cpu){ .cpus = (char[]){ "0-1" }, .mems = (char[]){ "0" } };
 	check(&r, "cpuset.cpus=0-1;cpuset.mems=0", "cpuset.cpus=0-1;cpuset.mems=0");
-	c = (struct spec_cpu){ .cpus = (char[]){ "" }, .shares = U64(0), .quota = I64(0), .period = U64(0) };
+	c = (struct spec_cpu){
+		.cpus = (char[]){ "" }, .shares = U64(0), .quota = I64(0), .period = U64(0)
+	};
 	check(&r, "", "");
 	c = (struct spec_cpu){ .realtime_period = U64(1000), .realtime_runtime = I64(500) };
 	check(&r, "cpu.rt_period_us=1000;cpu.rt_runtime_us=500",
@@ -189,7 +215,8 @@ static void test_pids(void **state)
 static void test_io(void **state)
 {
 	struct spec_weight_device wd = { .major = 8, .minor = 1, .weight = U64(500) };
-	struct spec_throttle_device a = { 8, 0, 1024 }, b = { 8, 16, 0 }, c = { 8, 2, 7 }, d = { 8, 3, 9 };
+	struct spec_throttle_device a = { 8, 0, 1024 }, b = { 8, 16, 0 }, c = { 8, 2, 7 },
+				    d = { 8, 3, 9 };
 	struct spec_block_io io = {
 		.weight = U64(100),
 		.weight_device = { &wd, 1 },
@@ -235,7 +262,8 @@ static void test_rest(void **state)
 	check(&r, "ERROR linux.resources.hugepageLimits[0].pageSize: bad page size",
 	      "ERROR linux.resources.hugepageLimits[0].pageSize: bad page size");
 	r = (struct spec_resources){ .rdma = { &rd, 1 } };
-	check(&r, "rdma.max=mlx5_0 hca_handle=3 hca_object=max", "rdma.max=mlx5_0 hca_handle=3 hca_object=max");
+	check(&r, "rdma.max=mlx5_0 hca_handle=3 hca_object=max",
+	      "rdma.max=mlx5_0 hca_handle=3 hca_object=max");
 	r = (struct spec_resources){ .network = &net };
 	check(&r, "net_cls.classid=1048577;net_prio.ifpriomap=eth0 5",
 	      "ERROR linux.resources.network.classID: the net_cls controller is not available on this host");
@@ -252,16 +280,21 @@ static void test_unified(void **state)
 	check(&r, "ERROR linux.resources.unified[\"memory.high\"]: this host has no cgroup v2",
 	      "memory.high=1000;io.max=8:0 rbps=1;io.max=8:1 wbps=2");
 	w.v2 &= ~CG_BIT(CG_CTL_MEMORY);
-	assert_string_equal(plan_text(&r, &w),
-			    "ERROR linux.resources.unified[\"memory.high\"]: the memory controller is not "
-			    "available in cgroup v2 on this host");
+	assert_string_equal(
+		plan_text(&r, &w),
+		"ERROR linux.resources.unified[\"memory.high\"]: the memory controller is not "
+		"available in cgroup v2 on this host");
 	r.unified.n = 1;
 	u[0].key = (char[]){ "../memory.high" };
-	assert_string_equal(plan_text(&r, &all_v2),
-			    "ERROR linux.resources.unified[\"../memory.high\"]: not the name of a cgroup file");
+	assert_string_equal(
+		plan_text(&r, &all_v2),
+		"ERROR linux.resources.unified[\"../memory.high\"]: not the name of a cgroup file");
 	u[0].key = (char[]){ "weird.thing" };
 	assert_string_equal(plan_text(&r, &all_v2),
 			    "ERROR linux.resources.unified[\"weird.thing\"]: unknown controller");
+	u[0].key = (char[]){ "cgroup.procs" };
+	assert_string_equal(plan_text(&r, &all_v2),
+			    "ERROR linux.resources.unified[\"cgroup.procs\"]: is not a setting");
 	u[0].key = (char[]){ "cgroup.max.depth" };
 	assert_string_equal(plan_text(&r, &all_v2), "cgroup.max.depth=1000");
 }
@@ -277,16 +310,20 @@ static void test_hybrid(void **state)
 	struct spec_hugepage_limit h = { (char[]){ "2MB" }, 0 };
 	struct spec_memory m = { .limit = I64(4096) };
 	struct spec_cpu c = { .shares = U64(10) };
-	struct spec_resources r = { .memory = &m, .hugepage_limits = { &h, 1 }, .pids_limit = I64(5) };
+	struct spec_resources r = { .memory = &m,
+				    .hugepage_limits = { &h, 1 },
+				    .pids_limit = I64(5) };
 
 	(void)state;
-	assert_string_equal(plan_text(&r, &w), "memory.limit_in_bytes=4096;pids.max=5;hugetlb.2MB.max=0;"
-					       "hugetlb.2MB.rsvd.max=0?");
+	assert_string_equal(plan_text(&r, &w),
+			    "memory.limit_in_bytes=4096;pids.max=5;hugetlb.2MB.max=0;"
+			    "hugetlb.2MB.rsvd.max=0?");
 	assert_int_equal(cg_plan_needs(&r),
 			 CG_BIT(CG_CTL_MEMORY) | CG_BIT(CG_CTL_PIDS) | CG_BIT(CG_CTL_HUGETLB));
 	r.cpu = &c;
-	assert_string_equal(plan_text(&r, &w),
-			    "ERROR linux.resources.cpu.shares: the cpu controller is not available on this host");
+	assert_string_equal(
+		plan_text(&r, &w),
+		"ERROR linux.resources.cpu.shares: the cpu controller is not available on this host");
 }
 
 static void test_weights(void **state)
@@ -301,7 +338,7 @@ static void test_weights(void **state)
 	assert_int_equal(cg_plan_weight(1024), 100);
 	assert_int_equal(cg_plan_weight(2048), 174);
 	assert_int_equal(cg_plan_weight(100000), 4340);
-assert_int_equal(cg_plan_weight(262143), 10000);
+	assert_int_equal(cg_plan_weight(262143), 10000);
 	assert_int_equal(cg_plan_weight(262144), 10000);
 	assert_int_equal(cg_plan_weight(UINT64_MAX), 10000);
 	for (uint64_t s = 0; s < 262200; s += 37) {
@@ -321,7 +358,8 @@ static void test_names(void **state)
 	for (int i = 0; i < CG_CTL_COUNT; i++) {
 		assert_non_null(cg_ctl_names[i].v1);
 		if (cg_ctl_names[i].v2)
-			assert_int_equal(cg_ctl_by_v2(cg_ctl_names[i].v2, strlen(cg_ctl_names[i].v2)), i);
+			assert_int_equal(
+				cg_ctl_by_v2(cg_ctl_names[i].v2, strlen(cg_ctl_names[i].v2)), i);
 	}
 	assert_int_equal(cg_ctl_by_v2("cgroup", 6), CG_CTL_CORE);
 	assert_int_equal(cg_ctl_by_v2("blkio", 5), -1);
