@@ -156,7 +156,8 @@ int cmd_each_match(const struct ctr_global *g, const char *regex,
 	regex_t re;
 
 	if (regcomp(&re, regex, REG_EXTENDED | REG_NOSUB))
-		return err_kind(e, ERR_USAGE, EINVAL, "not a regular expression: %s", regex);
+		return err_kind(e, ERR_USAGE, EINVAL, "--regex: not a regular expression: %s",
+				regex);
 	r = ctr_list(g, &v, &n, e);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		if (regexec(&re, v[i].state->id, 0, NULL, 0))
