@@ -151,7 +151,9 @@ int cg_path_resolve(const char *id, const char *cgroups_path, char **out, struct
 {
 	bool given = cgroups_path && *cgroups_path;
 	const char *name = given ? cgroups_path : id;
-	AUTO_FREE char *path = str_printf("%s/%s", *name == '/' ? "" : CG_PARENT, name);
+	/* The default is one level deep: a parent of its own would double the directories of every run. */
+	AUTO_FREE char *path = given ? str_printf("%s/%s", *name == '/' ? "" : CG_PARENT, name) :
+				       str_printf("%s-%s", CG_PARENT, name);
 	int r;
 
 	if (!path)
@@ -236,8 +238,8 @@ static int make_one(struct cg *cg, struct cg_dir *d, unsigned int need, unsigned
 		if (r < 0)
 			return r;
 	}
-	/* Below our own parent, or below one just made, nothing is threaded. */
-	if (d->hier->v2 && d->made < 2 && !str_after(cg->path, CG_PARENT "/"))
+	/* Below the root, our own parent, or one just made, nothing is threaded. */
+	if (d->hier->v2 && d->made < 2 && strchr(cg->path + 1, '/') && !str_after(cg->path, CG_PARENT "/"))
 		return check_domain(d, e);
 	return 0;
 }

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define CG_DEADLINE_MS 10000 /* for a freeze, and for dying processes in cg_remove */
-#define CG_PARENT "/ctr"     /* default parent: removed again when it is empty */
+#define CG_PARENT "/ctr"     /* parent of relative paths, removed again when it is empty; "/ctr-ID" is the default */
 
 /* The container's cgroup in one hierarchy. */
 struct cg_dir {

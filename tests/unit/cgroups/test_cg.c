@@ -212,8 +212,8 @@ static void check_path(const char *given, const char *want)
 static void test_path(void **state)
 {
 	(void)state;
-	check_path(NULL, "/ctr/id1");
-	check_path("", "/ctr/id1");
+	check_path(NULL, "/ctr-id1");
+	check_path("", "/ctr-id1");
 	check_path("/a/b", "/a/b");
 	check_path("//a/./b//", "/a/b");
 	check_path("rel/x", "/ctr/rel/x");
@@ -257,7 +257,7 @@ static struct spec_device_rule allow_all = { .allow = true, .type = 'a' };
 
 static struct cg_create_opts opts_c1(const struct spec_resources *r)
 {
-	return (struct cg_create_opts){ .id = "c1", .resources = r };
+	return (struct cg_create_opts){ .id = "c1", .cgroups_path = "c1", .resources = r };
 }
 
 static int create_fake(const struct cg_host *h, struct spec_resources *r, struct cg **cg,
