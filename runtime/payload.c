@@ -8,6 +8,7 @@
 #include "process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -81,6 +82,8 @@ int payload_settle(struct payload *p, struct err *e)
 		r = process_user(&q->user, p->keep_groups, e);
 	if (r == 0)
 		r = caps_after_user(q->capabilities, e);
+	if (r == 0 && p->cwd_must_exist && faccessat(AT_FDCWD, q->cwd, F_OK, 0) < 0)
+		r = err_sys(e, errno, "process.cwd: chdir to %s", q->cwd);
 	if (r == 0)
 		r = process_cwd(q->cwd, e);
 	if (r == 0)

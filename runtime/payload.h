@@ -20,6 +20,7 @@ struct payload {
 	const struct seccomp_prog *seccomp;         /* insns NULL: none */
 	bool keep_groups;    /* a user namespace whose setgroups is denied */
 	bool limits_set;     /* the parent has set the rlimits */
+	bool cwd_must_exist; /* exec: what is not there is an error; create makes it */
 	int preserve_fds;
 	/* filled by payload_settle */
 	struct str_list env;
