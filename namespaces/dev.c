@@ -68,7 +68,8 @@ static int open_entry(int dir, const char *name, struct stat *st)
 
 /* ---- mknod ---- */
 
-/* mknodat never follows a link, so what it has made needs no look; only its owner may be another. */
+/* mknodat never follows a link, so what it has made needs no look; only its owner may be another.
+ */
 static int own_node(int dir, const char *name, const struct node *n, struct err *e)
 {
 	struct stat st;
@@ -92,8 +93,8 @@ static int existing_fits(int dir, const char *name, const struct node *n)
 
 	if (fd < 0)
 		return fd;
-	return same_node(&st, n) && (st.st_mode & 07777) == (n->mode & 07777) && st.st_uid == n->uid &&
-	       st.st_gid == n->gid;
+	return same_node(&st, n) && (st.st_mode & 07777) == (n->mode & 07777) &&
+	       st.st_uid == n->uid && st.st_gid == n->gid;
 }
 
 static int make_node(int dir, const char *name, const struct node *n, struct err *e)
@@ -194,8 +195,10 @@ static int put_spec_device(int root_fd, const struct spec_device *d, bool userns
 	AUTO_CLOSE int dir = -1;
 	const struct node n = {
 		.path = d->path,
-		.mode = type_bits(d->type) | (d->file_mode.set ? (mode_t)d->file_mode.v & 07777 : 0666),
-		.rdev = d->type == 'p' ? 0 : makedev((unsigned int)d->major, (unsigned int)d->minor),
+		.mode = type_bits(d->type) |
+			(d->file_mode.set ? (mode_t)d->file_mode.v & 07777 : 0666),
+		.rdev = d->type == 'p' ? 0
+				       : makedev((unsigned int)d->major, (unsigned int)d->minor),
 		.uid = (uid_t)(d->uid.set ? d->uid.v : 0),
 		.gid = (gid_t)(d->gid.set ? d->gid.v : 0),
 	};
@@ -203,7 +206,8 @@ static int put_spec_device(int root_fd, const struct spec_device *d, bool userns
 	if (!parent)
 		return err_sys(e, ENOMEM, "linux.devices: %s", d->path);
 	if (!*name || str_eq(name, ".") || str_eq(name, ".."))
-		return err_set(e, EINVAL, "linux.devices: \"%s\": not the path of a device", d->path);
+		return err_set(e, EINVAL, "linux.devices: \"%s\": not the path of a device",
+			       d->path);
 	dir = path_make(root_fd, parent, true, 0755, e);
 	return dir < 0 ? dir : put_node(dir, name, &n, userns, e);
 }
@@ -269,7 +273,8 @@ int dev_setup(int root_fd, const struct spec *spec, bool userns, struct err *e)
 		return dir;
 	for (size_t i = 0; i < ARRAY_SIZE(defaults) && r == 0; i++)
 		if (!in_spec(own, defaults[i].path))
-			r = put_node(dir, defaults[i].path + strlen("/dev/"), &defaults[i], userns, e);
+			r = put_node(dir, defaults[i].path + strlen("/dev/"), &defaults[i], userns,
+				     e);
 	for (size_t i = 0; i < own->n && r == 0; i++)
 		r = put_spec_device(root_fd, &own->v[i], userns, e);
 	return r < 0 ? r : put_links(dir, e);
@@ -285,7 +290,8 @@ int dev_console(int root_fd, int slave_fd, struct err *e)
 
 	if (fstat(slave_fd, &st) < 0)
 		return err_sys(e, errno, "stat the console's pty");
-	if (!S_ISCHR(st.st_mode) || major(st.st_rdev) < PTY_SLAVE_MIN || major(st.st_rdev) > PTY_SLAVE_MAX)
+	if (!S_ISCHR(st.st_mode) || major(st.st_rdev) < PTY_SLAVE_MIN ||
+	    major(st.st_rdev) > PTY_SLAVE_MAX)
 		return err_set(e, ENOTTY, "mount /dev/console: the descriptor is no pty slave");
 	dir = path_make(root_fd, "/dev", true, 0755, e);
 	if (dir < 0)
@@ -321,7 +327,9 @@ static int open_master(int root_fd, struct err *e)
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, errno, "stat /dev/pts/ptmx in the container");
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
-		return err_set(e, ENODEV, "open /dev/pts/ptmx in the container: it is not the pty multiplexer");
+		return err_set(
+			e, ENODEV,
+			"open /dev/pts/ptmx in the container: it is not the pty multiplexer");
 	return TAKE_FD(fd);
 }
 

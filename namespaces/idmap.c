@@ -39,7 +39,8 @@ int64_t idmap_to_host(const struct spec_idmaps *m, uint32_t id)
 
 /* ---- the maps of a process ---- */
 
-/* newuidmap PID CONTAINER HOST SIZE ...: checks /etc/subuid and writes the map with its file capability. */
+/* newuidmap PID CONTAINER HOST SIZE ...: checks /etc/subuid and writes the map with its file
+ * capability. */
 static int run_helper(const char *tool, pid_t pid, const struct spec_idmaps *m, struct err *e)
 {
 	AUTO_FREE char **argv = calloc(3 * m->n + 3, sizeof(char *));
@@ -84,7 +85,8 @@ static int put_map(int proc_fd, pid_t pid, bool group, const struct spec_idmaps 
 
 	if (!m->n)
 		return 0;
-	/* Whoever may not call setgroups for the outside may not map a group without giving it up inside. */
+	/* Whoever may not call setgroups for the outside may not map a group without giving it up
+	 * inside. */
 	if (group && geteuid() != 0 && is_own(m, getegid())) {
 		r = io_write_file(proc_fd, "setgroups", "deny");
 		if (r < 0 && r != -ENOENT)
@@ -97,20 +99,21 @@ static int put_map(int proc_fd, pid_t pid, bool group, const struct spec_idmaps 
 		return err_sys(e, -r, "write %s of process %d", file, pid);
 	r = run_helper(tool, pid, m, &why);
 	if (r == -ENOENT)
-		return err_set(e, EPERM, "write %s of process %d: Operation not permitted, and %s", file, pid,
-			       why.msg);
+		return err_set(e, EPERM, "write %s of process %d: Operation not permitted, and %s",
+			       file, pid, why.msg);
 	return r < 0 ? err_set(e, -r, "write %s of process %d: %s", file, pid, why.msg) : 0;
 }
 
-static int write_maps(int proc_fd, pid_t pid, const struct spec_idmaps *uids, const struct spec_idmaps *gids,
-		      struct err *e)
+static int write_maps(int proc_fd, pid_t pid, const struct spec_idmaps *uids,
+		      const struct spec_idmaps *gids, struct err *e)
 {
 	int r = put_map(proc_fd, pid, false, uids, e);
 
 	return r < 0 ? r : put_map(proc_fd, pid, true, gids, e);
 }
 
-int idmap_write(pid_t pid, const struct spec_idmaps *uids, const struct spec_idmaps *gids, struct err *e)
+int idmap_write(pid_t pid, const struct spec_idmaps *uids, const struct spec_idmaps *gids,
+		struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
 	char path[32];
@@ -139,8 +142,8 @@ static pid_t start_holder(int wait_fd, int parent_fd)
 	_exit(0);
 }
 
-static int holder_ns(pid_t pid, const struct spec_idmaps *uids, const struct spec_idmaps *gids, int *fd,
-		     struct err *e)
+static int holder_ns(pid_t pid, const struct spec_idmaps *uids, const struct spec_idmaps *gids,
+		     int *fd, struct err *e)
 {
 	/* In a new pid namespace only a procfs of that namespace knows the number. */
 	AUTO_CLOSE int proc = path_procfs(e);
@@ -164,7 +167,8 @@ static int holder_ns(pid_t pid, const struct spec_idmaps *uids, const struct spe
 	return 0;
 }
 
-int idmap_userns_fd(const struct spec_idmaps *uids, const struct spec_idmaps *gids, int *fd, struct err *e)
+int idmap_userns_fd(const struct spec_idmaps *uids, const struct spec_idmaps *gids, int *fd,
+		    struct err *e)
 {
 	int p[2], r;
 	pid_t pid;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A mount of type "cgroup" shows the container its cgroups as the host lays them out: one cgroup2
- * mount on a pure v2 host, otherwise a tmpfs with a directory a hierarchy. With a cgroup namespace a
- * new mount starts at the container's own cgroup; without one, a bind of that cgroup's directory does.
+ * mount on a pure v2 host, otherwise a tmpfs with a directory a hierarchy. With a cgroup namespace
+ * a new mount starts at the container's own cgroup; without one, a bind of that cgroup's directory
+ * does.
  */
 #include <sys/mount.h>
 
@@ -19,7 +20,8 @@ static int no_memory(const struct mount_op *proto, struct err *e)
 	return err_sys(e, ENOMEM, "mounts[%zu]", proto->index);
 }
 
-/* Controllers are flags of the file system ("memory"), a named hierarchy is a value ("name=systemd"). */
+/* Controllers are flags of the file system ("memory"), a named hierarchy is a value
+ * ("name=systemd"). */
 static int controller_data(struct arena *a, const struct mount_cgroup *c, struct spec_strings *out)
 {
 	const char *s = c->controllers;
@@ -44,9 +46,9 @@ static int controller_data(struct arena *a, const struct mount_cgroup *c, struct
 }
 
 /* One hierarchy at target. */
-static int add_hierarchy(struct arena *a, const struct mount_plan_in *in, const struct mount_cgroup *c,
-			 const struct mount_op *proto, const char *target, struct mount_plan *out,
-			 struct err *e)
+static int add_hierarchy(struct arena *a, const struct mount_plan_in *in,
+			 const struct mount_cgroup *c, const struct mount_op *proto,
+			 const char *target, struct mount_plan *out, struct err *e)
 {
 	struct mount_op *op = mount_plan_add(a, out, proto->index);
 	const char *own;
@@ -67,7 +69,8 @@ static int add_hierarchy(struct arena *a, const struct mount_plan_in *in, const 
 		op->kind = MOUNT_OP_BIND;
 		op->source = own;
 		op->recursive = true;
-		/* The whole tree of the host, writable by who is root in a user namespace: never. */
+		/* The whole tree of the host, writable by who is root in a user namespace: never.
+		 */
 		if (in->userns && str_eq(c->path, "/"))
 			op->attr_set |= MOUNT_ATTR_RDONLY;
 		return 0;
@@ -107,7 +110,8 @@ static int add_links(struct arena *a, const struct mount_cgroup *c, const struct
 	return 0;
 }
 
-static int add_tmpfs(struct arena *a, const struct mount_op *proto, struct mount_plan *out, struct err *e)
+static int add_tmpfs(struct arena *a, const struct mount_op *proto, struct mount_plan *out,
+		     struct err *e)
 {
 	struct mount_op *op = mount_plan_add(a, out, proto->index);
 
@@ -128,13 +132,14 @@ static int add_tmpfs(struct arena *a, const struct mount_op *proto, struct mount
 	return 0;
 }
 
-int mount_cgroup_expand(struct arena *a, const struct mount_plan_in *in, const struct mount_op *proto,
-			struct mount_plan *out, struct err *e)
+int mount_cgroup_expand(struct arena *a, const struct mount_plan_in *in,
+			const struct mount_op *proto, struct mount_plan *out, struct err *e)
 {
 	int r;
 
 	if (proto->data.n || proto->sb_set.n)
-		return err_set(e, EINVAL, "mounts[%zu].options: \"%s\": not an option of a cgroup mount",
+		return err_set(e, EINVAL,
+			       "mounts[%zu].options: \"%s\": not an option of a cgroup mount",
 			       proto->index, proto->data.n ? proto->data.v[0] : proto->sb_set.v[0]);
 	if (in->n_cgroups == 1 && in->cgroups[0].v2)
 		return add_hierarchy(a, in, &in->cgroups[0], proto, proto->target, out, e);

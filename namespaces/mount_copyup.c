@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tmpcopyup. The tree is the image's, so nothing in it is trusted: every entry is opened relative to
- * its directory's fd without following links, and the walk keeps a stack of its own with a bound.
+ * tmpcopyup. The tree is the image's, so nothing in it is trusted: every entry is opened relative
+ * to its directory's fd without following links, and the walk keeps a stack of its own with a
+ * bound.
  */
 #include "namespaces/mount_exec.h"
 
@@ -99,7 +100,8 @@ static int copy_xattrs(const struct walk *w, int src, int dst)
 		len = fgetxattr(src, s, value, XATTR_VALUE_MAX);
 		if (len < 0)
 			return fail(w, errno, "read an attribute of");
-		if (fsetxattr(dst, s, value, (size_t)len, 0) < 0 && errno != EOPNOTSUPP && errno != EPERM)
+		if (fsetxattr(dst, s, value, (size_t)len, 0) < 0 && errno != EOPNOTSUPP &&
+		    errno != EPERM)
 			return fail(w, errno, "set an attribute of");
 	}
 	return 0;
@@ -144,7 +146,8 @@ static int copy_data(const struct walk *w, int src, int dst)
 	return 0;
 }
 
-static int copy_file(const struct walk *w, int sdir, int ddir, const char *name, const struct stat *st)
+static int copy_file(const struct walk *w, int sdir, int ddir, const char *name,
+		     const struct stat *st)
 {
 	AUTO_CLOSE int src = openat(sdir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	AUTO_CLOSE int dst = -1;
@@ -162,7 +165,8 @@ static int copy_file(const struct walk *w, int sdir, int ddir, const char *name,
 	return r < 0 ? r : copy_meta(w, src, dst, st);
 }
 
-static int copy_link(const struct walk *w, int sdir, int ddir, const char *name, const struct stat *st)
+static int copy_link(const struct walk *w, int sdir, int ddir, const char *name,
+		     const struct stat *st)
 {
 	const struct timespec times[2] = { st->st_atim, st->st_mtim };
 	char text[PATH_MAX];
@@ -234,7 +238,8 @@ static int leave_dir(struct walk *w)
 	int r;
 
 	w->path[l->path] = '\0';
-	r = fstat(dirfd(l->src), &st) < 0 ? fail(w, errno, "stat") : copy_meta(w, dirfd(l->src), l->dst, &st);
+	r = fstat(dirfd(l->src), &st) < 0 ? fail(w, errno, "stat")
+					  : copy_meta(w, dirfd(l->src), l->dst, &st);
 	closedir(l->src);
 	if (l->dst != w->top)
 		close(l->dst);
@@ -248,7 +253,8 @@ static int copy_entry(struct walk *w, const char *name)
 	int sdir = dirfd(l->src), r;
 	struct stat st;
 
-	r = snprintf(w->path + l->path, sizeof(w->path) - l->path, "%s%s", l->path ? "/" : "", name);
+	r = snprintf(w->path + l->path, sizeof(w->path) - l->path, "%s%s", l->path ? "/" : "",
+		     name);
 	if ((size_t)r >= sizeof(w->path) - l->path)
 		return fail(w, ENAMETOOLONG, "copy");
 	if (fstatat(sdir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -39,7 +39,8 @@ static void target_close(struct target *t)
 
 int mount_attach(int mnt_fd, int target_fd)
 {
-	return sys_move_mount(mnt_fd, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	return sys_move_mount(mnt_fd, "", target_fd, "",
+			      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
 int mount_attr_fd(int fd, bool recursive, uint64_t set, uint64_t clr)
@@ -86,7 +87,9 @@ static int open_ordinary(int root_fd, const struct mount_op *op, struct target *
 		return err_set(e, ENOTDIR, "mounts[%zu]: %s must be mounted on ordinary directory",
 			       op->index, op->target);
 	if (t->fd < 0)
-		return t->fd == -ENOENT ? -ENOENT : err_sys(e, -t->fd, "open %s in the container", op->target);
+		return t->fd == -ENOENT
+			       ? -ENOENT
+			       : err_sys(e, -t->fd, "open %s in the container", op->target);
 	if (fstat(t->fd, &t->st) < 0)
 		return err_sys(e, errno, "stat %s in the container", op->target);
 	if (!S_ISDIR(t->st.st_mode))
@@ -95,7 +98,8 @@ static int open_ordinary(int root_fd, const struct mount_op *op, struct target *
 	return 0;
 }
 
-static int open_ordinary_make(int root_fd, const struct mount_op *op, struct target *t, struct err *e)
+static int open_ordinary_make(int root_fd, const struct mount_op *op, struct target *t,
+			      struct err *e)
 {
 	int fd, r = open_ordinary(root_fd, op, t, e);
 
@@ -110,17 +114,10 @@ static int open_ordinary_make(int root_fd, const struct mount_op *op, struct tar
 	return r == -ENOENT ? err_sys(e, ENOENT, "open %s in the container", op->target) : r;
 }
 
-static int open_any(int root_fd, const struct mount_op *op, bool want_dir, struct target *t, struct err *e)
+static int open_any(int root_fd, const struct mount_op *op, bool want_dir, struct target *t,
+		    struct err *e)
 {
-	t->fd = path_resolve(root_fd, op->target, &t->st);
-	t->existed = t->fd >= 0;
-	if (t->fd == -ENOENT) {
-		t->fd = path_make(root_fd, op->target, want_dir, 0755, e);
-		if (t->fd < 0)
-			return t->fd;
-		if (fstat(t->fd, &t->st) < 0)
-			return err_sys(e, errno, "stat %s in the container", op->target);
-	}
+	t->fd = path_make_stat(root_fd, op->target, want_dir, 0755, &t->st, &t->existed);
 	if (t->fd < 0)
 		return err_sys(e, -t->fd, "open %s in the container", op->target);
 	if (want_dir && !S_ISDIR(t->st.st_mode))
@@ -130,8 +127,8 @@ static int open_any(int root_fd, const struct mount_op *op, bool want_dir, struc
 	return 0;
 }
 
-static int open_target(const struct exec *x, const struct mount_op *op, bool want_dir, struct target *t,
-		       struct err *e)
+static int open_target(const struct exec *x, const struct mount_op *op, bool want_dir,
+		       struct target *t, struct err *e)
 {
 	struct statfs fs;
 	int r;
@@ -141,7 +138,8 @@ static int open_target(const struct exec *x, const struct mount_op *op, bool wan
 	r = open_any(x->root_fd, op, want_dir, t, e);
 	if (r < 0)
 		return r;
-	/* The plan has judged the names below /proc; a link of the image may lead there by another. */
+	/* The plan has judged the names below /proc; a link of the image may lead there by another.
+	 */
 	if (str_after(op->target, "/proc/") || !t->existed)
 		return 0;
 	if (fstatfs(t->fd, &fs) < 0)
@@ -162,7 +160,8 @@ static int check_procfs(int mnt_fd, const struct mount_op *op, struct err *e)
 	if (fstatfs(mnt_fd, &fs) < 0)
 		return err_sys(e, errno, "statfs of the mount for /proc");
 	if (fs.f_type != PROC_SUPER_MAGIC)
-		return err_set(e, EPERM, "mounts[%zu]: /proc cannot be mounted over: it is not of type proc",
+		return err_set(e, EPERM,
+			       "mounts[%zu]: /proc cannot be mounted over: it is not of type proc",
 			       op->index);
 	return 0;
 }
@@ -243,7 +242,8 @@ static int open_source(const struct exec *x, const struct mount_op *op, struct e
 	fd = x->o->open_source(x->o->arg, op->source, op->recursive, e);
 	if (fd < 0)
 		return fd;
-	/* It comes from the host's mount namespace: what is mounted below it here must not go back there. */
+	/* It comes from the host's mount namespace: what is mounted below it here must not go back
+	 * there. */
 	r = mount_propagation_fd(fd, MS_SLAVE | MS_REC);
 	if (r < 0)
 		return source_error(op, r, e);
@@ -279,7 +279,8 @@ static int set_propagation(int fd, const struct mount_op *op, struct err *e)
 		if (not_to_be_had(r))
 			r = mount_legacy_propagation(fd, op->propagation[i], NULL);
 		if (r < 0)
-			return err_sys(e, -r, "mounts[%zu]: propagation of %s", op->index, op->target);
+			return err_sys(e, -r, "mounts[%zu]: propagation of %s", op->index,
+				       op->target);
 	}
 	return 0;
 }
@@ -301,8 +302,10 @@ static int finish_legacy(const struct exec *x, const struct mount_op *op, struct
 	if (fd < 0)
 		return err_sys(e, -fd, "open %s in the container", op->target);
 	if (op->rec_attr_set | op->rec_attr_clr)
-		return err_set(e, ENOSYS, "mounts[%zu]: recursive options need mount_setattr, which is refused here",
-			       op->index);
+		return err_set(
+			e, ENOSYS,
+			"mounts[%zu]: recursive options need mount_setattr, which is refused here",
+			op->index);
 	if ((r = check_procfs(fd, op, e)) < 0)
 		return r;
 	if (op->kind == MOUNT_OP_BIND && op->attr_set | op->attr_clr &&
@@ -318,7 +321,8 @@ static int fs_legacy(const struct exec *x, const struct mount_op *op, const stru
 
 	log_debug("mount %s: the new mount calls are refused, mount(2) is used", op->target);
 	if (op->copy_up)
-		return err_set(e, ENOSYS, "mounts[%zu]: tmpcopyup needs fsopen, which is refused here",
+		return err_set(e, ENOSYS,
+			       "mounts[%zu]: tmpcopyup needs fsopen, which is refused here",
 			       op->index);
 	r = mount_legacy_fs(op, t->fd, mode, e);
 	return r < 0 ? wrap(op, r, e) : finish_legacy(x, op, e);
@@ -333,7 +337,8 @@ static int bind_legacy(const struct exec *x, const struct mount_op *op, struct e
 
 	log_debug("mount %s: the new mount calls are refused, mount(2) is used", op->target);
 	if (op->idmap)
-		return err_set(e, ENOSYS, "mounts[%zu]: idmap needs mount_setattr, which is refused here",
+		return err_set(e, ENOSYS,
+			       "mounts[%zu]: idmap needs mount_setattr, which is refused here",
 			       op->index);
 	src = open(op->source, O_PATH | O_CLOEXEC);
 	if (src < 0 || fstat(src, &st) < 0)
@@ -370,7 +375,8 @@ static int do_bind(const struct exec *x, const struct mount_op *op, struct err *
 	if (not_to_be_had(r) && !op->idmap)
 		return bind_legacy(x, op, e);
 	if (r < 0)
-		return err_sys(e, -r, "mounts[%zu]: mount %s on %s", op->index, op->source, op->target);
+		return err_sys(e, -r, "mounts[%zu]: mount %s on %s", op->index, op->source,
+			       op->target);
 	return set_propagation(mnt, op, e);
 }
 
@@ -382,7 +388,8 @@ static bool has_mode(const struct spec_strings *data)
 	return false;
 }
 
-/* Where a cgroup file system gives no new mount, the container's own directory of the host's does. */
+/* Where a cgroup file system gives no new mount, the container's own directory of the host's does.
+ */
 static int fs_fallback(const struct exec *x, const struct mount_op *op, struct err *e)
 {
 	struct mount_op bind = *op;
@@ -412,6 +419,21 @@ static int new_fs(const struct mount_op *op, const char *mode, bool *refused, st
 	return *refused ? err_sys(e, EPERM, "mount %s", op->fstype) : mount_fs_new(&f, refused, e);
 }
 
+/* What is behind a refusal that the kernel gives without a word. */
+static int explain(const struct mount_op *op, int r, struct err *e)
+{
+	const char *why = NULL;
+
+	if (r == -EPERM && is_fs(op, "proc"))
+		why = "a user namespace needs a new pid namespace and an outer /proc without mounts over it";
+	else if (r == -EPERM && is_fs(op, "sysfs"))
+		why = "a user namespace needs a new network namespace too; a bind of /sys does not";
+	if (why)
+		return err_set(e, EPERM, "mounts[%zu]: mount %s: Operation not permitted (%s)",
+			       op->index, op->target, why);
+	return wrap(op, r, e);
+}
+
 static int do_fs(const struct exec *x, const struct mount_op *op, struct err *e)
 {
 	AUTO_TARGET struct target t = { .fd = -1 };
@@ -431,14 +453,17 @@ static int do_fs(const struct exec *x, const struct mount_op *op, struct err *e)
 	mnt = new_fs(op, mode, &refused, e);
 	if (mnt < 0 && op->fallback)
 		return fs_fallback(x, op, e);
+	if (mnt < 0 && !refused)
+		return explain(op, mnt, e);
 	if (mnt < 0)
-		return refused ? fs_legacy(x, op, &t, mode, e) : wrap(op, mnt, e);
+		return fs_legacy(x, op, &t, mode, e);
 	if ((r = check_procfs(mnt, op, e)) < 0)
 		return r;
 	if (op->rec_attr_set | op->rec_attr_clr) {
 		r = mount_attr_fd(mnt, true, op->rec_attr_set, op->rec_attr_clr);
 		if (r < 0)
-			return err_sys(e, -r, "mounts[%zu]: set options of %s", op->index, op->target);
+			return err_sys(e, -r, "mounts[%zu]: set options of %s", op->index,
+				       op->target);
 	}
 	if (op->copy_up && (r = mount_copy_up(t.fd, mnt, e)) < 0)
 		return wrap(op, r, e);
@@ -446,7 +471,8 @@ static int do_fs(const struct exec *x, const struct mount_op *op, struct err *e)
 	if (not_to_be_had(r) && !op->copy_up)
 		return fs_legacy(x, op, &t, mode, e);
 	if (r < 0)
-		return err_sys(e, -r, "mounts[%zu]: mount %s on %s", op->index, op->fstype, op->target);
+		return err_sys(e, -r, "mounts[%zu]: mount %s on %s", op->index, op->fstype,
+			       op->target);
 	return set_propagation(mnt, op, e);
 }
 
@@ -463,7 +489,8 @@ static int do_remount(const struct exec *x, const struct mount_op *op, struct er
 			return wrap(op, r, e);
 	}
 	if (op->ms_flags)
-		return err_set(e, EINVAL, "mounts[%zu]: iversion cannot be changed by a remount", op->index);
+		return err_set(e, EINVAL, "mounts[%zu]: iversion cannot be changed by a remount",
+			       op->index);
 	r = set_attrs(fd, op);
 	if (not_to_be_had(r) && !(op->rec_attr_set | op->rec_attr_clr))
 		r = mount_legacy_attr(fd, op->attr_set, op->attr_clr, NULL);

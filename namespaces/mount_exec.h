@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Executes a mount plan under a root fd. Every mount is made detached, gets its attributes, and is then
- * moved onto an fd; a path inside the root is resolved once and is an fd from then on.
+ * Executes a mount plan under a root fd. Every mount is made detached, gets its attributes, and is
+ * then moved onto an fd; a path inside the root is resolved once and is an fd from then on.
  */
 #ifndef CTR_NAMESPACES_MOUNT_EXEC_H
 #define CTR_NAMESPACES_MOUNT_EXEC_H
@@ -21,18 +21,20 @@ int mount_exec(int root_fd, const struct rootfs_opts *o, struct err *e);
 int mount_exec_late(int root_fd, const struct mount_plan *p, struct err *e);
 
 /*
- * A detached clone of what a bind operation shows, id-mapped when the operation says so: by the user
- * namespace userns_fd when the operation has no mappings of its own. The fd or -errno.
+ * A detached clone of what a bind operation shows, id-mapped when the operation says so: by the
+ * user namespace userns_fd when the operation has no mappings of its own. The fd or -errno.
  */
 int mount_source_open(const struct mount_op *op, int userns_fd, struct err *e);
 
-/* Attaches a detached mount (or moves an attached one) onto what target_fd refers to. 0 or -errno. */
+/* Attaches a detached mount (or moves an attached one) onto what target_fd refers to. 0 or -errno.
+ */
 int mount_attach(int mnt_fd, int target_fd);
 
 /* mount_setattr of the mount that fd refers to. 0 or -errno. */
 int mount_attr_fd(int fd, bool recursive, uint64_t set, uint64_t clr);
 
-/* Changes the propagation (MS_SHARED ..., with MS_REC) of the mount that fd refers to. 0 or -errno. */
+/* Changes the propagation (MS_SHARED ..., with MS_REC) of the mount that fd refers to. 0 or -errno.
+ */
 int mount_propagation_fd(int fd, uint64_t ms);
 
 /* ---- mount_fs.c ---- */
@@ -55,7 +57,8 @@ int mount_fs_new(const struct mount_fs *f, bool *refused, struct err *e);
 /* Changes the super block of the mount that fd refers to. */
 int mount_fs_reconfigure(int fd, const struct mount_op *op, struct err *e);
 
-/* ---- mount_legacy.c: mount(2) through a verified /proc/self/fd, for where the calls above are refused ---- */
+/* ---- mount_legacy.c: mount(2) through a verified /proc/self/fd, for where the calls above are
+ * refused ---- */
 
 int mount_legacy_fs(const struct mount_op *op, int target_fd, const char *mode, struct err *e);
 int mount_legacy_bind(int source_fd, bool recursive, int target_fd, struct err *e);
@@ -65,7 +68,8 @@ int mount_legacy_propagation(int fd, uint64_t ms, struct err *e);
 
 /* ---- mount_copyup.c ---- */
 
-/* Copies the tree below directory src_fd into directory dst_fd: content, modes, owners, times, xattrs, links. */
+/* Copies the tree below directory src_fd into directory dst_fd: content, modes, owners, times,
+ * xattrs, links. */
 int mount_copy_up(int src_fd, int dst_fd, struct err *e);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mount(2) takes strings only. The one string that cannot be led astray is the number of a descriptor
- * while the working directory is /proc/self/fd of a verified procfs; that is what every call here uses.
+ * mount(2) takes strings only. The one string that cannot be led astray is the number of a
+ * descriptor while the working directory is /proc/self/fd of a verified procfs; that is what every
+ * call here uses.
  */
 #include <sys/mount.h>
 
@@ -24,14 +25,10 @@
 static const struct {
 	uint64_t attr, ms;
 } bits[] = {
-	{ MOUNT_ATTR_RDONLY, MS_RDONLY },
-	{ MOUNT_ATTR_NOSUID, MS_NOSUID },
-	{ MOUNT_ATTR_NODEV, MS_NODEV },
-	{ MOUNT_ATTR_NOEXEC, MS_NOEXEC },
-	{ MOUNT_ATTR_NOATIME, MS_NOATIME },
-	{ MOUNT_ATTR_STRICTATIME, MS_STRICTATIME },
-	{ MOUNT_ATTR_NODIRATIME, MS_NODIRATIME },
-	{ MOUNT_ATTR_NOSYMFOLLOW, MS_NOSYMFOLLOW },
+	{ MOUNT_ATTR_RDONLY, MS_RDONLY },         { MOUNT_ATTR_NOSUID, MS_NOSUID },
+	{ MOUNT_ATTR_NODEV, MS_NODEV },           { MOUNT_ATTR_NOEXEC, MS_NOEXEC },
+	{ MOUNT_ATTR_NOATIME, MS_NOATIME },       { MOUNT_ATTR_STRICTATIME, MS_STRICTATIME },
+	{ MOUNT_ATTR_NODIRATIME, MS_NODIRATIME }, { MOUNT_ATTR_NOSYMFOLLOW, MS_NOSYMFOLLOW },
 };
 
 static uint64_t to_ms(uint64_t attrs)
@@ -50,8 +47,9 @@ static uint64_t flags_of(int fd)
 	static const struct {
 		unsigned long st, ms;
 	} map[] = {
-		{ ST_RDONLY, MS_RDONLY },   { ST_NOSUID, MS_NOSUID },	      { ST_NODEV, MS_NODEV },
-		{ ST_NOEXEC, MS_NOEXEC },   { ST_NOATIME, MS_NOATIME },	      { ST_NODIRATIME, MS_NODIRATIME },
+		{ ST_RDONLY, MS_RDONLY },     { ST_NOSUID, MS_NOSUID },
+		{ ST_NODEV, MS_NODEV },       { ST_NOEXEC, MS_NOEXEC },
+		{ ST_NOATIME, MS_NOATIME },   { ST_NODIRATIME, MS_NODIRATIME },
 		{ ST_RELATIME, MS_RELATIME },
 	};
 	struct statvfs vfs;
@@ -86,8 +84,8 @@ static int go_to_fds(int *back, struct err *e)
 }
 
 /* mount(2) with the target, and where source_fd >= 0 the source, as descriptors. */
-static int mount_fds(int source_fd, const char *source, int target_fd, const char *fstype, uint64_t flags,
-		     const char *data, struct err *e)
+static int mount_fds(int source_fd, const char *source, int target_fd, const char *fstype,
+		     uint64_t flags, const char *data, struct err *e)
 {
 	char src[16], dst[16];
 	AUTO_CLOSE int back = -1;
@@ -150,7 +148,8 @@ int mount_legacy_fs(const struct mount_op *op, int target_fd, const char *mode, 
 
 int mount_legacy_bind(int source_fd, bool recursive, int target_fd, struct err *e)
 {
-	return mount_fds(source_fd, NULL, target_fd, NULL, MS_BIND | (recursive ? MS_REC : 0), NULL, e);
+	return mount_fds(source_fd, NULL, target_fd, NULL, MS_BIND | (recursive ? MS_REC : 0), NULL,
+			 e);
 }
 
 int mount_legacy_attr(int fd, uint64_t set, uint64_t clr, struct err *e)

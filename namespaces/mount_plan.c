@@ -13,8 +13,17 @@
 
 /* What may be mounted over inside /proc though it is not a procfs: the files that lxcfs serves. */
 static const char *const proc_files[] = {
-	"cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo",
-	"sys/kernel/ns_last_pid", "sys/crypto/fips_enabled", "net/dev",
+	"cpuinfo",
+	"diskstats",
+	"meminfo",
+	"stat",
+	"swaps",
+	"uptime",
+	"loadavg",
+	"slabinfo",
+	"sys/kernel/ns_last_pid",
+	"sys/crypto/fips_enabled",
+	"net/dev",
 };
 
 /* The options of one mount while they are read. */
@@ -22,7 +31,8 @@ struct parse {
 	const struct spec_mount *m;
 	size_t index;
 	bool bind, remount;
-	const struct mount_option **sb; /* SB_SET and SB_CLEAR rows that hold, the last of a kind wins */
+	const struct mount_option *
+		*sb; /* SB_SET and SB_CLEAR rows that hold, the last of a kind wins */
 	size_t n_sb;
 };
 
@@ -157,9 +167,10 @@ static int place_sb(struct arena *a, const struct parse *p, struct mount_op *op,
 			continue;
 		}
 		if (op->kind == MOUNT_OP_BIND)
-			return err_set(e, EINVAL,
-				       "mounts[%zu].options: \"%s\": a bind cannot change the file system's own options",
-				       p->index, o->name);
+			return err_set(
+				e, EINVAL,
+				"mounts[%zu].options: \"%s\": a bind cannot change the file system's own options",
+				p->index, o->name);
 		if (!o->flag) {
 			op->ms_flags |= o->value;
 			continue;
@@ -176,9 +187,10 @@ static int check_idmap(const struct parse *p, const struct mount_plan_in *in, st
 
 	if (m->uid_mappings.n || m->gid_mappings.n) {
 		if (!m->uid_mappings.n || !m->gid_mappings.n)
-			return err_set(e, EINVAL,
-				       "mounts[%zu]: uidMappings and gidMappings must be given together",
-				       p->index);
+			return err_set(
+				e, EINVAL,
+				"mounts[%zu]: uidMappings and gidMappings must be given together",
+				p->index);
 		op->idmap = true;
 		op->uid_mappings = &m->uid_mappings;
 		op->gid_mappings = &m->gid_mappings;
@@ -186,7 +198,8 @@ static int check_idmap(const struct parse *p, const struct mount_plan_in *in, st
 	if (!op->idmap)
 		return 0;
 	if (op->kind != MOUNT_OP_BIND)
-		return err_set(e, EINVAL, "mounts[%zu]: only a bind mount can be id-mapped", p->index);
+		return err_set(e, EINVAL, "mounts[%zu]: only a bind mount can be id-mapped",
+			       p->index);
 	if (!op->uid_mappings && !in->userns)
 		return err_set(e, EINVAL,
 			       "mounts[%zu]: idmap without mappings and without a user namespace",
@@ -203,8 +216,10 @@ static int check_target(const struct parse *p, const struct mount_op *op, struct
 	const char *rest;
 
 	if (str_eq(op->target, "/") && op->kind != MOUNT_OP_REMOUNT)
-		return err_set(e, EINVAL, "mounts[%zu].destination: \"%s\": the root itself cannot be mounted over",
-			       p->index, p->m->destination);
+		return err_set(
+			e, EINVAL,
+			"mounts[%zu].destination: \"%s\": the root itself cannot be mounted over",
+			p->index, p->m->destination);
 	rest = str_after(op->target, "/proc/");
 	if (!rest || op->kind == MOUNT_OP_REMOUNT)
 		return 0;
@@ -222,9 +237,10 @@ static int check_kind(const struct parse *p, const struct mount_op *op, struct e
 	const struct spec_mount *m = p->m;
 
 	if (op->kind == MOUNT_OP_BIND && op->data.n)
-		return err_set(e, EINVAL,
-			       "mounts[%zu].options: \"%s\": not a mount option, and a bind has no file system data",
-			       p->index, op->data.v[0]);
+		return err_set(
+			e, EINVAL,
+			"mounts[%zu].options: \"%s\": not a mount option, and a bind has no file system data",
+			p->index, op->data.v[0]);
 	if (op->kind == MOUNT_OP_BIND && (!m->source || !*m->source))
 		return err_set(e, EINVAL, "mounts[%zu].source: missing for a bind mount", p->index);
 	if (op->kind == MOUNT_OP_FS && (!m->type || !*m->type || str_eq(m->type, "none")))
@@ -251,8 +267,8 @@ static void settle_ro(struct mount_op *op)
 	}
 }
 
-static int build_one(struct arena *a, const struct mount_plan_in *in, size_t i, struct mount_plan *out,
-		     struct err *e)
+static int build_one(struct arena *a, const struct mount_plan_in *in, size_t i,
+		     struct mount_plan *out, struct err *e)
 {
 	const struct spec_mount *m = &in->spec->mounts.v[i];
 	struct parse p = { .m = m, .index = i };
@@ -288,7 +304,8 @@ static int build_one(struct arena *a, const struct mount_plan_in *in, size_t i, 
 	return 0;
 }
 
-int mount_plan_build(struct arena *a, const struct mount_plan_in *in, struct mount_plan *out, struct err *e)
+int mount_plan_build(struct arena *a, const struct mount_plan_in *in, struct mount_plan *out,
+		     struct err *e)
 {
 	struct mount_plan p = { 0 };
 

@@ -14,7 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One hierarchy that a mount of type "cgroup" shows; given by the caller (namespaces/ knows no cgroups). */
+/* One hierarchy that a mount of type "cgroup" shows; given by the caller (namespaces/ knows no
+ * cgroups). */
 struct mount_cgroup {
 	const char *controllers; /* "memory", "cpu,cpuacct", "name=systemd", "" for v2 */
 	const char *mount;       /* the host's mount point of the hierarchy */
@@ -35,8 +36,8 @@ struct mount_op {
 	const char *target; /* inside the root, absolute */
 	const char *source; /* host path of a bind, device of a file system, text of a link */
 	const char *fstype;
-	struct spec_strings data;    /* "key=value" and "key" for the file system */
-	struct spec_strings sb_set;  /* fsconfig flags: "ro", "sync", "lazytime" ... */
+	struct spec_strings data;   /* "key=value" and "key" for the file system */
+	struct spec_strings sb_set; /* fsconfig flags: "ro", "sync", "lazytime" ... */
 	struct spec_strings sb_clear;
 	uint64_t attr_set, attr_clr;         /* MOUNT_ATTR_* of this mount */
 	uint64_t rec_attr_set, rec_attr_clr; /* MOUNT_ATTR_* for the whole tree */
@@ -44,10 +45,11 @@ struct mount_op {
 	size_t n_propagation;
 	bool recursive; /* rbind */
 	bool idmap, ridmap;
-	const struct spec_idmaps *uid_mappings, *gid_mappings; /* for idmap; NULL: the container's own */
-	bool copy_up;   /* tmpcopyup */
-	bool late_ro;   /* read-only only after the whole set-up: rootfs_protect does it */
-	uint64_t ms_flags; /* MS_* that only mount(2) can give: MS_I_VERSION */
+	const struct spec_idmaps *uid_mappings,
+		*gid_mappings; /* for idmap; NULL: the container's own */
+	bool copy_up;          /* tmpcopyup */
+	bool late_ro;          /* read-only only after the whole set-up: rootfs_protect does it */
+	uint64_t ms_flags;     /* MS_* that only mount(2) can give: MS_I_VERSION */
 	const char *fallback; /* host path to bind where a new instance of a cgroup fs is refused */
 };
 
@@ -64,17 +66,20 @@ struct mount_plan_in {
 	bool userns;
 };
 
-/* The plan lives in the arena. An option that cannot be honoured is an error with mounts[i].options[j]. */
-int mount_plan_build(struct arena *a, const struct mount_plan_in *in, struct mount_plan *out, struct err *e);
+/* The plan lives in the arena. An option that cannot be honoured is an error with
+ * mounts[i].options[j]. */
+int mount_plan_build(struct arena *a, const struct mount_plan_in *in, struct mount_plan *out,
+		     struct err *e);
 
 /* "a//b/../c/" -> "/a/c": absolute and lexically clean, in the arena. NULL without memory. Pure. */
 char *mount_plan_clean(struct arena *a, const char *path);
 
-/* Inside mount_plan*.c: a free operation at the end of the plan (zeroed but for index), or NULL without memory. */
+/* Inside mount_plan*.c: a free operation at the end of the plan (zeroed but for index), or NULL
+ * without memory. */
 struct mount_op *mount_plan_add(struct arena *a, struct mount_plan *p, size_t index);
 
 /* Expands a mount of type "cgroup"; proto has its target and attributes. mount_cgroup.c. */
-int mount_cgroup_expand(struct arena *a, const struct mount_plan_in *in, const struct mount_op *proto,
-			struct mount_plan *out, struct err *e);
+int mount_cgroup_expand(struct arena *a, const struct mount_plan_in *in,
+			const struct mount_op *proto, struct mount_plan *out, struct err *e);
 
 #endif

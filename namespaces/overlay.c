@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How the merged root is made. An overlay takes its layers by path, and older kernels take only layers
- * that are mounted in the caller's namespace. So the upper file system and the merged root are attached
- * on top of "/" while they are put together: a process whose root is the mount below walks past them, and
- * /proc/self/fd names them without a path. At the end the whole tree is cloned as a detached one.
+ * How the merged root is made. An overlay takes its layers by path, and older kernels take only
+ * layers that are mounted in the caller's namespace. So the upper file system and the merged root
+ * are attached on top of "/" while they are put together: a process whose root is the mount below
+ * walks past them, and /proc/self/fd names them without a path. At the end the whole tree is cloned
+ * as a detached one.
  */
 #include <sys/mount.h>
 
@@ -21,17 +22,20 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #define MOUNTINFO_MAX ((size_t)16 << 20)
 
 /* Where the clone has mounts of its own, and what the host has there is not to be seen. */
 static const char *const replaced[] = { "/proc", "/sys", "/dev", "/run", "/tmp" };
 
-/* File systems that hold an operating system or its data. All others are views of the kernel or of another machine. */
+/* File systems that hold an operating system or its data. All others are views of the kernel or of
+ * another machine. */
 static const char *const ordinary[] = {
-	"ext4", "ext3", "ext2", "xfs", "btrfs", "f2fs", "zfs", "bcachefs", "jfs", "reiserfs", "erofs", "squashfs",
-	"overlay", "vfat", "ntfs3", "exfat", "virtiofs", "9p",
+	"ext4",     "ext3",  "ext2",     "xfs",     "btrfs", "f2fs",  "zfs",   "bcachefs", "jfs",
+	"reiserfs", "erofs", "squashfs", "overlay", "vfat",  "ntfs3", "exfat", "virtiofs", "9p",
 };
 
 struct build {
@@ -56,7 +60,9 @@ static int upper_tmpfs(uint64_t size, struct err *e)
 {
 	char text[40], *v[2] = { text, NULL };
 	const struct spec_strings data = { .v = v, .n = size ? 1 : 0 };
-	const struct mount_fs f = { .fstype = "tmpfs", .source = "ctr-clone", .data = &data, .mode = "755" };
+	const struct mount_fs f = {
+		.fstype = "tmpfs", .source = "ctr-clone", .data = &data, .mode = "755"
+	};
 
 	snprintf(text, sizeof(text), "size=%llu", (unsigned long long)size);
 	return mount_fs_new(&f, NULL, e);
@@ -72,10 +78,12 @@ static int upper_disk(int loop_fd, struct err *e)
 }
 
 /*
- * A directory below the upper mount with the mode and owner of the directory that it lies over. It is
- * called after the place (/var/log: "upper:var:log"), so that a kept disk finds its layers again.
+ * A directory below the upper mount with the mode and owner of the directory that it lies over. It
+ * is called after the place (/var/log: "upper:var:log"), so that a kept disk finds its layers
+ * again.
  */
-static int layer_dir(const struct build *b, const char *kind, const char *where, int lower, struct err *e)
+static int layer_dir(const struct build *b, const char *kind, const char *where, int lower,
+		     struct err *e)
 {
 	AUTO_FREE char *name = str_printf("%s%s", kind, str_eq(where, "/") ? "" : where);
 	AUTO_CLOSE int fd = -1;
@@ -113,7 +121,8 @@ static int set_layers(int lower, int upper, int work, bool redirect, struct err 
 	v[2] = opt[2];
 	v[3] = (char *)"index=off";
 	v[4] = (char *)"metacopy=off";
-	/* Without it, renaming a directory of the lower layer gives EXDEV, which few programs expect. */
+	/* Without it, renaming a directory of the lower layer gives EXDEV, which few programs
+	 * expect. */
 	v[5] = (char *)"redirect_dir=on";
 	return mount_fs_new(&f, NULL, e);
 }
@@ -122,6 +131,7 @@ static int set_layers(int lower, int upper, int work, bool redirect, struct err 
 static int overlay_one(struct build *b, int lower, const char *where, struct err *e)
 {
 	AUTO_CLOSE int upper = layer_dir(b, "upper", where, lower, e);
+	struct statfs fs;
 	AUTO_CLOSE int work = upper < 0 ? -1 : layer_dir(b, "work", where, -1, e);
 	int fd;
 
@@ -130,6 +140,11 @@ static int overlay_one(struct build *b, int lower, const char *where, struct err
 	fd = set_layers(lower, upper, work, true, e);
 	if (fd == -EINVAL)
 		fd = set_layers(lower, upper, work, false, e);
+	if (fd == -EINVAL && fstatfs(lower, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC)
+		return err_set(
+			e, EINVAL,
+			"overlay of %s: it is two overlays deep already, the most that the kernel stacks",
+			where);
 	if (fd < 0) {
 		err_wrap(e, "overlay of %s", where);
 		return fd;
@@ -159,7 +174,8 @@ static bool is_replaced(const char *path)
 	return false;
 }
 
-/* One line of mountinfo: the mount's id and its (escaped) place, or NULL when it is none of ours. */
+/* One line of mountinfo: the mount's id and its (escaped) place, or NULL when it is none of ours.
+ */
 static char *candidate(char *line, uint64_t *id)
 {
 	char *save = NULL, *type = strstr(line, " - "), *point, *num;
@@ -173,7 +189,8 @@ static char *candidate(char *line, uint64_t *id)
 	for (int i = 0; i < 3; i++)
 		strtok_r(NULL, " ", &save);
 	point = strtok_r(NULL, " ", &save);
-	/* Blanks are escaped (\040), and a colon is our own separator: such mount points are left alone. */
+	/* Blanks are escaped (\040), and a colon is our own separator: such mount points are left
+	 * alone. */
 	if (!num || !point || str_eq(point, "/") || strpbrk(point, "\\:") || is_replaced(point))
 		return NULL;
 	if (!in_list(ordinary, ARRAY_SIZE(ordinary), type) || str_to_u64(num, UINT64_MAX, id) < 0)
@@ -257,7 +274,9 @@ static int merge(struct build *b, int *out, struct err *e)
 		return r;
 	r = add_mounts(b, &added, e);
 	if (r == 0) {
-		tree = sys_open_tree(merged, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+		tree = sys_open_tree(merged, "",
+				     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
+					     AT_RECURSIVE);
 		if (tree < 0)
 			r = err_sys(e, -tree, "clone the merged root");
 		else

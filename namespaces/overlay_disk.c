@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The disk of a clone. A flock on the file is held by its open file description, and the loop device
- * keeps that open: the lock lives exactly as long as the device, whoever dies first.
+ * The disk of a clone. A flock on the file is held by its open file description, and the loop
+ * device keeps that open: the lock lives exactly as long as the device, whoever dies first.
  */
 #include "namespaces/overlay.h"
 
@@ -37,15 +37,22 @@ static int lock(int fd, const char *file, struct err *e)
 
 static int mkfs(const char *path, struct err *e)
 {
-	char *argv[] = { (char *)"mkfs.ext4", (char *)"-F", (char *)"-q", (char *)"-m", (char *)"0",
-			 (char *)"-E", (char *)"lazy_itable_init=1,nodiscard", (char *)path, NULL };
+	char *argv[] = { (char *)"mkfs.ext4",
+			 (char *)"-F",
+			 (char *)"-q",
+			 (char *)"-m",
+			 (char *)"0",
+			 (char *)"-E",
+			 (char *)"lazy_itable_init=1,nodiscard",
+			 (char *)path,
+			 NULL };
 
 	return tool_run(argv, MKFS_SECONDS, e);
 }
 
 /*
- * Formatted under another name and renamed when complete, so that a file of the right name is always
- * a whole disk; what an interrupted attempt left is used again.
+ * Formatted under another name and renamed when complete, so that a file of the right name is
+ * always a whole disk; what an interrupted attempt left is used again.
  */
 static int make_disk(const char *file, uint64_t size, int *out, struct err *e)
 {

@@ -88,11 +88,19 @@ static bool next_component(const char **s, char buf[NAME_MAX + 1], int *r)
 	return true;
 }
 
+static int check_kind(const struct stat *st, bool want_dir)
+{
+	if (want_dir && !S_ISDIR(st->st_mode))
+		return -ENOTDIR;
+	if (!want_dir && S_ISDIR(st->st_mode))
+		return -EISDIR;
+	return 0;
+}
+
 /* Makes one component below dir and opens it. -ELOOP when a symlink is there. */
-static int make_step(int dir, const char *name, bool want_dir, mode_t mode)
+static int make_step(int dir, const char *name, bool want_dir, mode_t mode, struct stat *st)
 {
 	AUTO_CLOSE int fd = -1;
-	struct stat st;
 	int r;
 
 	/* mknodat never follows a link and never opens what it finds, unlike O_CREAT. */
@@ -102,20 +110,18 @@ static int make_step(int dir, const char *name, bool want_dir, mode_t mode)
 	fd = sys_openat2(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, RESOLVE_BENEATH);
 	if (fd < 0)
 		return fd;
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, st) < 0)
 		return -errno;
-	if (S_ISLNK(st.st_mode))
+	if (S_ISLNK(st->st_mode))
 		return -ELOOP;
-	if (want_dir && !S_ISDIR(st.st_mode))
-		return -ENOTDIR;
-	if (!want_dir && S_ISDIR(st.st_mode))
-		return -EISDIR;
-	return TAKE_FD(fd);
+	r = check_kind(st, want_dir);
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 /*
  * A dangling link was found at name below dir: the path to go on with, which the kernel resolves
- * inside the root again. Relative link texts start where the link is: in the part of path before it.
+ * inside the root again. Relative link texts start where the link is: in the part of path before
+ * it.
  */
 static int follow_dangling(int dir, const char *name, const char *path, const char *at,
 			   const char *rest, char **out)
@@ -124,7 +130,8 @@ static int follow_dangling(int dir, const char *name, const char *path, const ch
 	struct statfs fs;
 	ssize_t n;
 
-	/* What a procfs has there is a door to an open file, and its text only looks like a path. */
+	/* What a procfs has there is a door to an open file, and its text only looks like a path.
+	 */
 	if (fstatfs(dir, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC)
 		return -ELOOP;
 	n = readlinkat(dir, name, text, sizeof(text) - 1);
@@ -137,12 +144,13 @@ static int follow_dangling(int dir, const char *name, const char *path, const ch
 }
 
 /* One attempt. -ELOOP with *again set: a dangling link was met, go on with that path. */
-static int make_once(int root_fd, const char *path, bool want_dir, mode_t mode, char **again)
+static int make_once(int root_fd, const char *path, bool want_dir, mode_t mode, struct stat *st,
+		     char **again)
 {
 	char name[NAME_MAX + 1], after[NAME_MAX + 1], *p = NULL;
 	const char *s, *at, *peek;
 	AUTO_CLOSE int dir = longest_prefix(root_fd, path, &s);
-	bool more;
+	bool more, made = false;
 	int fd, r, ignored;
 
 	if (dir < 0)
@@ -151,12 +159,12 @@ static int make_once(int root_fd, const char *path, bool want_dir, mode_t mode, 
 		s += strspn(s, "/");
 		at = s;
 		if (!next_component(&s, name, &r))
-			return r ? r : TAKE_FD(dir);
+			return r ? r : !made && fstat(dir, st) < 0 ? -errno : TAKE_FD(dir);
 		if (str_eq(name, ".."))
 			return -EINVAL;
 		peek = s;
 		more = next_component(&peek, after, &ignored) || ignored;
-		fd = make_step(dir, name, more || want_dir, mode);
+		fd = make_step(dir, name, more || want_dir, mode, st);
 		if (fd == -ELOOP) {
 			r = follow_dangling(dir, name, path, at, s, &p);
 			if (r == 0)
@@ -167,47 +175,41 @@ static int make_once(int root_fd, const char *path, bool want_dir, mode_t mode, 
 			return fd;
 		close(dir);
 		dir = fd;
+		made = true;
 	}
 }
 
-static int check_kind(const struct stat *st, bool want_dir)
-{
-	if (want_dir && !S_ISDIR(st->st_mode))
-		return -ENOTDIR;
-	if (!want_dir && S_ISDIR(st->st_mode))
-		return -EISDIR;
-	return 0;
-}
-
-int path_make(int root_fd, const char *path, bool want_dir, mode_t mode, struct err *e)
+int path_make_stat(int root_fd, const char *path, bool want_dir, mode_t mode, struct stat *st,
+		   bool *existed)
 {
 	AUTO_FREE char *cur = NULL;
-	struct stat st;
-	int fd, r;
+	int fd;
 
+	*existed = false;
 	for (int links = 0; links < LINKS_MAX; links++) {
 		const char *p = cur ? cur : path;
 		char *again = NULL;
 
-		fd = path_resolve(root_fd, p, &st);
-		if (fd >= 0) {
-			r = check_kind(&st, want_dir);
-			if (r == 0)
-				return fd;
-			close(fd);
-			return err_sys(e, -r, "make %s in the container", path);
-		}
+		fd = path_resolve(root_fd, p, st);
+		*existed = fd >= 0 && !links;
 		if (fd == -ENOENT)
-			fd = make_once(root_fd, p, want_dir, mode, &again);
-		if (!again) {
-			if (fd < 0)
-				return err_sys(e, -fd, "make %s in the container", path);
+			fd = make_once(root_fd, p, want_dir, mode, st, &again);
+		if (!again)
 			return fd;
-		}
 		free(cur);
 		cur = again;
 	}
-	return err_sys(e, ELOOP, "make %s in the container", path);
+	return -ELOOP;
+}
+
+int path_make(int root_fd, const char *path, bool want_dir, mode_t mode, struct err *e)
+{
+	struct stat st;
+	bool existed;
+	AUTO_CLOSE int fd = path_make_stat(root_fd, path, want_dir, mode, &st, &existed);
+	int r = fd < 0 ? fd : check_kind(&st, want_dir);
+
+	return r < 0 ? err_sys(e, -r, "make %s in the container", path) : TAKE_FD(fd);
 }
 
 /* ---- procfs ---- */
@@ -256,8 +258,9 @@ int path_procfs(struct err *e)
 }
 
 /*
- * "self" and "thread-self" are ordinary links of the procfs; behind them no link at all is followed,
- * and no mount is crossed anywhere, so that nothing that was put over a file of it is ever used.
+ * "self" and "thread-self" are ordinary links of the procfs; behind them no link at all is
+ * followed, and no mount is crossed anywhere, so that nothing that was put over a file of it is
+ * ever used.
  */
 static int procfs_open(int proc_fd, const char *path, int flags)
 {

@@ -2,10 +2,11 @@
 /*
  * What each step should do and must not yet do:
  *
- * prepare  Should: cut this namespace's mounts off from the host's before anything is mounted; take /dev/null from
- *          the host while the host's tree is still there. Must not: read anything inside the root by a string.
- * enter    Should: leave no way back to the host's tree. Must not: make anything read-only (the console comes yet).
- * protect  Should: run last, because nothing can be made below a read-only or masked path any more.
+ * prepare  Should: cut this namespace's mounts off from the host's before anything is mounted; take
+ * /dev/null from the host while the host's tree is still there. Must not: read anything inside the
+ * root by a string. enter    Should: leave no way back to the host's tree. Must not: make anything
+ * read-only (the console comes yet). protect  Should: run last, because nothing can be made below a
+ * read-only or masked path any more.
  */
 #include <sys/mount.h>
 
@@ -28,7 +29,8 @@
 
 static bool all_cut_off(uint64_t propagation)
 {
-	return propagation == 0 || (propagation & MS_REC && propagation & (MS_SLAVE | MS_PRIVATE | MS_UNBINDABLE));
+	return propagation == 0 ||
+	       (propagation & MS_REC && propagation & (MS_SLAVE | MS_PRIVATE | MS_UNBINDABLE));
 }
 
 static int cut_off(const struct rootfs_opts *o, struct err *e)
@@ -87,10 +89,19 @@ static int make_parent_private(int fd, struct err *e)
 
 static int clone_root(const struct rootfs_opts *o, struct err *e)
 {
-	int fd = sys_open_tree(AT_FDCWD, o->path, CLONE_FLAGS | AT_RECURSIVE);
+	int fd = sys_open_tree(AT_FDCWD, o->path, CLONE_FLAGS | AT_RECURSIVE), r;
 
-	if (fd == -EACCES && o->open_source)
-		return o->open_source(o->arg, o->path, true, e);
+	if (fd == -EACCES && o->open_source) {
+		fd = o->open_source(o->arg, o->path, true, e);
+		/* Made in the host's mount namespace: what is mounted below it must not go back
+		 * there. */
+		r = fd < 0 ? 0 : mount_propagation_fd(fd, MS_SLAVE | MS_REC);
+		if (r < 0) {
+			close(fd);
+			return err_sys(e, -r, "root.path: %s", o->path);
+		}
+		return fd;
+	}
 	if (fd < 0)
 		return err_sys(e, -fd, "root.path: %s", o->path);
 	return fd;
@@ -108,8 +119,8 @@ static int bind_root(const struct rootfs_opts *o, int at, int *root_fd, struct e
 }
 
 /*
- * Attached over its own path, where createContainer hooks look for it; a root without a path is put on
- * top of "/", which hides nothing from a process whose root is the mount below.
+ * Attached over its own path, where createContainer hooks look for it; a root without a path is put
+ * on top of "/", which hides nothing from a process whose root is the mount below.
  */
 static int attach_root(struct rootfs *r, struct err *e)
 {
@@ -118,6 +129,7 @@ static int attach_root(struct rootfs *r, struct err *e)
 	AUTO_CLOSE int at = -1, root = o->root_mount;
 	int ret;
 
+	r->on_top = o->root_mount >= 0;
 	at = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (at < 0 && !(errno == EACCES && o->open_source))
 		return err_sys(e, errno, "root.path: %s", path);
@@ -126,18 +138,20 @@ static int attach_root(struct rootfs *r, struct err *e)
 		at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (at < 0)
 			return err_sys(e, errno, "open /");
+		r->on_top = true;
 	}
-	if (!all_cut_off(o->spec->linux_.rootfs_propagation) && (ret = make_parent_private(at, e)) < 0)
+	if (!all_cut_off(o->spec->linux_.rootfs_propagation) &&
+	    (ret = make_parent_private(at, e)) < 0)
 		return ret;
 	if (root < 0) {
 		root = clone_root(o, e);
-		if (root == -ENOSYS || root == -EPERM)
+		if ((root == -ENOSYS || root == -EPERM) && !r->on_top)
 			return bind_root(o, at, &r->root_fd, e);
 		if (root < 0)
 			return root;
 	}
 	ret = mount_attach(root, at);
-	if ((ret == -ENOSYS || ret == -EPERM) && o->root_mount < 0)
+	if ((ret == -ENOSYS || ret == -EPERM) && !r->on_top)
 		return bind_root(o, at, &r->root_fd, e);
 	if (ret < 0)
 		return err_sys(e, -ret, "attach the root at %s", path);
@@ -188,10 +202,14 @@ static int prepare_shared(struct rootfs *r, struct err *e)
 	const struct spec_linux *l = &r->o->spec->linux_;
 
 	if (l->masked_paths.n || l->readonly_paths.n)
-		return err_set(e, EINVAL, "linux.%s: needs a mount namespace of the container's own",
+		return err_set(e, EINVAL,
+			       "linux.%s: needs a mount namespace of the container's own",
 			       l->masked_paths.n ? "maskedPaths" : "readonlyPaths");
 	if (r->o->plan && r->o->plan->n)
-		log_warn("mounts: not made, because the container has no mount namespace of its own");
+		log_warn(
+			"mounts: not made, because the container has no mount namespace of its own");
+	if (!r->o->path)
+		return err_set(e, EINVAL, "an OS clone needs a mount namespace of its own");
 	r->root_fd = open(r->o->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (r->root_fd < 0)
 		return err_sys(e, errno, "root.path: %s", r->o->path);
@@ -242,7 +260,9 @@ static int pivot(struct rootfs *r, struct err *e)
 		return err_sys(e, errno, "chdir to the root");
 	ret = sys_pivot_root(".", ".");
 	if (ret == -EINVAL)
-		return err_set(e, EINVAL, "pivot_root: Invalid argument (is the host's root an initramfs? see --no-pivot)");
+		return err_set(
+			e, EINVAL,
+			"pivot_root: Invalid argument (is the host's root an initramfs? see --no-pivot)");
 	if (ret < 0)
 		return err_sys(e, -ret, "pivot_root");
 	/* Unmounting a shared tree would unmount it on the host as well. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * --no-pivot: for a host whose root is an initramfs. chroot alone leaves the host's tree mounted in the
- * container's namespace; the host's whole /proc and /sys are taken out of it, because a procfs that is
- * fully visible somewhere lets a nested user namespace mount one without our masks.
+ * --no-pivot: for a host whose root is an initramfs. chroot alone leaves the host's tree mounted in
+ * the container's namespace; the host's whole /proc and /sys are taken out of it, because a procfs
+ * that is fully visible somewhere lets a nested user namespace mount one without our masks.
  */
 #include <sys/mount.h>
 
@@ -58,10 +58,13 @@ static char *full_view(char *line, const char *root)
 	return rest && (*rest == '/' || *rest == '\0') ? NULL : point;
 }
 
-/* An unmount may be refused in a user namespace, where mounts are locked: an empty tmpfs hides it then. */
+/* An unmount may be refused in a user namespace, where mounts are locked: an empty tmpfs hides it
+ * then. */
 static int take_away(const char *point, struct err *e)
 {
-	const struct mount_fs hide = { .fstype = "tmpfs", .source = "tmpfs", .attrs = MOUNT_ATTR_RDONLY };
+	const struct mount_fs hide = { .fstype = "tmpfs",
+				       .source = "tmpfs",
+				       .attrs = MOUNT_ATTR_RDONLY };
 	AUTO_CLOSE int fd = open(point, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	AUTO_CLOSE int mnt = -1;
 	int r;
@@ -112,7 +115,7 @@ static int take_away_all(const struct rootfs *r, struct err *e)
 
 	if (proc < 0)
 		return proc;
-	if (r->o->root_mount < 0 && (ret = root_point(r, proc, root, sizeof(root), e)) < 0)
+	if (!r->on_top && (ret = root_point(r, proc, root, sizeof(root), e)) < 0)
 		return ret;
 	info = path_procfs_open(proc, "self/mountinfo", O_RDONLY, e);
 	if (info < 0)
@@ -121,7 +124,7 @@ static int take_away_all(const struct rootfs *r, struct err *e)
 	if (ret < 0)
 		return err_sys(e, -ret, "read /proc/self/mountinfo");
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		point = full_view(line, r->o->root_mount < 0 ? root : NULL);
+		point = full_view(line, r->on_top ? NULL : root);
 		if (point && (ret = take_away(point, e)) < 0)
 			return ret;
 	}
@@ -137,8 +140,7 @@ int rootfs_move(struct rootfs *r, struct err *e)
 		return ret;
 	if (fchdir(r->root_fd) < 0)
 		return err_sys(e, errno, "chdir to the root");
-	/* A root without a path lies on top of "/" already. */
-	if (r->o->root_mount < 0) {
+	if (!r->on_top) {
 		host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (host < 0)
 			return err_sys(e, errno, "open /");

@@ -17,7 +17,8 @@
 
 /*
  * A mount that covers several places. The first use attaches it; the next ones clone it from there,
- * because older kernels clone attached mounts only. Once `fd` was attached, it stays a handle of it.
+ * because older kernels clone attached mounts only. Once `fd` was attached, it stays a handle of
+ * it.
  */
 struct cover {
 	int fd;
@@ -59,7 +60,8 @@ static int empty_dir(struct err *e)
 		.fstype = "tmpfs",
 		.source = "tmpfs",
 		.mode = "555",
-		.attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+		.attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+			 MOUNT_ATTR_NOEXEC,
 	};
 
 	return mount_fs_new(&f, NULL, e);
@@ -74,7 +76,8 @@ static int mask_legacy(const struct rootfs *r, const char *path, int fd, bool di
 		.fstype = "tmpfs",
 		.source = "tmpfs",
 		.target = path,
-		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+			    MOUNT_ATTR_NOEXEC,
 	};
 
 	if (dir)
@@ -83,12 +86,13 @@ static int mask_legacy(const struct rootfs *r, const char *path, int fd, bool di
 	if (null < 0 || fstat(null, &st) < 0)
 		return err_sys(e, errno, "open /dev/null in the container");
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
-		return err_set(e, ENODEV, "open /dev/null in the container: it is not the null device");
+		return err_set(e, ENODEV,
+			       "open /dev/null in the container: it is not the null device");
 	return mount_legacy_bind(null, false, fd, e);
 }
 
-static int mask_one(const struct rootfs *r, const char *path, struct cover *dirs, struct cover *files,
-		    struct err *e)
+static int mask_one(const struct rootfs *r, const char *path, struct cover *dirs,
+		    struct cover *files, struct err *e)
 {
 	struct stat st;
 	AUTO_CLOSE int fd = path_resolve(r->root_fd, path, &st);
@@ -138,7 +142,8 @@ static int ro_legacy(const struct rootfs *r, const char *path, int fd, struct er
 	if (ret < 0)
 		return ret;
 	top = path_resolve(r->root_fd, path, NULL);
-	return top < 0 ? err_sys(e, -top, "open %s", path) : mount_legacy_attr(top, MOUNT_ATTR_RDONLY, 0, e);
+	return top < 0 ? err_sys(e, -top, "open %s", path)
+		       : mount_legacy_attr(top, MOUNT_ATTR_RDONLY, 0, e);
 }
 
 static int ro_one(const struct rootfs *r, const char *path, struct err *e)
@@ -170,7 +175,8 @@ static int ro_root(const struct rootfs *r, struct err *e)
 		return 0;
 	/* Without a mount of its own, the root cannot be read-only for this container alone. */
 	if (!r->o->new_mount_ns)
-		return err_set(e, EINVAL, "root.readonly: needs a mount namespace of the container's own");
+		return err_set(e, EINVAL,
+			       "root.readonly: needs a mount namespace of the container's own");
 	ret = mount_attr_fd(r->root_fd, false, MOUNT_ATTR_RDONLY, 0);
 	if (not_to_be_had(ret))
 		return mount_legacy_attr(r->root_fd, MOUNT_ATTR_RDONLY, 0, e);

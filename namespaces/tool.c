@@ -13,7 +13,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
-static const char *const dirs[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
+static const char *const dirs[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+				    "/usr/bin",        "/sbin",          "/bin" };
 
 static int find(const char *name, char *path, size_t size)
 {
@@ -27,7 +28,8 @@ static int find(const char *name, char *path, size_t size)
 
 static void __attribute__((noreturn)) child(const char *path, char *const argv[], int out)
 {
-	char *const env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C", NULL };
+	char *const env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C",
+			      NULL };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
 

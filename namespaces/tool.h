@@ -6,9 +6,10 @@
 #include "base/err.h"
 
 /*
- * Runs argv[0], looked for in /usr/local/{sbin,bin}, /usr/{sbin,bin} and /{sbin,bin} only, with the arguments argv and an
- * empty environment, and waits at most timeout seconds. A status other than 0 is -EIO with the end of what it wrote;
- * -ENOENT when there is no such program; -ETIMEDOUT after it was killed.
+ * Runs argv[0], looked for in /usr/local/{sbin,bin}, /usr/{sbin,bin} and /{sbin,bin} only, with the
+ * arguments argv and an empty environment, and waits at most timeout seconds. A status other than 0
+ * is -EIO with the end of what it wrote; -ENOENT when there is no such program; -ETIMEDOUT after it
+ * was killed.
  */
 int tool_run(char *const argv[], int timeout, struct err *e);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs a test body in a forked child with namespaces of its own; CHECK instead of assert inside it. */
+/* Runs a test body in a forked child with namespaces of its own; CHECK instead of assert inside it.
+ */
 #ifndef CTR_TESTS_IN_CHILD_H
 #define CTR_TESTS_IN_CHILD_H
 
@@ -19,31 +20,32 @@
 
 #include <cmocka.h>
 
-#define CHECK(cond)                                                                                  \
-	do {                                                                                         \
-		if (!(cond)) {                                                                       \
-			fprintf(stderr, "%s:%d: %s (errno %d)\n", __FILE__, __LINE__, #cond, errno);  \
-			return 1;                                                                    \
-		}                                                                                    \
+#define CHECK(cond)                                                                          \
+	do {                                                                                 \
+		if (!(cond)) {                                                               \
+			fprintf(stderr, "%s:%d: %s (errno %d)\n", __FILE__, __LINE__, #cond, \
+				errno);                                                      \
+			return 1;                                                            \
+		}                                                                            \
 	} while (0)
 
 /* The same, with the text of a struct err. */
-#define CHECK_OK(call, err)                                                                          \
-	do {                                                                                         \
-		if ((call) < 0) {                                                                    \
-			fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, (err)->msg);    \
-			return 1;                                                                    \
-		}                                                                                    \
+#define CHECK_OK(call, err)                                                                        \
+	do {                                                                                       \
+		if ((call) < 0) {                                                                  \
+			fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, (err)->msg); \
+			return 1;                                                                  \
+		}                                                                                  \
 	} while (0)
 
-#define CHECK_FAILS(call, code_, err, text)                                                          \
-	do {                                                                                         \
-		int check_r_ = (call);                                                               \
-		if (check_r_ != -(code_) || !strstr((err)->msg, text)) {                             \
-			fprintf(stderr, "%s:%d: %s: %d: %s\n", __FILE__, __LINE__, #call, check_r_,   \
-				(err)->msg);                                                         \
-			return 1;                                                                    \
-		}                                                                                    \
+#define CHECK_FAILS(call, code_, err, text)                                               \
+	do {                                                                              \
+		int check_r_ = (call);                                                    \
+		if (check_r_ != -(code_) || !strstr((err)->msg, text)) {                  \
+			fprintf(stderr, "%s:%d: %s: %d: %s\n", __FILE__, __LINE__, #call, \
+				check_r_, (err)->msg);                                    \
+			return 1;                                                         \
+		}                                                                         \
 	} while (0)
 
 static inline void need_root(void)

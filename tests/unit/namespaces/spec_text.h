@@ -7,15 +7,17 @@
 #include "namespaces/mount_plan.h"
 #include "oci/spec.h"
 
-/* mounts: the text of the array; linux_: the text of the object's members, with single quotes for double ones. */
+/* mounts: the text of the array; linux_: the text of the object's members, with single quotes for
+ * double ones. */
 static inline struct spec *spec_text(const char *mounts, const char *linux_, const char *root)
 {
 	struct err e = { 0 };
 	struct spec *s = NULL;
-	char *text = str_printf("{'ociVersion':'1.0.2','root':{'path':'rootfs'%s},'mounts':[%s],"
-				"'process':{'args':['/bin/true'],'cwd':'/','user':{'uid':0,'gid':0}},"
-				"'linux':{'namespaces':[{'type':'mount'},{'type':'pid'}]%s%s}}",
-				root ? root : "", mounts, linux_[0] ? "," : "", linux_);
+	char *text =
+		str_printf("{'ociVersion':'1.0.2','root':{'path':'rootfs'%s},'mounts':[%s],"
+			   "'process':{'args':['/bin/true'],'cwd':'/','user':{'uid':0,'gid':0}},"
+			   "'linux':{'namespaces':[{'type':'mount'},{'type':'pid'}]%s%s}}",
+			   root ? root : "", mounts, linux_[0] ? "," : "", linux_);
 
 	for (char *c = text; *c; c++)
 		if (*c == '\'')

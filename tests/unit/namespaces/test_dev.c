@@ -28,7 +28,8 @@ static bool is_node(int root, const char *path, mode_t mode, dev_t dev)
 {
 	struct stat st;
 
-	return fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mode == mode && st.st_rdev == dev;
+	return fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mode == mode &&
+	       st.st_rdev == dev;
 }
 
 static bool is_link(int root, const char *path, const char *text)
@@ -95,11 +96,20 @@ static int body_dev_is_link(void)
 static int body_spec_devices(void)
 {
 	struct spec_device v[] = {
-		{ .path = (char *)"/dev/net/tun", .type = 'c', .major = 10, .minor = 200,
-		  .file_mode = { true, 0600 }, .uid = { true, 5 }, .gid = { true, 6 } },
+		{ .path = (char *)"/dev/net/tun",
+		  .type = 'c',
+		  .major = 10,
+		  .minor = 200,
+		  .file_mode = { true, 0600 },
+		  .uid = { true, 5 },
+		  .gid = { true, 6 } },
 		{ .path = (char *)"/opt/disk", .type = 'b', .major = 7, .minor = 3 },
 		{ .path = (char *)"/dev/fifo", .type = 'p', .major = 0, .minor = 0 },
-		{ .path = (char *)"/dev/null", .type = 'c', .major = 1, .minor = 3, .file_mode = { true, 0620 } },
+		{ .path = (char *)"/dev/null",
+		  .type = 'c',
+		  .major = 1,
+		  .minor = 3,
+		  .file_mode = { true, 0620 } },
 	};
 	struct spec s = { .linux_.devices = { v, ARRAY_SIZE(v) } };
 	struct err e = { 0 };
@@ -120,7 +130,9 @@ static int body_spec_devices(void)
 /* As in a user namespace: the host's nodes are bound. */
 static int body_bound(void)
 {
-	struct spec_device wrong = { .path = (char *)"/dev/zero", .type = 'c', .major = 1, .minor = 3 };
+	struct spec_device wrong = {
+		.path = (char *)"/dev/zero", .type = 'c', .major = 1, .minor = 3
+	};
 	struct spec s = { .linux_.devices = { &wrong, 1 } };
 	int root = make_root(), fd;
 	struct err e = { 0 };
@@ -164,11 +176,11 @@ static int body_console(void)
 	return 0;
 }
 
-#define CHILD_TEST(name)                                                                             \
-	static void test_##name(void **state)                                                        \
-	{                                                                                            \
-		(void)state;                                                                         \
-		in_child(CLONE_NEWNS, body_##name);                                                  \
+#define CHILD_TEST(name)                            \
+	static void test_##name(void **state)       \
+	{                                           \
+		(void)state;                        \
+		in_child(CLONE_NEWNS, body_##name); \
 	}
 
 CHILD_TEST(defaults)
@@ -181,9 +193,9 @@ CHILD_TEST(console)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_dev_is_link),  cmocka_unit_test(test_spec_devices),
-		cmocka_unit_test(test_bound),	     cmocka_unit_test(test_console),
+		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_dev_is_link), cmocka_unit_test(test_spec_devices),
+		cmocka_unit_test(test_bound),       cmocka_unit_test(test_console),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

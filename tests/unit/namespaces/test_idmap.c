@@ -102,7 +102,8 @@ static void test_userns_fd(void **state)
 	assert_int_equal(errno, ECHILD);
 }
 
-/* As it is used: by the container's first process, which sees the host's /proc with other numbers. */
+/* As it is used: by the container's first process, which sees the host's /proc with other numbers.
+ */
 static int body_in_pid_ns(void)
 {
 	struct err e = { 0 };
@@ -126,11 +127,15 @@ static void test_in_pid_ns(void **state)
 static void test_tool(void **state)
 {
 	char *missing[] = { (char *)"ctr-no-such-tool", NULL };
-	char *fails[] = { (char *)"sh", (char *)"-c", (char *)"echo out; echo because >&2; exit 3", NULL };
+	char *fails[] = { (char *)"sh", (char *)"-c", (char *)"echo out; echo because >&2; exit 3",
+			  NULL };
 	char *fine[] = { (char *)"sh", (char *)"-c", (char *)"exit 0", NULL };
 	char *slow[] = { (char *)"sleep", (char *)"60", NULL };
-	char *loud[] = { (char *)"sh", (char *)"-c",
-			 (char *)"i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; exit 1", NULL };
+	char *loud[] = {
+		(char *)"sh", (char *)"-c",
+		(char *)"i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; exit 1",
+		NULL
+	};
 	struct err e = { 0 };
 
 	(void)state;
@@ -148,8 +153,8 @@ static void test_tool(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text),	  cmocka_unit_test(test_to_host),
-		cmocka_unit_test(test_write),	  cmocka_unit_test(test_userns_fd),
+		cmocka_unit_test(test_text),      cmocka_unit_test(test_to_host),
+		cmocka_unit_test(test_write),     cmocka_unit_test(test_userns_fd),
 		cmocka_unit_test(test_in_pid_ns), cmocka_unit_test(test_tool),
 	};
 

@@ -45,7 +45,9 @@ static int build(const char *dest, const char *type, const char *source, const c
 	snprintf(text, sizeof(text), "%s", options);
 	for (char *t = strtok_r(text, " ", &save); t; t = strtok_r(NULL, " ", &save))
 		v[n++] = t;
-	m = (struct spec_mount){ .destination = (char *)dest, .type = (char *)type, .source = (char *)source };
+	m = (struct spec_mount){ .destination = (char *)dest,
+				 .type = (char *)type,
+				 .source = (char *)source };
 	m.options.v = v;
 	m.options.n = n;
 	s.mounts.v = &m;
@@ -58,9 +60,16 @@ static int build(const char *dest, const char *type, const char *source, const c
 static void test_clean(void **state)
 {
 	static const char *const t[][2] = {
-		{ "/a/b", "/a/b" }, { "a//b/", "/a/b" },   { "/a/./b/../c", "/a/c" }, { "/../../x", "/x" },
-		{ "/", "/" },	    { "", "/" },	   { "..", "/" },	      { "/a/..", "/" },
-		{ "...", "/..." },  { "/a/.b/..c", "/a/.b/..c" },
+		{ "/a/b", "/a/b" },
+		{ "a//b/", "/a/b" },
+		{ "/a/./b/../c", "/a/c" },
+		{ "/../../x", "/x" },
+		{ "/", "/" },
+		{ "", "/" },
+		{ "..", "/" },
+		{ "/a/..", "/" },
+		{ "...", "/..." },
+		{ "/a/.b/..c", "/a/.b/..c" },
 	};
 
 	(void)state;
@@ -73,7 +82,8 @@ static void test_fs(void **state)
 	const struct mount_op *op;
 
 	(void)state;
-	assert_int_equal(build("dev/x", "tmpfs", "tmpfs", "nosuid strictatime mode=755 size=64k sync"), 0);
+	assert_int_equal(
+		build("dev/x", "tmpfs", "tmpfs", "nosuid strictatime mode=755 size=64k sync"), 0);
 	assert_int_equal(plan.n, 1);
 	op = &plan.v[0];
 	assert_int_equal(op->kind, MOUNT_OP_FS);
@@ -156,18 +166,21 @@ static void test_refused(void **state)
 		{ "/proc/self/attr", "tmpfs", "tmpfs", "", "inside /proc", EPERM },
 		{ "/proc/../proc//sys", "bind", "/s", "", "inside /proc", EPERM },
 		{ "/x", "ext4", "/s", "tmpcopyup", "tmpcopyup", EINVAL },
-		{ "/x", "bind", "/s", "shared slave private shared unbindable", "options[4]", EINVAL },
+		{ "/x", "bind", "/s", "shared slave private shared unbindable", "options[4]",
+		  EINVAL },
 		{ "/x", "cgroup", "c", "size=1", "size=1", EINVAL },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
-		assert_int_equal(build(t[i].dest, t[i].type, t[i].source, t[i].options), -t[i].code);
+		assert_int_equal(build(t[i].dest, t[i].type, t[i].source, t[i].options),
+				 -t[i].code);
 		assert_non_null(strstr(err.msg, t[i].text));
 	}
 }
 
-/* Every row of the vocabulary does something definite: it is honoured by a plan or refused by name. */
+/* Every row of the vocabulary does something definite: it is honoured by a plan or refused by name.
+ */
 static void test_every_option(void **state)
 {
 	(void)state;
@@ -255,7 +268,8 @@ static void test_many(void **state)
 			 "{'destination':'/b','type':'tmpfs','source':'t'},"
 			 "{'destination':'/c','type':'bind','source':'/s','options':['bind'],"
 			 "'uidMappings':[{'containerID':0,'hostID':1,'size':2}],"
-			 "'gidMappings':[{'containerID':0,'hostID':1,'size':2}]}", "", NULL);
+			 "'gidMappings':[{'containerID':0,'hostID':1,'size':2}]}",
+			 "", NULL);
 	assert_non_null(spec);
 	in.spec = spec;
 	assert_int_equal(mount_plan_build(&arena, &in, &plan, &err), 0);

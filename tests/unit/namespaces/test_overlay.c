@@ -83,7 +83,8 @@ static int body_tmpfs(void)
 	CHECK(fstatfs(root, &fs) == 0);
 	CHECK((uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize == 32 << 20);
 	/* a directory of the lower layer can be renamed */
-	CHECK(renameat(root, "etc/apt", root, "etc/apt2") == 0 || errno == ENOENT || errno == EXDEV);
+	CHECK(renameat(root, "etc/apt", root, "etc/apt2") == 0 || errno == ENOENT ||
+	      errno == EXDEV);
 	return 0;
 }
 
@@ -132,7 +133,8 @@ static int body_disk_again(void)
 	struct err e = { 0 };
 	int loop = -1, root = -1, r = -EBUSY;
 
-	/* the kernel ends the mount and its loop device after the process: wait for the lock, which is an event */
+	/* the kernel ends the mount and its loop device after the process: wait for the lock, which
+	 * is an event */
 	{
 		AUTO_CLOSE int fd = open(disk, O_RDWR | O_CLOEXEC);
 
@@ -152,7 +154,8 @@ static int body_disk_again(void)
 
 static bool have_loop(void)
 {
-	return access("/dev/loop-control", R_OK | W_OK) == 0 && access("/sbin/mkfs.ext4", X_OK) == 0;
+	return access("/dev/loop-control", R_OK | W_OK) == 0 &&
+	       access("/sbin/mkfs.ext4", X_OK) == 0;
 }
 
 static void test_tmpfs(void **state)

@@ -23,8 +23,10 @@
 #include <sys/xattr.h>
 
 #define PROC "{'destination':'/proc','type':'proc','source':'proc'}"
-#define DEV "{'destination':'/dev','type':'tmpfs','source':'tmpfs','options':['nosuid','strictatime','mode=755']}"
-#define SYS "{'destination':'/sys','type':'sysfs','source':'sysfs','options':['nosuid','noexec','nodev','ro']}"
+#define DEV \
+	"{'destination':'/dev','type':'tmpfs','source':'tmpfs','options':['nosuid','strictatime','mode=755']}"
+#define SYS \
+	"{'destination':'/sys','type':'sysfs','source':'sysfs','options':['nosuid','noexec','nodev','ro']}"
 
 static struct arena arena;
 static struct mount_plan plan;
@@ -119,13 +121,13 @@ static int check_default(void)
 	return 0;
 }
 
-#define DEFAULT_MOUNTS                                                                               \
-	PROC "," DEV "," SYS ","                                                                     \
-	     "{'destination':'bound','type':'bind','source':'/mnt/src','options':['rbind','ro']},"   \
-	     "{'destination':'/one','type':'none','source':'/mnt/src/file','options':['bind']},"      \
-	     "{'destination':'/ro','type':'tmpfs','source':'tmpfs','options':['ro']},"               \
+#define DEFAULT_MOUNTS                                                                             \
+	PROC "," DEV "," SYS ","                                                                   \
+	     "{'destination':'bound','type':'bind','source':'/mnt/src','options':['rbind','ro']}," \
+	     "{'destination':'/one','type':'none','source':'/mnt/src/file','options':['bind']},"   \
+	     "{'destination':'/ro','type':'tmpfs','source':'tmpfs','options':['ro']},"             \
 	     "{'destination':'/ro/below','type':'tmpfs','source':'tmpfs'}"
-#define DEFAULT_LINUX                                                                                \
+#define DEFAULT_LINUX                                                                                            \
 	"'maskedPaths':['/proc/timer_list','/nothing','/proc/keys','/sys/firmware','/sys/kernel','/sys/class']," \
 	"'readonlyPaths':['/proc/sys','/proc/nothing','/proc/bus']"
 
@@ -149,21 +151,26 @@ static int body_shared_propagation(void)
 {
 	if (make_tree() || mount(NULL, "/", NULL, MS_SHARED | MS_REC, NULL) < 0)
 		return 1;
-	CHECK_OK(prepare(DEFAULT_MOUNTS, DEFAULT_LINUX ",'rootfsPropagation':'shared'", ",'readonly':true"), &err);
+	CHECK_OK(prepare(DEFAULT_MOUNTS, DEFAULT_LINUX ",'rootfsPropagation':'shared'",
+			 ",'readonly':true"),
+		 &err);
 	return enter_and_protect() || check_default();
 }
 
 /* An outer seccomp filter that knows nothing of the new mount calls. */
 static int refuse_new_calls(unsigned int errnum)
 {
-	static const int calls[] = { SYS_fsopen, SYS_open_tree, SYS_move_mount, SYS_mount_setattr, SYS_fspick };
+	static const int calls[] = { SYS_fsopen, SYS_open_tree, SYS_move_mount, SYS_mount_setattr,
+				     SYS_fspick };
 	struct sock_filter f[2 + 2 * ARRAY_SIZE(calls)];
 	struct sock_fprog p = { .filter = f };
 	unsigned short n = 0;
 
-	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					      offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
-		f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)calls[i], 0, 1);
+		f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+						      (unsigned int)calls[i], 0, 1);
 		f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | errnum);
 	}
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -193,7 +200,9 @@ static int body_outer_filter_no_pivot(void)
 static int body_links_for_proc(void)
 {
 	static const char *const mounts[] = {
-		PROC, SYS, "{'destination':'/sys','type':'tmpfs','source':'t'}",
+		PROC,
+		SYS,
+		"{'destination':'/sys','type':'tmpfs','source':'t'}",
 		"{'destination':'/proc','type':'bind','source':'/proc','options':['rbind']}",
 	};
 
@@ -202,11 +211,13 @@ static int body_links_for_proc(void)
 	CHECK(symlink("/mnt/outside", "/mnt/root/proc") == 0);
 	CHECK(symlink("somewhere", "/mnt/root/sys") == 0);
 	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
-		CHECK_FAILS(prepare(mounts[i], "", NULL), ENOTDIR, &err, "must be mounted on ordinary directory");
+		CHECK_FAILS(prepare(mounts[i], "", NULL), ENOTDIR, &err,
+			    "must be mounted on ordinary directory");
 		rootfs_close(&root);
 	}
 	CHECK(unlink("/mnt/root/proc") == 0 && mknod("/mnt/root/proc", S_IFREG, 0) == 0);
-	CHECK_FAILS(prepare(PROC, "", NULL), ENOTDIR, &err, "must be mounted on ordinary directory");
+	CHECK_FAILS(prepare(PROC, "", NULL), ENOTDIR, &err,
+		    "must be mounted on ordinary directory");
 	CHECK(rmdir("/mnt/outside") == 0);
 	return 0;
 }
@@ -215,18 +226,26 @@ static int body_no_proc_on_proc(void)
 {
 	if (make_tree())
 		return 1;
-	CHECK_FAILS(prepare("{'destination':'/proc','type':'tmpfs','source':'t'}", "", NULL), EPERM, &err,
-		    "not of type proc");
+	CHECK_FAILS(prepare("{'destination':'/proc','type':'tmpfs','source':'t'}", "", NULL), EPERM,
+		    &err, "not of type proc");
 	rootfs_close(&root);
-	CHECK_FAILS(prepare("{'destination':'/proc','type':'bind','source':'/mnt/src','options':['bind']}", "", NULL),
-		    EPERM, &err, "not of type proc");
+	CHECK_FAILS(
+		prepare("{'destination':'/proc','type':'bind','source':'/mnt/src','options':['bind']}",
+			"", NULL),
+		EPERM, &err, "not of type proc");
 	rootfs_close(&root);
 	/* a link of the image leads into /proc */
 	CHECK(symlink("/proc/sys", "/mnt/root/way") == 0);
-	CHECK_FAILS(prepare(PROC ",{'destination':'/way','type':'bind','source':'/mnt/src','options':['bind']}",
-			    "", NULL), EPERM, &err, "inside /proc");
+	CHECK_FAILS(
+		prepare(PROC
+			",{'destination':'/way','type':'bind','source':'/mnt/src','options':['bind']}",
+			"", NULL),
+		EPERM, &err, "inside /proc");
 	rootfs_close(&root);
-	CHECK_OK(prepare("{'destination':'/proc','type':'bind','source':'/proc','options':['rbind']}", "", NULL), &err);
+	CHECK_OK(
+		prepare("{'destination':'/proc','type':'bind','source':'/proc','options':['rbind']}",
+			"", NULL),
+		&err);
 	return 0;
 }
 
@@ -234,21 +253,30 @@ static int body_errors(void)
 {
 	if (make_tree())
 		return 1;
-	CHECK_FAILS(prepare(DEV ",{'destination':'/a','type':'bind','source':'/mnt/none','options':['bind']}", "", NULL),
-		    ENOENT, &err, "mounts[1].source: /mnt/none");
+	CHECK_FAILS(
+		prepare(DEV
+			",{'destination':'/a','type':'bind','source':'/mnt/none','options':['bind']}",
+			"", NULL),
+		ENOENT, &err, "mounts[1].source: /mnt/none");
 	rootfs_close(&root);
-	CHECK_FAILS(prepare("{'destination':'/a','type':'nofs','source':'x'}", "", NULL), ENODEV, &err, "nofs");
+	CHECK_FAILS(prepare("{'destination':'/a','type':'nofs','source':'x'}", "", NULL), ENODEV,
+		    &err, "nofs");
 	rootfs_close(&root);
 	/* the kernel's own words */
-	CHECK_FAILS(prepare("{'destination':'/a','type':'tmpfs','source':'x','options':['size=lots']}", "", NULL),
-		    EINVAL, &err, "Bad value for 'size'");
+	CHECK_FAILS(
+		prepare("{'destination':'/a','type':'tmpfs','source':'x','options':['size=lots']}",
+			"", NULL),
+		EINVAL, &err, "Bad value for 'size'");
 	CHECK(strstr(err.msg, "mounts[0]"));
 	rootfs_close(&root);
 	CHECK(mknod("/mnt/root/f", S_IFREG, 0) == 0);
-	CHECK_FAILS(prepare("{'destination':'/f','type':'tmpfs','source':'x'}", "", NULL), ENOTDIR, &err, "/f");
+	CHECK_FAILS(prepare("{'destination':'/f','type':'tmpfs','source':'x'}", "", NULL), ENOTDIR,
+		    &err, "/f");
 	rootfs_close(&root);
-	CHECK_FAILS(prepare("{'destination':'/a','type':'bind','source':'x','options':['remount','bind','ro']}", "", NULL),
-		    EINVAL, &err, "remount /a");
+	CHECK_FAILS(
+		prepare("{'destination':'/a','type':'bind','source':'x','options':['remount','bind','ro']}",
+			"", NULL),
+		EINVAL, &err, "remount /a");
 	rootfs_close(&root);
 	opts.spec = spec_text("", "", NULL);
 	opts.path = "/mnt/none";
@@ -266,10 +294,13 @@ static int body_tmpfs_modes(void)
 		return 1;
 	CHECK(mkdir("/mnt/root/tmp", 0) == 0 && chmod("/mnt/root/tmp", 01777) == 0);
 	CHECK(mkdir("/mnt/root/priv", 0700) == 0);
-	CHECK_OK(prepare("{'destination':'/tmp','type':'tmpfs','source':'t'},"
-			 "{'destination':'/priv','type':'tmpfs','source':'t'},"
-			 "{'destination':'/given','type':'tmpfs','source':'t','options':['mode=0711']},"
-			 "{'destination':'/new','type':'tmpfs','source':'t'}", "", NULL), &err);
+	CHECK_OK(
+		prepare("{'destination':'/tmp','type':'tmpfs','source':'t'},"
+			"{'destination':'/priv','type':'tmpfs','source':'t'},"
+			"{'destination':'/given','type':'tmpfs','source':'t','options':['mode=0711']},"
+			"{'destination':'/new','type':'tmpfs','source':'t'}",
+			"", NULL),
+		&err);
 	CHECK(stat("/mnt/root/tmp", &st) == 0 && (st.st_mode & 07777) == 01777);
 	CHECK(stat("/mnt/root/priv", &st) == 0 && (st.st_mode & 07777) == 0700);
 	CHECK(stat("/mnt/root/given", &st) == 0 && (st.st_mode & 07777) == 0711);
@@ -292,14 +323,19 @@ static int body_copy_up(void)
 	CHECK(link("/mnt/root/d/sub/f", "/mnt/root/d/hard") == 0);
 	CHECK(symlink("/mnt/outside", "/mnt/root/d/soft") == 0);
 	CHECK(mknod("/mnt/root/d/fifo", S_IFIFO | 0600, 0) == 0);
-	CHECK_OK(prepare("{'destination':'/d','type':'tmpfs','source':'t','options':['tmpcopyup','ro']}", "", NULL), &err);
+	CHECK_OK(
+		prepare("{'destination':'/d','type':'tmpfs','source':'t','options':['tmpcopyup','ro']}",
+			"", NULL),
+		&err);
 	CHECK(type_at("/mnt/root/d") == TMPFS_MAGIC);
 	CHECK(stat("/mnt/root/d/sub", &a) == 0 && (a.st_mode & 07777) == 0711);
-	CHECK(io_read_small(AT_FDCWD, "/mnt/root/d/sub/f", text, sizeof(text)) == 7 && !strcmp(text, "content"));
+	CHECK(io_read_small(AT_FDCWD, "/mnt/root/d/sub/f", text, sizeof(text)) == 7 &&
+	      !strcmp(text, "content"));
 	CHECK(stat("/mnt/root/d/sub/f", &a) == 0 && stat("/mnt/root/d/hard", &b) == 0);
 	CHECK(a.st_ino == b.st_ino && a.st_nlink == 2);
 	CHECK(a.st_uid == 7 && a.st_gid == 8 && (a.st_mode & 07777) == 04750);
-	CHECK(getxattr("/mnt/root/d/sub/f", "trusted.t", value, sizeof(value)) == 1 && value[0] == 'v');
+	CHECK(getxattr("/mnt/root/d/sub/f", "trusted.t", value, sizeof(value)) == 1 &&
+	      value[0] == 'v');
 	CHECK(readlink("/mnt/root/d/soft", text, sizeof(text)) == 12);
 	CHECK(lstat("/mnt/root/d/fifo", &a) == 0 && S_ISFIFO(a.st_mode));
 	return 0;
@@ -312,9 +348,12 @@ static int body_idmap(void)
 	if (make_tree())
 		return 1;
 	CHECK(chown("/mnt/src/file", 1000, 1000) == 0);
-	CHECK_OK(prepare("{'destination':'/m','type':'bind','source':'/mnt/src','options':['bind','idmap'],"
-			 "'uidMappings':[{'containerID':1000,'hostID':2000,'size':1}],"
-			 "'gidMappings':[{'containerID':1000,'hostID':3000,'size':1}]}", "", NULL), &err);
+	CHECK_OK(
+		prepare("{'destination':'/m','type':'bind','source':'/mnt/src','options':['bind','idmap'],"
+			"'uidMappings':[{'containerID':1000,'hostID':2000,'size':1}],"
+			"'gidMappings':[{'containerID':1000,'hostID':3000,'size':1}]}",
+			"", NULL),
+		&err);
 	CHECK(stat("/mnt/root/m/file", &st) == 0 && st.st_uid == 2000 && st.st_gid == 3000);
 	return 0;
 }
@@ -323,14 +362,20 @@ static int body_propagation_and_recursion(void)
 {
 	if (make_tree())
 		return 1;
-	CHECK(mkdir("/mnt/src/sub", 0755) == 0 && mount("tmpfs", "/mnt/src/sub", "tmpfs", 0, NULL) == 0);
+	CHECK(mkdir("/mnt/src/sub", 0755) == 0 &&
+	      mount("tmpfs", "/mnt/src/sub", "tmpfs", 0, NULL) == 0);
 	CHECK(mkdir("/mnt/src/sub/inner", 0755) == 0);
-	CHECK_OK(prepare("{'destination':'/r','type':'bind','source':'/mnt/src','options':['rbind','rro','rnosuid','rshared']},"
-			 "{'destination':'/p','type':'bind','source':'/mnt/src','options':['bind','ro','nodev']},"
-			 "{'destination':'/p','source':'x','options':['remount','bind','rw','noexec']}", "", NULL), &err);
+	CHECK_OK(
+		prepare("{'destination':'/r','type':'bind','source':'/mnt/src',"
+			"'options':['rbind','rro','rnosuid','rshared']},"
+			"{'destination':'/p','type':'bind','source':'/mnt/src','options':['bind','ro','nodev']},"
+			"{'destination':'/p','source':'x','options':['remount','bind','rw','noexec']}",
+			"", NULL),
+		&err);
 	CHECK(flags_at("/mnt/root/r/sub") & ST_RDONLY && flags_at("/mnt/root/r/sub") & ST_NOSUID);
 	CHECK(!(flags_at("/mnt/src/sub") & ST_RDONLY));
-	CHECK(access("/mnt/root/r/sub/inner", F_OK) == 0 && access("/mnt/root/p/sub/inner", F_OK) < 0);
+	CHECK(access("/mnt/root/r/sub/inner", F_OK) == 0 &&
+	      access("/mnt/root/p/sub/inner", F_OK) < 0);
 	CHECK(!(flags_at("/mnt/root/p") & ST_RDONLY) && flags_at("/mnt/root/p") & ST_NOEXEC);
 	CHECK(flags_at("/mnt/root/p") & ST_NODEV);
 	return 0;
@@ -350,8 +395,10 @@ static int body_long_data(void)
 		CHECK(mkdir(path, 0755) == 0);
 		sprintf(lower + strlen(lower), "%s%s", i ? ":" : "", path);
 	}
-	snprintf(mounts, sizeof(mounts), "{'destination':'/o','type':'overlay','source':'overlay','options':"
-		 "['lowerdir=%s']}", lower);
+	snprintf(mounts, sizeof(mounts),
+		 "{'destination':'/o','type':'overlay','source':'overlay','options':"
+		 "['lowerdir=%s']}",
+		 lower);
 	CHECK_OK(prepare(mounts, "", NULL), &err);
 	CHECK(type_at("/mnt/root/o") == OVERLAYFS_SUPER_MAGIC);
 	return 0;
@@ -364,8 +411,11 @@ static int body_lying_null(void)
 		return 1;
 	CHECK(mkdir("/mnt/src/dev", 0755) == 0);
 	CHECK(symlink("/proc/sys/kernel/core_pattern", "/mnt/src/dev/null") == 0);
-	CHECK_OK(prepare(PROC ",{'destination':'/dev','type':'bind','source':'/mnt/src/dev','options':['bind']}",
-			 "'maskedPaths':['/proc/timer_list']", NULL), &err);
+	CHECK_OK(
+		prepare(PROC
+			",{'destination':'/dev','type':'bind','source':'/mnt/src/dev','options':['bind']}",
+			"'maskedPaths':['/proc/timer_list']", NULL),
+		&err);
 	CHECK(symlink("x", "/mnt/src/dev/marker") == 0);
 	if (enter_and_protect())
 		return 1;
@@ -381,8 +431,11 @@ static int body_lying_null_old_kernel(void)
 		return 1;
 	CHECK(mkdir("/mnt/src/dev", 0755) == 0);
 	CHECK(symlink("/proc/sys/kernel/core_pattern", "/mnt/src/dev/null") == 0);
-	CHECK_OK(prepare(PROC ",{'destination':'/dev','type':'bind','source':'/mnt/src/dev','options':['bind']}",
-			 "'maskedPaths':['/proc/timer_list']", NULL), &err);
+	CHECK_OK(
+		prepare(PROC
+			",{'destination':'/dev','type':'bind','source':'/mnt/src/dev','options':['bind']}",
+			"'maskedPaths':['/proc/timer_list']", NULL),
+		&err);
 	CHECK_OK(rootfs_enter(&root, &err), &err);
 	CHECK_FAILS(rootfs_protect(&root, &err), ENODEV, &err, "not the null device");
 	return 0;
@@ -393,7 +446,9 @@ static int body_shared_ns(void)
 	if (make_tree())
 		return 1;
 	CHECK(mkdir("/mnt/root/here", 0755) == 0);
-	opts = (struct rootfs_opts){ .spec = spec_text("", "", NULL), .path = "/mnt/root", .root_mount = -1 };
+	opts = (struct rootfs_opts){ .spec = spec_text("", "", NULL),
+				     .path = "/mnt/root",
+				     .root_mount = -1 };
 	CHECK_OK(rootfs_prepare(&root, &opts, &err), &err);
 	CHECK_OK(rootfs_enter(&root, &err), &err);
 	CHECK_OK(rootfs_protect(&root, &err), &err);
@@ -411,14 +466,18 @@ static int body_race(void)
 
 	if (make_tree())
 		return 1;
-	CHECK(mkdir("/mnt/root/race", 0755) == 0 && symlink("/../../../../mnt/outside", "/mnt/root/swap") == 0);
+	CHECK(mkdir("/mnt/root/race", 0755) == 0 &&
+	      symlink("/../../../../mnt/outside", "/mnt/root/swap") == 0);
 	pid = fork();
 	if (pid == 0)
 		for (;;)
-			renameat2(AT_FDCWD, "/mnt/root/race", AT_FDCWD, "/mnt/root/swap", RENAME_EXCHANGE);
+			renameat2(AT_FDCWD, "/mnt/root/race", AT_FDCWD, "/mnt/root/swap",
+				  RENAME_EXCHANGE);
 	for (int i = 0; i < 100; i++) {
 		/* the racer sees the tree below; each round attaches a root of its own over it */
-		int r = prepare("{'destination':'/race/x/y','type':'tmpfs','source':'t','options':['mode=0700']}", "", NULL);
+		int r = prepare(
+			"{'destination':'/race/x/y','type':'tmpfs','source':'t','options':['mode=0700']}",
+			"", NULL);
 
 		mounted += r == 0;
 		CHECK(access("/mnt/outside/x", F_OK) < 0);
@@ -433,11 +492,11 @@ static int body_race(void)
 	return 0;
 }
 
-#define CHILD_TEST(name)                                                                             \
-	static void test_##name(void **state)                                                        \
-	{                                                                                            \
-		(void)state;                                                                         \
-		in_child(CLONE_NEWNS, body_##name);                                                  \
+#define CHILD_TEST(name)                            \
+	static void test_##name(void **state)       \
+	{                                           \
+		(void)state;                        \
+		in_child(CLONE_NEWNS, body_##name); \
 	}
 
 CHILD_TEST(default)

@@ -45,7 +45,8 @@ static int body_apply(void)
 	CHECK(io_read_small(AT_FDCWD, "/proc/sys/kernel/domainname", text, sizeof(text)) > 0);
 	CHECK(strcmp(text, "test.example") == 0);
 	CHECK_OK(apply("kernel/msgmax", "4096", &e), &e);
-	CHECK_FAILS(apply("kernel.no_such_thing", "1", &e), ENOENT, &e, "linux.sysctl[\"kernel.no_such_thing\"]");
+	CHECK_FAILS(apply("kernel.no_such_thing", "1", &e), ENOENT, &e,
+		    "linux.sysctl[\"kernel.no_such_thing\"]");
 	CHECK_FAILS(apply("kernel.msgmax", "many", &e), EINVAL, &e, "\"many\"");
 	CHECK_FAILS(apply("kernel/../vm/swappiness", "1", &e), EINVAL, &e, "not the name");
 	CHECK(apply("kernel", "1", &e) < 0);
