@@ -46,6 +46,16 @@ static int die_with_parent(void *ctx, struct err *e)
 	return 0;
 }
 
+static int become_root(struct err *e)
+{
+	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		return err_sys(e, errno, "become root in the user namespace");
+	if (setgroups(0, NULL) < 0 && errno != EPERM)
+		return err_sys(e, errno, "clear the groups in the user namespace");
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return 0;
+}
+
 static int await_maps(void *ctx, struct err *e)
 {
 	struct create *c = ((struct init *)ctx)->c;
@@ -56,12 +66,11 @@ static int await_maps(void *ctx, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	if (c->spec->linux_.ns[NS_USER].wanted) {
-		if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-			return err_sys(e, errno, "become root in the user namespace");
-		if (setgroups(0, NULL) < 0 && errno != EPERM)
-			return err_sys(e, errno, "clear the groups in the user namespace");
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* In the joined one already, when there was an intermediate child (spawn.c). */
+	if (c->spec->linux_.ns[NS_USER].wanted && c->ns.fd[NS_USER] < 0) {
+		r = become_root(e);
+		if (r < 0)
+			return r;
 	}
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_sys(e, errno, "clear the dumpable flag");
@@ -118,8 +127,11 @@ static int new_time_ns(const struct spec_linux *l, struct err *e)
 static int namespaces(void *ctx, struct err *e)
 {
 	struct create *c = ((struct init *)ctx)->c;
+	bool user = c->ns.fd[NS_USER] >= 0;
 	int r = ns_join(&c->ns, e);
 
+	if (r == 0 && user)
+		r = become_root(e);
 	if (r < 0)
 		return r;
 	if ((c->ns.new_flags & CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)

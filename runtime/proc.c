@@ -36,6 +36,27 @@ int proc_start_time(pid_t pid, uint64_t *start)
 	return 0;
 }
 
+/* The number that is ours, whatever the namespace is where the pidfd came from. */
+int proc_pid_of(int pidfd, pid_t *pid)
+{
+	char path[48], buf[1024];
+	const char *line;
+	ssize_t n;
+	int v;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	n = io_read_small(AT_FDCWD, path, buf, sizeof(buf));
+	if (n < 0)
+		return (int)n;
+	line = strstr(buf, "\nPid:");
+	if (!line || sscanf(line, "\nPid: %d", &v) != 1)
+		return -EIO;
+	if (v <= 0)
+		return -ESRCH;
+	*pid = v;
+	return 0;
+}
+
 bool proc_alive(pid_t pid, uint64_t start)
 {
 	uint64_t now;

@@ -16,6 +16,9 @@ bool proc_alive(pid_t pid, uint64_t start);
 /* A pidfd of that very process, or -ESRCH. */
 int proc_pidfd(pid_t pid, uint64_t start);
 
+/* The pid, in our own pid namespace, of the process that a pidfd stands for. 0 or -errno (-ESRCH: it ended). */
+int proc_pid_of(int pidfd, pid_t *pid);
+
 /* Waits until the process has ended: 0, or -ETIMEDOUT after ms milliseconds. */
 int proc_wait_end(int pidfd, int ms);
 

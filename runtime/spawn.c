@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "proc.h"
 #include "sync.h"
 
 #include <errno.h>
@@ -42,7 +43,8 @@ static bool needs_intermediate(const struct ns_plan *p)
 {
 	bool new_user = p->new_flags & CLONE_NEWUSER;
 
-	return (joins(p) && new_user) || (p->fd[NS_USER] >= 0 && (p->new_flags & ~LATE_FLAGS));
+	return (joins(p) && new_user) || p->fd[NS_PID] >= 0 ||
+	       (p->fd[NS_USER] >= 0 && (p->new_flags & ~LATE_FLAGS));
 }
 
 /* The pid namespace of the children to come; *back is our own, to return to. */
@@ -53,8 +55,14 @@ static int enter_pid_ns(struct ns_plan *p, int *back, struct err *e)
 	*back = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 	if (*back < 0)
 		return err_sys(e, errno, "open /proc/self/ns/pid");
-	if (setns(p->fd[NS_PID], CLONE_NEWPID) < 0)
+	if (setns(p->fd[NS_PID], CLONE_NEWPID) < 0) {
+		/* With the rights of the user namespace it belongs to, the intermediate child may. */
+		if (errno == EPERM && p->fd[NS_USER] >= 0) {
+			close(TAKE_FD(*back));
+			return 0;
+		}
 		return err_sys(e, errno, "join pid namespace");
+	}
 	close(p->fd[NS_PID]);
 	p->fd[NS_PID] = -1;
 	return 0;
@@ -93,12 +101,19 @@ static pid_t clone_into(struct create *c, uint64_t flags, int *pidfd, struct err
 
 static _Noreturn void intermediate(struct create *c, uint64_t flags)
 {
-	struct clone_args a = { .flags = flags | CLONE_PARENT };
+	int pidfd = -1, r;
+	struct clone_args a = {
+		.flags = flags | CLONE_PARENT | CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&pidfd,
+	};
 	struct err e;
 	pid_t pid;
-	int r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Who is in there already must not look at us. A new one is empty, and its maps are written by a parent
+	   that may have no rights over who cannot be dumped. */
+	if (c->ns.fd[NS_USER] >= 0)
+		prctl(PR_SET_DUMPABLE, 0);
 	r = cg_join_self(c->join_fd, c->n_join);
 	c->n_join = 0;
 	if (r < 0)
@@ -117,29 +132,29 @@ static _Noreturn void intermediate(struct create *c, uint64_t flags)
 		sync_send_err(c->sync_child, &e);
 		_exit(1);
 	}
-	r = sync_send(c->sync_child, SYNC_PID, pid, NULL, -1);
+	r = sync_send(c->sync_child, SYNC_PID, 0, NULL, pidfd);
 	_exit(r < 0);
 }
 
 static int await_second(struct create *c, pid_t first, struct err *e)
 {
 	struct sync_msg m;
-	int r = sync_expect(c->sync_parent, SYNC_PID, "the process that joins namespaces", &m, NULL, e);
+	int r = sync_expect(c->sync_parent, SYNC_PID, "the process that joins namespaces", &m, &c->pidfd, e);
 
 	waitpid(first, NULL, 0);
 	if (r < 0)
 		return r;
-	c->pid = m.value;
-	c->pidfd = sys_pidfd_open(c->pid, 0);
-	return c->pidfd < 0 ? err_sys(e, -c->pidfd, "open pidfd of process %d", c->pid) : 0;
+	/* A number would be that of the namespace where it was made. */
+	r = proc_pid_of(c->pidfd, &c->pid);
+	return r < 0 ? err_sys(e, -r, "find the container's init") : 0;
 }
 
 int spawn_child(struct create *c, struct err *e)
 {
 	uint64_t flags = c->ns.new_flags & ~LATE_FLAGS;
-	bool two = needs_intermediate(&c->ns);
 	AUTO_CLOSE int back = -1;
 	int pidfd = -1, r;
+	bool two;
 	pid_t pid;
 
 	r = sync_pair(&c->sync_parent, &c->sync_child, e);
@@ -148,6 +163,7 @@ int spawn_child(struct create *c, struct err *e)
 	r = enter_pid_ns(&c->ns, &back, e);
 	if (r < 0)
 		return r;
+	two = needs_intermediate(&c->ns);
 	pid = clone_into(c, two ? 0 : flags, &pidfd, e);
 	if (pid == 0) {
 		if (two)
