@@ -93,6 +93,16 @@ int cg_into_fd(const struct cg *cg);
 int cg_join_open(struct cg *cg, bool with_v2, int *fds, size_t *n, struct err *e);
 int cg_join_self(const int *fds, size_t n);
 
+/*
+ * Lets cg_into_fd and cg_join_* mean cgroups below the container's: each word is "[CTRL,...:]PATH" as for `exec
+ * --cgroup`, PATH relative to the container's cgroup, which it may not leave ("bad sub cgroup path"), and there
+ * already. Without controllers (one word only then) it holds for every hierarchy.
+ */
+int cg_sub_select(struct cg *cg, const struct spec_strings *words, struct err *e);
+
+/* The same for the v2 hierarchy: where process pid of the container is now. */
+int cg_sub_of(struct cg *cg, pid_t pid, struct err *e);
+
 /* Puts another process there (every hierarchy). */
 int cg_attach(struct cg *cg, pid_t pid, struct err *e);
 

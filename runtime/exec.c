@@ -79,6 +79,17 @@ static int terminal(struct exec *x, struct err *e)
 	return terminal_setup(&o, e);
 }
 
+/* In the container's cgroups: what its cpuset allows, or less by configuration. */
+static int affinity(const struct exec *x, struct err *e)
+{
+	const struct spec_cpu_affinity *cpus = x->spec.process->exec_cpu_affinity;
+
+	if (cpus && cpus->final)
+		return process_affinity(cpus->final, e);
+	process_reset_affinity();
+	return 0;
+}
+
 static int child(struct exec *x, struct err *e)
 {
 	struct payload p = {
@@ -86,6 +97,7 @@ static int child(struct exec *x, struct err *e)
 		.personality = x->spec.personality,
 		.seccomp = &x->seccomp,
 		.limits_set = x->userns,
+		.cwd_must_exist = true,
 		.preserve_fds = x->o->preserve_fds,
 	};
 	char buf[16];
@@ -97,9 +109,10 @@ static int child(struct exec *x, struct err *e)
 	r = cg_join_self(x->join_fd, x->n_join);
 	if (r < 0)
 		return err_sys(e, -r, "join the cgroup");
-	process_reset_affinity();
 	setsid();
-	r = enter_namespaces(x, e);
+	r = affinity(x, e);
+	if (r == 0)
+		r = enter_namespaces(x, e);
 	if (r == 0 && x->spec.process->terminal)
 		r = terminal(x, e);
 	if (r < 0)
@@ -179,34 +192,53 @@ static int check_terminal(const struct exec *x, struct err *e)
 
 static int cgroup(struct exec *x, struct err *e)
 {
-	int r;
+	int r = container_cgroup(x->c.st, &x->cg, e);
 
-	if (x->o->cgroups.n > 0)
-		return err_set(e, ENOTSUP, "exec --cgroup %s: not supported by this version of ctr",
-			       x->o->cgroups.v[0]);
-	r = container_cgroup(x->c.st, &x->cg, e);
-	if (r < 0 || !x->cg)
+	if (r < 0)
+		return r;
+	if (!x->cg)
+		return x->o->cgroups.n == 0 ? 0 : err_set(e, ENOTSUP, "exec --cgroup %s: the container has no cgroup",
+							  x->o->cgroups.v[0]);
+	r = cg_sub_select(x->cg, &x->o->cgroups, e);
+	if (r < 0)
 		return r;
 	return cg_join_open(x->cg, cg_into_fd(x->cg) < 0, x->join_fd, &x->n_join, e);
 }
 
-static int spawn(struct exec *x, struct err *e)
+static pid_t clone_into(struct exec *x)
 {
 	struct clone_args a = { .flags = CLONE_PIDFD, .exit_signal = SIGCHLD, .pidfd = (uintptr_t)&x->pidfd };
-	struct err ce = {};
 	int into = x->cg ? cg_into_fd(x->cg) : -1;
+
+	if (into >= 0) {
+		a.flags |= CLONE_INTO_CGROUP;
+		a.cgroup = (uint64_t)into;
+	}
+	return sys_clone3(&a);
+}
+
+static int spawn(struct exec *x, struct err *e)
+{
+	const struct spec_cpu_affinity *cpus = x->spec.process->exec_cpu_affinity;
+	struct err ce = {};
 	int r = sync_pair(&x->sync_parent, &x->sync_child, e);
 
+	/* The child has it from its first instruction on, before it is in the container's cpuset. */
+	if (r == 0 && cpus && cpus->initial)
+		r = process_affinity(cpus->initial, e);
 	if (r < 0)
 		return r;
 	/* For the children to come only: we ourselves stay where we are. */
 	if (x->own_pid_ns && setns(x->init_pidfd, CLONE_NEWPID) < 0)
 		return err_sys(e, errno, "join the container's pid namespace");
-	if (into >= 0) {
-		a.flags |= CLONE_INTO_CGROUP;
-		a.cgroup = (uint64_t)into;
+	x->pid = clone_into(x);
+	/* The container has given its top cgroup's controllers to sub-cgroups of its own: go where init is. */
+	if (x->pid == -EBUSY && x->o->cgroups.n == 0) {
+		r = cg_sub_of(x->cg, x->c.st->pid, e);
+		if (r < 0)
+			return r;
+		x->pid = clone_into(x);
 	}
-	x->pid = sys_clone3(&a);
 	if (x->pid == 0) {
 		close(x->sync_parent);
 		close(TAKE_FD(x->c.dir));
