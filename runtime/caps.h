@@ -11,8 +11,9 @@ int caps_last(void);
 
 /*
  * Step 1, still privileged: drops the bounding set to c->bounding (unset: to nothing) and keeps the
- * permitted set over the change of user (PR_SET_KEEPCAPS). c may be NULL: all sets empty.
- * A capability that the kernel does not know or the caller does not hold is a warning, as the specification says.
+ * permitted set over the change of user (PR_SET_KEEPCAPS). c may be NULL: all sets empty. A
+ * capability that the kernel does not know or the caller does not hold is a warning, as the
+ * specification says.
  */
 int caps_before_user(const struct spec_capabilities *c, struct err *e);
 

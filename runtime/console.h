@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Terminals: the payload's side of a pty, handing the master to a console socket, the user's own terminal. */
+/*
+ * Terminals: the payload's side of a pty, handing the master to a console socket, the user's own
+ * terminal.
+ */
 #ifndef CTR_CONSOLE_H
 #define CTR_CONSOLE_H
 
@@ -9,18 +12,24 @@
 #include <termios.h>
 
 /*
- * Connects to the console socket (unix, SOCK_STREAM or SEQPACKET; sun_path limits are worked around through
- * /proc/self/fd). The fd, O_CLOEXEC, or -errno: "console socket PATH: reason".
+ * Connects to the console socket (unix, SOCK_STREAM or SEQPACKET; sun_path limits are worked around
+ * through /proc/self/fd). The fd, O_CLOEXEC, or -errno: "console socket PATH: reason".
  */
 int console_connect(const char *path, struct err *e);
 
 /* Sends the master with the pts name as payload (contract 2.2). */
 int console_send(int sock, int master, const char *name, struct err *e);
 
-/* Makes slave the controlling terminal and stdin, stdout, stderr of the caller (after setsid), with size and ownership. */
+/*
+ * Makes slave the controlling terminal and stdin, stdout, stderr of the caller (after setsid), with
+ * size and ownership.
+ */
 int console_adopt(int slave, const struct spec_console_size *size, uid_t uid, struct err *e);
 
-/* The user's terminal in raw mode, and back. restore is safe to call twice and from a signal handler. */
+/*
+ * The user's terminal in raw mode, and back. restore is safe to call twice and from a signal
+ * handler.
+ */
 struct console_raw {
 	int fd; /* -1: not raw */
 	struct termios saved;

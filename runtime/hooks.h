@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hooks: one after the other, the state on stdin, a deadline each, the end of their stderr in the error. */
+/*
+ * Hooks: one after the other, the state on stdin, a deadline each, the end of their stderr in the
+ * error.
+ */
 #ifndef CTR_HOOKS_H
 #define CTR_HOOKS_H
 
@@ -7,12 +10,18 @@
 #include "oci/spec.h"
 
 /*
- * Runs the hooks of a kind. state_json is written to each one's stdin. env: the environment of a hook that has none of its own
- * (NULL: empty, as the specification says; startContainer hooks inherit process.env). A hook that exits non-zero, is killed or
- * outlives its timeout stops the sequence: `error running createRuntime hook #1: /path: exit status 1: <last line(s) of stderr>`.
- * No zombie, no fd stays; a hook past its deadline is killed with its process group.
+ * Runs the hooks of a kind, in the caller's working directory and a process group of their own, with
+ * all signals at their defaults and no descriptor but 0, 1, 2. state_json is written to each one's
+ * stdin. env: the environment of a hook that has none of its own (NULL: empty, as the specification
+ * says; startContainer hooks inherit process.env).
+ *
+ * A hook that exits non-zero, is killed or outlives its timeout stops the sequence: `error running
+ * createRuntime hook #1: /path: exit status 1: <the end of its stderr, or of its stdout when that is
+ * empty>`. No zombie, no fd stays; a hook past its deadline is killed with its process group. What a
+ * hook leaves running is not waited for. SIGCHLD is set to its default when the caller ignores it.
  */
-int hooks_run(const struct spec_hooks *h, enum hook_kind kind, const char *state_json, char *const *env, struct err *e);
+int hooks_run(const struct spec_hooks *h, enum hook_kind kind, const char *state_json,
+	      char *const *env, struct err *e);
 
 /* The same for poststop: failures are warnings, all hooks run. */
 void hooks_run_all(const struct spec_hooks *h, enum hook_kind kind, const char *state_json);

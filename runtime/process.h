@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What process.* of the configuration says about the payload itself: environment, user, limits, program. */
+/*
+ * What process.* of the configuration says about the payload itself: environment, user, limits,
+ * program.
+ */
 #ifndef CTR_PROCESS_H
 #define CTR_PROCESS_H
 
@@ -11,14 +14,16 @@
 #include <sys/types.h>
 
 /*
- * The environment: process.env with duplicates removed (the last wins, at the place of the first), and HOME from the container's
- * /etc/passwd (the process's uid; "/" when there is none) when it is absent or empty. Call inside the container's root. passwd is read by
- * bounded plain parsing, never by NSS.
+ * The environment: process.env with duplicates removed (the last wins, at the place of the first),
+ * and HOME from the container's /etc/passwd (the process's uid; "/" when there is none) when it is
+ * absent or empty. Call inside the container's root. passwd is read by bounded plain parsing, never
+ * by NSS.
  */
 int process_env(const struct spec_process *p, struct str_list *out, struct err *e);
 
 /*
- * Finds the program: args[0] as it is when it has a '/', else along PATH of env. *path is malloc'ed. To be called as the target user. Errors with the kinds and
+ * Finds the program: args[0] as it is when it has a '/', else along PATH of env (none there: a
+ * default one). *path is malloc'ed. To be called as the target user. Errors with the kinds and
  * texts that callers match on (contract 2.3, 2.5, 2.7):
  *   ERR_NOT_FOUND_PROGRAM  exec: "x": executable file not found in $PATH   (no '/')
  *                          exec: "/x": stat /x: no such file or directory
@@ -29,19 +34,23 @@ int process_find(const char *arg0, const struct str_list *env, char **path, stru
 /* prlimit of pid (0: the caller) for each; error names process.rlimits[i].type. */
 int process_rlimits(pid_t pid, const struct spec_rlimits *r, struct err *e);
 
-/* /proc/PID/oom_score_adj, when set, through the caller's own /proc: for a child that is not yet in its root. */
+/*
+ * /proc/PID/oom_score_adj, when set, through the caller's own /proc: for a child that is not yet in
+ * its root.
+ */
 int process_oom_score_adj(pid_t pid, const struct spec_process *p, struct err *e);
 
 /*
- * Groups, gid, uid, umask (0022 when the configuration has none). keep_groups: leave the supplementary groups alone (a user namespace without setgroups);
- * then additional groups are refused.
+ * Groups, gid, uid, umask (0022 when the configuration has none). keep_groups: leave the
+ * supplementary groups alone (a user namespace without setgroups); then additional groups are
+ * refused.
  */
 int process_user(const struct spec_user *u, bool keep_groups, struct err *e);
 
 /*
- * chdir, the directory made when it is missing (mkdir -p, as runc does), and checked with getcwd to lie
- * inside the root (CVE-2024-21626): "(unreachable)" or a relative answer is an error. Needs no privilege but that
- * of the caller: -EACCES may be tried again as another user.
+ * chdir, the directory made when it is missing (mkdir -p, as runc does), and checked with getcwd to
+ * lie inside the root (CVE-2024-21626): "(unreachable)" or a relative answer is an error. Needs no
+ * privilege but that of the caller: -EACCES may be tried again as another user.
  */
 int process_cwd(const char *cwd, struct err *e);
 
@@ -60,8 +69,9 @@ void process_reset_signals(void);
 int process_cloexec_from(unsigned int first);
 
 /*
- * LSM labels for the exec to come, through a verified procfs (CVE-2019-16884). An AppArmor profile or SELinux label on a
- * kernel without that LSM is an error naming process.apparmorProfile / process.selinuxLabel.
+ * LSM labels for the exec to come, through a verified procfs (CVE-2019-16884). An AppArmor profile
+ * or SELinux label on a kernel without that LSM is an error naming process.apparmorProfile /
+ * process.selinuxLabel.
  */
 int process_lsm(const struct spec_process *p, struct err *e);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Seccomp: linux.seccomp to a BPF program through libseccomp, in the parent; loaded in the child with
- * the bare system call. Compiled programs are kept in a cache directory, because libseccomp takes
- * milliseconds for a profile of Docker's size.
+ * Seccomp: linux.seccomp to a BPF program through libseccomp, in the parent; loaded in the child
+ * with the bare system call. Compiled programs are kept in a cache directory, because libseccomp
+ * takes milliseconds for a profile of Docker's size.
  */
 #ifndef CTR_SECCOMP_H
 #define CTR_SECCOMP_H
@@ -22,16 +22,21 @@ struct seccomp_prog {
 };
 
 /*
- * Compiles. cache_fd: a directory for compiled programs, private to the owner, or -1 for no cache. A cache entry is used only when
- * the whole profile that it was made from, the libseccomp version and the kernel's architecture are the same bytes. Writing the
- * cache never fails the call. Errors name linux.seccomp.syscalls[i]... : unknown actions or archs; a system call name that
- * libseccomp does not know is skipped as runc does (logged at debug level).
+ * Compiles. cache_fd: a directory for compiled programs, private to the owner, or -1 for no cache. A
+ * cache entry is used only when the whole profile that it was made from, the libseccomp version, the
+ * kernel's release and the machine are the same bytes. Writing the cache never fails the call.
+ *
+ * Errors name linux.seccomp.syscalls[i]...: unknown actions or archs, flags and actions that this
+ * kernel lacks. A system call name that libseccomp does not know is skipped as runc does (logged at
+ * debug level). When the default action is an errno, calls newer than all that the profile names get
+ * ENOSYS. listener_path is the caller's business: whether a profile with out->notify has one.
  */
-int seccomp_compile(const struct spec_seccomp *s, int cache_fd, struct seccomp_prog *out, struct err *e);
+int seccomp_compile(const struct spec_seccomp *s, int cache_fd, struct seccomp_prog *out,
+		    struct err *e);
 
 /*
- * Loads it into the calling thread. *listener gets the notify fd (or -1). 0 or -errno; async-signal-safe.
- * (Not called seccomp_load: that is a function of libseccomp.)
+ * Loads it into the calling thread. *listener gets the notify fd (or -1). 0 or -errno; async-
+ * signal-safe. (Not called seccomp_load: that is a function of libseccomp.)
  */
 int seccomp_install(const struct seccomp_prog *p, int *listener);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The foreground half of run and exec: wait for one process, forward signals to it, reap what is reparented to us, move bytes
- * between the user's terminal and the pty, restore the terminal whatever happens. One epoll loop over signalfd, pidfd and the
- * terminals; nothing polls.
+ * The foreground half of run and exec: wait for one process, forward signals to it, reap what is
+ * reparented to us, move bytes between the user's terminal and the pty, restore the terminal
+ * whatever happens. One epoll loop over signalfd, pidfd and the terminals; nothing polls.
  */
 #ifndef CTR_SUPERVISE_H
 #define CTR_SUPERVISE_H
@@ -20,8 +20,8 @@ struct supervise {
 };
 
 /*
- * Blocks the signals that will be forwarded. To be called before the process is made, so that none is
- * lost (the child resets its mask, see process_reset_signals).
+ * Blocks the signals that will be forwarded. To be called before the process is made, so that none
+ * is lost (the child resets its mask, see process_reset_signals).
  */
 int supervise_block(struct supervise *s, struct err *e);
 
@@ -29,9 +29,11 @@ int supervise_block(struct supervise *s, struct err *e);
 void supervise_unblock(struct supervise *s);
 
 /*
- * Runs until the process has ended. *status: 0..255, or 128 + signal. All signals but SIGCHLD, SIGPIPE, SIGURG and those that cannot be caught are
- * forwarded (SIGWINCH resizes the pty instead; SIGTSTP/TTIN/TTOU are not forwarded with a terminal). At the end all output of the pty is drained. EOF on stdin is passed on as
- * the terminal's VEOF. A stdin that is not a terminal works too.
+ * Runs until the process has ended. *status: 0..255, or 128 + signal. All signals but SIGCHLD,
+ * SIGPIPE, SIGURG and those that cannot be caught are forwarded (SIGWINCH resizes the pty instead;
+ * SIGTSTP/TTIN/TTOU are not forwarded with a terminal). At the end all output of the pty is
+ * drained. EOF on stdin is passed on as the terminal's VEOF. A stdin that is not a terminal works
+ * too.
  */
 int supervise_wait(struct supervise *s, int *status, struct err *e);
 
