@@ -225,29 +225,37 @@ static int own_userns(const struct exec *x, const struct mount_op *op, int *fd, 
 	return idmap_userns_fd(&l->uid_mappings, &l->gid_mappings, fd, e);
 }
 
-static int open_source(const struct exec *x, const struct mount_op *op, struct err *e)
+/*
+ * A clone that the parent made comes from the host's mount namespace: what is mounted below it here
+ * must not go back there.
+ */
+static int from_parent(const struct mount_op *op, int mnt_fd, struct err *e)
 {
-	AUTO_CLOSE int fd = -1, userns = -1;
+	AUTO_CLOSE int fd = mnt_fd;
 	int r;
 
+	if (fd < 0)
+		return fd;
+	r = mount_propagation_fd(fd, MS_SLAVE | MS_REC);
+	return r < 0 ? source_error(op, r, e) : TAKE_FD(fd);
+}
+
+static int open_source(const struct exec *x, const struct mount_op *op, struct err *e)
+{
+	const struct rootfs_opts *o = x->o;
+	AUTO_CLOSE int userns = -1;
+	int fd, r;
+
+	if (op->idmap && o->open_idmapped)
+		return from_parent(op, o->open_idmapped(o->arg, (size_t)(op - o->plan->v), e), e);
 	if (op->idmap) {
-		if (x->o->open_idmapped)
-			return x->o->open_idmapped(x->o->arg, (size_t)(op - x->o->plan->v), e);
 		r = own_userns(x, op, &userns, e);
 		return r < 0 ? r : mount_source_open(op, userns, e);
 	}
 	fd = clone_path(op->source, op->recursive);
-	if (fd != -EACCES || !x->o->open_source)
-		return fd < 0 ? source_error(op, fd, e) : TAKE_FD(fd);
-	fd = x->o->open_source(x->o->arg, op->source, op->recursive, e);
-	if (fd < 0)
-		return fd;
-	/* It comes from the host's mount namespace: what is mounted below it here must not go back
-	 * there. */
-	r = mount_propagation_fd(fd, MS_SLAVE | MS_REC);
-	if (r < 0)
-		return source_error(op, r, e);
-	return TAKE_FD(fd);
+	if (fd == -EACCES && o->open_source)
+		return from_parent(op, o->open_source(o->arg, op->source, op->recursive, e), e);
+	return fd < 0 ? source_error(op, fd, e) : fd;
 }
 
 /* ---- attributes ---- */

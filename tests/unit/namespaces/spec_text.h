@@ -16,8 +16,10 @@ static inline struct spec *spec_text(const char *mounts, const char *linux_, con
 	char *text =
 		str_printf("{'ociVersion':'1.0.2','root':{'path':'rootfs'%s},'mounts':[%s],"
 			   "'process':{'args':['/bin/true'],'cwd':'/','user':{'uid':0,'gid':0}},"
-			   "'linux':{'namespaces':[{'type':'mount'},{'type':'pid'}]%s%s}}",
-			   root ? root : "", mounts, linux_[0] ? "," : "", linux_);
+			   "'linux':{'namespaces':[{'type':'mount'},{'type':'pid'}%s]%s%s}}",
+			   root ? root : "", mounts,
+			   strstr(linux_, "uidMappings") ? ",{'type':'user'}" : "",
+			   linux_[0] ? "," : "", linux_);
 
 	for (char *c = text; *c; c++)
 		if (*c == '\'')
