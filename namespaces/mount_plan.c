@@ -294,6 +294,11 @@ static int build_one(struct arena *a, const struct mount_plan_in *in, size_t i,
 	if ((r = check_kind(&p, &op, e)) < 0 || (r = place_sb(a, &p, &op, e)) < 0 ||
 	    (r = check_idmap(&p, in, &op, e)) < 0 || (r = check_target(&p, &op, e)) < 0)
 		return r;
+	if (op.kind == MOUNT_OP_BIND && in->bundle && m->source[0] != '/') {
+		op.source = arena_printf(a, "%s/%s", in->bundle, m->source);
+		if (!op.source)
+			return err_sys(e, ENOMEM, "mounts[%zu]", i);
+	}
 	if (op.kind == MOUNT_OP_FS && str_eq(m->type, "cgroup"))
 		return mount_cgroup_expand(a, in, &op, out, e);
 	settle_ro(&op);

@@ -62,7 +62,8 @@ struct mount_plan_in {
 	const struct spec *spec;
 	const struct mount_cgroup *cgroups;
 	size_t n_cgroups;
-	bool cgroup_ns; /* the container has a cgroup namespace of its own */
+	const char *bundle; /* where relative sources of binds start; NULL: the working directory */
+	bool cgroup_ns;     /* the container has a cgroup namespace of its own */
 	bool userns;
 };
 

@@ -130,6 +130,13 @@ static void test_bind(void **state)
 	assert_false(plan.v[0].recursive);
 	assert_int_equal(build("/x", NULL, NULL, "remount bind ro"), 0);
 	assert_int_equal(plan.v[0].kind, MOUNT_OP_REMOUNT);
+	/* a relative source is the bundle's */
+	in.bundle = "/b";
+	assert_int_equal(build("/x", "bind", "src/x", ""), 0);
+	assert_string_equal(plan.v[0].source, "/b/src/x");
+	assert_int_equal(build("/x", "bind", "/src", ""), 0);
+	assert_string_equal(plan.v[0].source, "/src");
+	in.bundle = NULL;
 	/* lxcfs */
 	assert_int_equal(build("/proc/meminfo", "bind", "/src", ""), 0);
 	assert_int_equal(build("/proc/sys/kernel/ns_last_pid", "bind", "/src", ""), 0);

@@ -461,7 +461,7 @@ static int body_shared_ns(void)
 /* CVE-2021-30465, CVE-2024-45310: a link is exchanged for the mount point all the time. */
 static int body_race(void)
 {
-	size_t mounted = 0;
+	size_t mounted = 0, protected = 0;
 	pid_t pid;
 
 	if (make_tree())
@@ -474,20 +474,24 @@ static int body_race(void)
 			renameat2(AT_FDCWD, "/mnt/root/race", AT_FDCWD, "/mnt/root/swap",
 				  RENAME_EXCHANGE);
 	for (int i = 0; i < 100; i++) {
-		/* the racer sees the tree below; each round attaches a root of its own over it */
+		/* the root that each round attaches is of the same file system, so the racer is in
+		 * it, too */
 		int r = prepare(
-			"{'destination':'/race/x/y','type':'tmpfs','source':'t','options':['mode=0700']}",
-			"", NULL);
+			"{'destination':'/race/x/y','type':'tmpfs','source':'t'}",
+			"'readonlyPaths':['/race/x','/race'],'maskedPaths':['/race/x/y','/race']",
+			NULL);
 
 		mounted += r == 0;
+		if (r == 0)
+		protected += rootfs_protect(&root, &err) == 0;
 		CHECK(access("/mnt/outside/x", F_OK) < 0);
-		CHECK(type_at("/mnt/outside") == TMPFS_MAGIC);
+		CHECK(mkdir("/mnt/outside/canary", 0755) == 0 && rmdir("/mnt/outside/canary") == 0);
 		rootfs_close(&root);
 		umount2("/mnt/root", MNT_DETACH);
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	CHECK(mounted > 0);
+	CHECK(mounted > 0 && protected > 0);
 	CHECK(rmdir("/mnt/outside") == 0);
 	return 0;
 }
