@@ -137,6 +137,14 @@ void console_raw_restore(struct console_raw *c)
 	errno = saved;
 }
 
+int console_user_size(int master)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (console_copy_size(fd, master) == 0)
+			return 0;
+	return -ENOTTY;
+}
+
 int console_copy_size(int from, int to)
 {
 	struct winsize ws;

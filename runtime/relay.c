@@ -60,10 +60,7 @@ static int watch(int epfd, int fd, uint32_t events, uint64_t tag)
 
 void relay_resize(struct relay *r)
 {
-	/* The first of the user's descriptors that is a terminal knows. */
-	for (int fd = 0; fd <= 2; fd++)
-		if (console_copy_size(fd, r->master) == 0)
-			return;
+	console_user_size(r->master);
 }
 
 void relay_continue(struct relay *r)

@@ -268,6 +268,38 @@ static void copy_size(void **state)
 	close(m2);
 }
 
+/* The user's is stdin, or what else of the three is a terminal. */
+static void user_size(void **state)
+{
+	struct winsize ws = { .ws_row = 5, .ws_col = 6 };
+	int m1, s1, m2, s2, status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(openpty(&m1, &s1, NULL, NULL, &ws), 0);
+	assert_int_equal(openpty(&m2, &s2, NULL, NULL, NULL), 0);
+	pid = fork();
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+		dup2(2, 9);
+		dup2(null, 0);
+		dup2(null, 1);
+		dup2(null, 2);
+		CHECK(console_user_size(m2) == -ENOTTY);
+		dup2(s1, 2);
+		CHECK(console_user_size(m2) == 0);
+		CHECK(ioctl(s2, TIOCGWINSZ, &ws) == 0 && ws.ws_row == 5 && ws.ws_col == 6);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(m1);
+	close(s1);
+	close(m2);
+	close(s2);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -294,6 +326,7 @@ int main(void)
 		cmocka_unit_test(adopt_errors),
 		cmocka_unit_test(raw_and_back),
 		cmocka_unit_test(copy_size),
+		cmocka_unit_test(user_size),
 	};
 
 	return cmocka_run_group_tests_name("console", tests, setup, teardown);
