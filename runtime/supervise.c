@@ -198,7 +198,9 @@ int supervise_wait(struct supervise *s, int *status, struct err *e)
 
 	if (!w)
 		return err_sys(e, ENOMEM, "watch process %d", s->pid);
-	*w = (struct watcher){ .s = s, .epfd = -1, .sigfd = -1 };
+	/* Field by field: the buffers of the relay stay untouched pages when there is no terminal. */
+	w->s = s;
+	w->epfd = w->sigfd = -1;
 	r = start(w, e);
 	if (r == 0)
 		r = loop(w, e);
