@@ -21,9 +21,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 
 #define MOUNTINFO_MAX ((size_t)16 << 20)
@@ -31,11 +32,13 @@
 /* Where the clone has mounts of its own, and what the host has there is not to be seen. */
 static const char *const replaced[] = { "/proc", "/sys", "/dev", "/run", "/tmp" };
 
-/* File systems that hold an operating system or its data. All others are views of the kernel or of
- * another machine. */
+/*
+ * File systems that hold an operating system or its data. All others are views of the kernel, of
+ * another machine, or (overlay) of some other container.
+ */
 static const char *const ordinary[] = {
-	"ext4",     "ext3",  "ext2",     "xfs",     "btrfs", "f2fs",  "zfs",   "bcachefs", "jfs",
-	"reiserfs", "erofs", "squashfs", "overlay", "vfat",  "ntfs3", "exfat", "virtiofs", "9p",
+	"ext4",     "ext3",  "ext2",     "xfs",  "btrfs", "f2fs",  "zfs",      "bcachefs", "jfs",
+	"reiserfs", "erofs", "squashfs", "vfat", "ntfs3", "exfat", "virtiofs", "9p",
 };
 
 struct build {
@@ -198,6 +201,35 @@ static char *candidate(char *line, uint64_t *id)
 	return point;
 }
 
+/*
+ * What is read-only on the host, and what cannot be a layer (a file system without case, like vfat
+ * of /boot/efi), is shown as it is and cannot be written.
+ */
+static int read_only_view(int lower, const char *point, struct err *e)
+{
+	AUTO_CLOSE int fd =
+		sys_open_tree(lower, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	int r = fd < 0 ? fd : mount_attr_fd(fd, false, MOUNT_ATTR_RDONLY, 0);
+
+	return r < 0 ? err_sys(e, -r, "show %s in the clone", point) : TAKE_FD(fd);
+}
+
+static int view_of(struct build *b, int lower, const char *point, struct err *e)
+{
+	struct statvfs vfs;
+	int fd;
+
+	if (fstatvfs(lower, &vfs) < 0)
+		return err_sys(e, errno, "statfs %s", point);
+	if (vfs.f_flag & ST_RDONLY)
+		return read_only_view(lower, point, e);
+	fd = overlay_one(b, lower, point, e);
+	if (fd != -EINVAL)
+		return fd;
+	log_debug("%s; it is read-only in the clone", e->msg);
+	return read_only_view(lower, point, e);
+}
+
 /* Puts an overlay of the mount at point (host path) onto the same place of the merged root. */
 static int add_mount(struct build *b, const char *point, uint64_t id, struct err *e)
 {
@@ -215,7 +247,7 @@ static int add_mount(struct build *b, const char *point, uint64_t id, struct err
 	at = path_open(b->merged, point, O_PATH | O_DIRECTORY);
 	if (at < 0)
 		return at == -ENOENT ? 0 : err_sys(e, -at, "open %s in the clone", point);
-	mnt = overlay_one(b, lower, point, e);
+	mnt = view_of(b, lower, point, e);
 	if (mnt < 0)
 		return mnt;
 	r = mount_attach(mnt, at);

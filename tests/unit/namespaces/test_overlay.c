@@ -5,9 +5,8 @@
 #include "namespaces/overlay.h"
 
 #include <fcntl.h>
-#include <linux/loop.h>
+#include <linux/magic.h>
 #include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -94,7 +93,7 @@ static int body_below(void)
 	struct err e = { 0 };
 	int root = -1;
 
-	/* an ordinary file system below "/": an overlay mount serves as one */
+	/* a file system below "/": a bind of an ordinary one serves */
 	snprintf(below, sizeof(below), "%s/sub", "/var/tmp");
 	mkdir(below, 0755);
 	CHECK(mount("/usr/share", below, NULL, MS_BIND, NULL) == 0);
@@ -105,6 +104,24 @@ static int body_below(void)
 	CHECK(faccessat(root, rel, F_OK, 0) == 0);
 	snprintf(rel, sizeof(rel), "%s/doc", below + 1);
 	CHECK(faccessat(root, rel, F_OK, 0) == 0);
+	return 0;
+}
+
+/* What the host has read-only is there, and read-only. */
+static int body_below_read_only(void)
+{
+	struct err e = { 0 };
+	int root = -1;
+
+	CHECK(mkdir("/var/tmp/sub", 0755) == 0 || errno == EEXIST);
+	CHECK(mount("/usr/share", "/var/tmp/sub", NULL, MS_BIND, NULL) == 0);
+	CHECK(mount(NULL, "/var/tmp/sub", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) == 0);
+	CHECK_OK(overlay_root(-1, 0, &root, &e), &e);
+	CHECK(faccessat(root, "var/tmp/sub/doc", F_OK, 0) == 0);
+	CHECK(!write_file(root, "var/tmp/sub/ctr-test", "x") && errno == EROFS);
+	/* one step up all is the clone's own */
+	CHECK(write_file(root, "var/tmp/ctr-test-up", "x"));
+	CHECK(access("/var/tmp/ctr-test-up", F_OK) < 0);
 	return 0;
 }
 
@@ -152,6 +169,18 @@ static int body_disk_again(void)
 	return 0;
 }
 
+/* Inside another container "/" is an overlay itself, which is not one of the file systems looked
+ * for. */
+static void need_plain_root(void)
+{
+	struct statfs fs;
+
+	if (statfs("/usr/share", &fs) < 0 || fs.f_type == OVERLAYFS_SUPER_MAGIC) {
+		print_message("skipped: the root is an overlay\n");
+		skip();
+	}
+}
+
 static bool have_loop(void)
 {
 	return access("/dev/loop-control", R_OK | W_OK) == 0 &&
@@ -167,7 +196,9 @@ static void test_tmpfs(void **state)
 static void test_below(void **state)
 {
 	(void)state;
+	need_plain_root();
 	in_child(CLONE_NEWNS, body_below);
+	in_child(CLONE_NEWNS, body_below_read_only);
 	rmdir("/var/tmp/sub");
 }
 

@@ -131,14 +131,27 @@ static int check_default(void)
 	"'maskedPaths':['/proc/timer_list','/nothing','/proc/keys','/sys/firmware','/sys/kernel','/sys/class']," \
 	"'readonlyPaths':['/proc/sys','/proc/nothing','/proc/bus']"
 
+static int lowest_free_fd(void)
+{
+	int fd = fcntl(0, F_DUPFD, 0);
+
+	close(fd);
+	return fd;
+}
+
 static int body_default(void)
 {
+	int fd = lowest_free_fd();
+
 	if (make_tree())
 		return 1;
 	CHECK_OK(prepare(DEFAULT_MOUNTS, DEFAULT_LINUX, ",'readonly':true"), &err);
 	/* hooks find the prepared root at its path */
 	CHECK(type_at("/mnt/root/proc") == PROC_SUPER_MAGIC);
-	return enter_and_protect() || check_default();
+	if (enter_and_protect() || check_default())
+		return 1;
+	CHECK(lowest_free_fd() == fd);
+	return 0;
 }
 
 static int body_no_pivot(void)
