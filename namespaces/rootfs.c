@@ -43,6 +43,9 @@ static int cut_off(const struct rootfs_opts *o, struct err *e)
 		return err_sys(e, errno, "open /");
 	if (!want)
 		want = MS_SLAVE | MS_REC;
+	/* Nothing could be cloned from unbindable mounts: rootfs_protect makes the root so when all is done. */
+	if (want & MS_UNBINDABLE)
+		want = MS_PRIVATE | (want & MS_REC);
 	r = mount_propagation_fd(fd, want);
 	if (r == -ENOSYS || r == -EPERM)
 		r = mount(NULL, "/", NULL, want, NULL) < 0 ? -errno : 0;
@@ -275,27 +278,14 @@ static int pivot(struct rootfs *r, struct err *e)
 	return 0;
 }
 
-static int set_root_propagation(struct rootfs *r, struct err *e)
-{
-	uint64_t want = r->o->spec->linux_.rootfs_propagation;
-	int ret = want ? mount_propagation_fd(r->root_fd, want) : 0;
-
-	if (ret == -ENOSYS || ret == -EPERM)
-		return mount_legacy_propagation(r->root_fd, want, e);
-	return ret < 0 ? err_sys(e, -ret, "linux.rootfsPropagation") : 0;
-}
-
 int rootfs_enter(struct rootfs *r, struct err *e)
 {
-	int ret;
-
 	if (!r->o->new_mount_ns) {
 		if (fchdir(r->root_fd) < 0 || chroot(".") < 0)
 			return err_sys(e, errno, "chroot: %s", r->o->path);
 		return 0;
 	}
-	ret = r->o->no_pivot ? rootfs_move(r, e) : pivot(r, e);
-	return ret < 0 ? ret : set_root_propagation(r, e);
+	return r->o->no_pivot ? rootfs_move(r, e) : pivot(r, e);
 }
 
 void rootfs_close(struct rootfs *r)

@@ -183,6 +183,17 @@ static int ro_root(const struct rootfs *r, struct err *e)
 	return ret < 0 ? err_sys(e, -ret, "root.readonly") : 0;
 }
 
+/* The last of all: what is cloned for the paths above could not be cloned from unbindable mounts. */
+static int set_root_propagation(const struct rootfs *r, struct err *e)
+{
+	uint64_t want = r->o->spec->linux_.rootfs_propagation;
+	int ret = want ? mount_propagation_fd(r->root_fd, want) : 0;
+
+	if (not_to_be_had(ret))
+		return mount_legacy_propagation(r->root_fd, want, e);
+	return ret < 0 ? err_sys(e, -ret, "linux.rootfsPropagation") : 0;
+}
+
 int rootfs_protect(struct rootfs *r, struct err *e)
 {
 	const struct spec_strings *ro = &r->o->spec->linux_.readonly_paths;
@@ -193,7 +204,8 @@ int rootfs_protect(struct rootfs *r, struct err *e)
 	for (size_t i = 0; i < ro->n; i++)
 		if ((ret = ro_one(r, ro->v[i], e)) < 0)
 			return ret;
-	if ((ret = mask_all(r, e)) < 0 || (ret = mount_exec_late(r->root_fd, r->o->plan, e)) < 0)
+	if ((ret = mask_all(r, e)) < 0 || (ret = mount_exec_late(r->root_fd, r->o->plan, e)) < 0 ||
+	    (ret = ro_root(r, e)) < 0)
 		return ret;
-	return ro_root(r, e);
+	return set_root_propagation(r, e);
 }

@@ -70,6 +70,7 @@ static int plan_mounts(struct workload *w, struct err *e)
 	struct create *c = w->c;
 	struct mount_plan_in in = {
 		.spec = c->spec,
+		.bundle = c->bundle,
 		.cgroups = k->views,
 		.cgroup_ns = c->spec->linux_.ns[NS_CGROUP].wanted,
 		.userns = c->spec->linux_.ns[NS_USER].wanted,
