@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# tests/vm/run.sh JOB [KERNEL WORDS...]: boots the test machine (disk.sh makes it), runs tests/vm/jobs/JOB in it on a copy of
+# this tree and its build, prints the job's lines. Exit status 0 when the job's own last word was 0.
+#
+# KVM is used where it can run a real kernel (CTR_VM_ACCEL=kvm|tcg decides; the default tries a few seconds), TCG with
+# nested SVM otherwise. The machine always ends: by itself, or after CTR_VM_DEADLINE seconds (default 900); then its console is shown.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+build=${BUILD:-$top/build}
+job=$1
+shift
+words=$*
+deadline=${CTR_VM_DEADLINE:-900}
+
+dir=$("$here/disk.sh")
+run=$(mktemp -d "${TMPDIR:-/tmp}/ctr-vm.XXXXXX")
+pid=
+cleanup() {
+	if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
+		kill "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	fi
+	rm -rf "$run"
+}
+trap cleanup EXIT
+
+# The tree as it is in the work folder, and what was built; the root disk itself is never written (snapshot).
+files=$run/files
+(cd "$top" && git ls-files -co --exclude-standard) >"$files" 2>/dev/null || (cd "$top" && find . -type f ! -path './.git/*' ! -path './build/*') >"$files"
+tar -C "$top" -cf "$run/tree.tar" --ignore-failed-read -T "$files" 2>/dev/null
+mkdir -p "$run/b"
+ln -s "$(cd "$build" && pwd)" "$run/b/build"
+tar -C "$run/b" -rhf "$run/tree.tar" --exclude='*.o' --exclude='*.d' --exclude='*.a' --exclude='build/vm*' --exclude='build/test-logs' build
+truncate -s %1M "$run/tree.tar"
+
+accel=${CTR_VM_ACCEL:-tcg}
+case $accel in
+kvm) accel_args="-accel kvm -cpu host" ;;
+*) accel_args="-accel tcg,thread=multi,tb-size=1024 -cpu max,-la57" ;;
+esac
+
+touch "$run/results" "$run/logs.tar"
+# shellcheck disable=SC2086
+qemu-system-x86_64 $accel_args -M q35 -smp 2 -m "${CTR_VM_MEMORY:-4096}" -nodefaults -no-user-config -display none -no-reboot \
+	-kernel "$dir/vmlinuz" -initrd "$dir/initrd" \
+	-append "console=ttyS0 tsc=reliable mitigations=off random.trust_cpu=on systemd.show_status=0 ctr.job=$job $words" \
+	-serial "file:$run/console" \
+	-drive "file=$dir/root.img,format=raw,if=virtio,snapshot=on,cache=unsafe" \
+	-drive "file=$run/tree.tar,format=raw,if=virtio,readonly=on" \
+	-device virtio-serial-pci \
+	-chardev "file,id=r,path=$run/results" -device virtserialport,chardev=r,name=ctr.results \
+	-chardev "file,id=l,path=$run/logs.tar" -device virtserialport,chardev=l,name=ctr.logs \
+	</dev/null >"$run/qemu.log" 2>&1 &
+pid=$!
+
+# The lines as they come; tail ends with the machine.
+tail -n +1 -q --pid="$pid" -f "$run/results" &
+tail_pid=$!
+( sleep "$deadline" & s=$!; trap 'kill $s 2>/dev/null' TERM; wait $s && kill "$pid" 2>/dev/null ) &
+watch_pid=$!
+status=0
+start=$SECONDS
+wait "$pid" || status=$?
+kill "$watch_pid" 2>/dev/null || true
+wait "$tail_pid" 2>/dev/null || true
+
+printf "vm: %s ran for %d s\n" "$job" "$((SECONDS - start))"
+if ! grep -q '^vm: done$' "$run/results"; then
+	echo "vm: the machine did not come to its end (deadline $deadline s, qemu status $status); its console:"
+	tail -n 60 "$run/console" "$run/qemu.log" 2>/dev/null
+	exit 1
+fi
+mkdir -p "$build/vm-logs/$job"
+tar -C "$build/vm-logs/$job" -xf "$run/logs.tar" 2>/dev/null || true
+grep -q "^vm: job $job ended with 0$" "$run/results"
