@@ -174,6 +174,8 @@ int caps_after_user(const struct spec_capabilities *c, struct err *e)
 		return err_sys(e, errno, "forget to keep capabilities");
 	for (int s = 0; s < SETS; s++)
 		missing[s] = want[s] & ~got[s];
+	/* Ambient but not inheritable contradicts itself, and is what older engines write by default: no warning. */
+	missing[AMBIENT] &= want[INHERITABLE] & want[PERMITTED];
 	warn_missing(missing);
 	return 0;
 }

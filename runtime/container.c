@@ -105,6 +105,7 @@ int container_hooks(const struct container_ref *r, enum hook_kind kind, enum sta
 		return rc;
 	if (!spec->hooks.kind[kind].n)
 		return 0;
+	spec->hooks.dir = r->st->bundle;
 	state_out_hook(&j, r->st, status);
 	if (kind == HOOK_POSTSTOP)
 		hooks_run_all(&spec->hooks, kind, j.buf.s);

@@ -245,6 +245,8 @@ static int handshake(void *ctx, struct err *e)
 			break;
 		case SYNC_MASTER:
 			c->master = fd;
+			/* Before the payload runs: a quick one would see no size. */
+			console_user_size(fd);
 			break;
 		case SYNC_READY:
 			return 0;

@@ -79,6 +79,7 @@ static int fill_state(struct create *c, struct err *e)
 	struct state *st = &c->st;
 	const char *root = c->spec->root ? c->spec->root->path : "";
 
+	c->spec->hooks.dir = c->bundle;
 	*st = (struct state){
 		.oci_version = c->spec->oci_version,
 		.id = arena_strdup(a, c->o->id),

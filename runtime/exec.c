@@ -265,6 +265,7 @@ static int handshake(struct exec *x, struct err *e)
 		r = sync_expect(x->sync_parent, SYNC_MASTER, "the new process", &m, &x->master, e);
 		if (r < 0)
 			return r;
+		console_user_size(x->master);
 	}
 	r = sync_expect(x->sync_parent, SYNC_READY, "the new process", &m, NULL, e);
 	if (r < 0)

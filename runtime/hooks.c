@@ -135,7 +135,8 @@ static int above_stdio(int fd)
 	return moved < 0 ? -errno : moved;
 }
 
-static int spawn_with(const struct spec_hook *hook, char *const *env, const int fds[3], pid_t *pid)
+static int spawn_with(const struct spec_hook *hook, char *const *env, int dir, const int fds[3],
+		      pid_t *pid)
 {
 	static char *const no_env[] = { NULL };
 	char *const only_path[] = { hook->path, NULL };
@@ -157,6 +158,8 @@ static int spawn_with(const struct spec_hook *hook, char *const *env, const int 
 		r = posix_spawnattr_setsigdefault(&attr, &all);
 	if (r == 0)
 		r = posix_spawnattr_setsigmask(&attr, &none);
+	if (r == 0 && dir >= 0)
+		r = posix_spawn_file_actions_addfchdir_np(&fa, dir);
 	for (int i = 0; i < 3 && r == 0; i++)
 		r = posix_spawn_file_actions_adddup2(&fa, fds[i], i);
 	if (r == 0)
@@ -169,7 +172,7 @@ static int spawn_with(const struct spec_hook *hook, char *const *env, const int 
 	return -r;
 }
 
-static int hook_spawn(const struct spec_hook *hook, const char *state_json, char *const *env,
+static int hook_spawn(const struct spec_hook *hook, const char *state_json, char *const *env, int dir,
 		      struct hook_run *h)
 {
 	AUTO_CLOSE int in = above_stdio(make_stdin(state_json));
@@ -179,7 +182,7 @@ static int hook_spawn(const struct spec_hook *hook, const char *state_json, char
 
 	if (err < 0)
 		return err;
-	r = spawn_with(hook, hook->env.n ? hook->env.v : env, (int[]){ in, out, err }, &h->pid);
+	r = spawn_with(hook, hook->env.n ? hook->env.v : env, dir, (int[]){ in, out, err }, &h->pid);
 	if (r < 0)
 		return r;
 	/* Not yet waited for, so the pid cannot be anybody else's. */
@@ -258,7 +261,7 @@ static int judge(const struct hook_run *h, const char *path, int status, struct 
 		       last_words(h, words));
 }
 
-static int run_one(const struct spec_hook *hook, const char *state_json, char *const *env,
+static int run_one(const struct spec_hook *hook, const char *state_json, char *const *env, int dir,
 		   struct err *e)
 {
 	__attribute__((cleanup(hook_run_release))) struct hook_run h = {
@@ -271,7 +274,7 @@ static int run_one(const struct spec_hook *hook, const char *state_json, char *c
 	/* Beyond some ten million years the sum would overflow. */
 	if (hook->timeout.set && hook->timeout.v < INT64_MAX / 2000)
 		deadline = now_ms() + hook->timeout.v * 1000;
-	r = hook_spawn(hook, state_json, env, &h);
+	r = hook_spawn(hook, state_json, env, dir, &h);
 	if (r < 0)
 		return err_sys(e, -r, "%s", hook->path);
 	r = hook_wait(&h, deadline);
@@ -299,10 +302,19 @@ static void keep_exit_statuses(void)
 		signal(SIGCHLD, SIG_DFL);
 }
 
+/* startContainer hooks are in the container, where that directory is not. A bundle may be gone by now. */
+static int open_dir(const struct spec_hooks *h, enum hook_kind kind)
+{
+	if (!h->dir || kind == HOOK_START_CONTAINER)
+		return -1;
+	return above_stdio(open(h->dir, O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
 static int run_nth(const struct spec_hooks *h, enum hook_kind kind, size_t i, const char *state_json,
 		   char *const *env, struct err *e)
 {
-	int r = run_one(&h->kind[kind].v[i], state_json, env, e);
+	AUTO_CLOSE int dir = open_dir(h, kind);
+	int r = run_one(&h->kind[kind].v[i], state_json, env, dir, e);
 
 	if (r < 0)
 		err_wrap(e, "error running %s hook #%zu", table_name(&names_hooks, kind), i + 1);

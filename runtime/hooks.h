@@ -10,8 +10,8 @@
 #include "oci/spec.h"
 
 /*
- * Runs the hooks of a kind, in the caller's working directory and a process group of their own, with
- * all signals at their defaults and no descriptor but 0, 1, 2. state_json is written to each one's
+ * Runs the hooks of a kind, in h->dir (startContainer, or NULL: the caller's working directory) and a
+ * process group of their own, with all signals at their defaults and no descriptor but 0, 1, 2. state_json is written to each one's
  * stdin. env: the environment of a hook that has none of its own (NULL: empty, as the specification
  * says; startContainer hooks inherit process.env).
  *

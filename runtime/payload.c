@@ -60,13 +60,37 @@ static int settle_privileged(struct payload *p, struct err *e)
 	return r;
 }
 
+static int enter_cwd(const struct payload *p, struct err *e)
+{
+	const char *cwd = p->process->cwd;
+
+	if (p->cwd_must_exist && faccessat(AT_FDCWD, cwd, F_OK, 0) < 0)
+		return err_sys(e, errno, "process.cwd: chdir to %s", cwd);
+	return process_cwd(cwd, e);
+}
+
+/*
+ * The working directory is made and entered with root's rights, as callers expect of `-w`; once more
+ * as the user where root has none (a network file system that maps root to nobody).
+ */
+static int early_cwd(const struct payload *p, bool *again, struct err *e)
+{
+	int r = enter_cwd(p, e);
+
+	*again = r == -EACCES || r == -EPERM;
+	return *again ? 0 : r;
+}
+
 int payload_settle(struct payload *p, struct err *e)
 {
 	const struct spec_process *q = p->process;
+	bool cwd_again = false;
 	int r = settle_privileged(p, e);
 
 	if (r == 0)
 		r = process_env(q, &p->env, e);
+	if (r == 0)
+		r = early_cwd(p, &cwd_again, e);
 	if (r < 0)
 		return r;
 	if (q->user.uid != 0)
@@ -82,10 +106,8 @@ int payload_settle(struct payload *p, struct err *e)
 		r = process_user(&q->user, p->keep_groups, e);
 	if (r == 0)
 		r = caps_after_user(q->capabilities, e);
-	if (r == 0 && p->cwd_must_exist && faccessat(AT_FDCWD, q->cwd, F_OK, 0) < 0)
-		r = err_sys(e, errno, "process.cwd: chdir to %s", q->cwd);
-	if (r == 0)
-		r = process_cwd(q->cwd, e);
+	if (r == 0 && cwd_again)
+		r = enter_cwd(p, e);
 	if (r == 0)
 		r = process_find(q->args.v[0], &p->env, &p->path, e);
 	return r;
