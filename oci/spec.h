@@ -125,7 +125,10 @@ enum hook_kind {
 	HOOK_KINDS,
 };
 
-struct spec_hooks { struct spec_hook_list kind[HOOK_KINDS]; };
+struct spec_hooks {
+	struct spec_hook_list kind[HOOK_KINDS];
+	char *dir; /* not of the configuration: where its user wants them to run (the bundle), or NULL; borrowed */
+};
 
 /* ---- linux ---- */
 

@@ -54,11 +54,31 @@ static int state_directory(void *ctx, struct err *e)
 	return store_write_config(c->dir, c->config, c->config_len, e);
 }
 
+static char *hook_state(struct create *c, enum status status)
+{
+	struct json_out j = {};
+
+	state_out_hook(&j, &c->st, status);
+	return j.buf.s;
+}
+
+/* A container that got as far as a process is one that is deleted: its poststop hooks run, last as always. */
+static void poststop(struct create *c)
+{
+	AUTO_FREE char *json = NULL;
+
+	c->st.pid = 0;
+	json = hook_state(c, STATUS_STOPPED);
+	hooks_run_all(&c->spec->hooks, HOOK_POSTSTOP, json);
+}
+
 static void undo_state_directory(void *ctx)
 {
 	struct create *c = ctx;
 	struct err e;
 
+	if (c->poststop_due)
+		poststop(c);
 	if (c->dir >= 0 && store_remove(&c->store, c->st.id, &e) < 0)
 		log_warn("%s", e.msg);
 }
@@ -141,14 +161,6 @@ static int spawn(void *ctx, struct err *e)
 	return spawn_child(ctx, e);
 }
 
-static char *hook_state(struct create *c, enum status status)
-{
-	struct json_out j = {};
-
-	state_out_hook(&j, &c->st, status);
-	return j.buf.s;
-}
-
 static void undo_spawn(void *ctx)
 {
 	struct create *c = ctx;
@@ -159,13 +171,7 @@ static void undo_spawn(void *ctx)
 	if (c->cg)
 		cg_kill(c->cg, SIGKILL, NULL);
 	waitpid(c->pid, NULL, 0);
-	if (c->hooks_ran) {
-		AUTO_FREE char *json = NULL;
-
-		c->st.pid = 0;
-		json = hook_state(c, STATUS_STOPPED);
-		hooks_run_all(&c->spec->hooks, HOOK_POSTSTOP, json);
-	}
+	c->poststop_due = true;
 }
 
 static int identity_maps(void *ctx, struct err *e)
@@ -204,7 +210,6 @@ static int runtime_hooks(struct create *c, struct err *e)
 	int r;
 
 	c->st.pid = c->pid;
-	c->hooks_ran = true;
 	json = hook_state(c, STATUS_CREATING);
 	r = hooks_run(&c->spec->hooks, HOOK_PRESTART, json, NULL, e);
 	if (r == 0)

@@ -41,7 +41,7 @@ struct create {
 	int master;   /* pty master that came from the child, or -1 */
 	pid_t pid;    /* init, as the caller sees it; 0 before spawn */
 	int pidfd;
-	bool hooks_ran, pid_file_written;
+	bool poststop_due, pid_file_written;
 	struct supervise sup;
 	bool sup_blocked;
 };
