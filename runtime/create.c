@@ -36,9 +36,9 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-bool create_has_maps(const struct create *c)
+bool create_init_waits(const struct create *c)
 {
-	return c->ns.new_flags & CLONE_NEWUSER;
+	return c->ns.new_flags & CLONE_NEWUSER || c->two;
 }
 
 static int state_directory(void *ctx, struct err *e)
@@ -187,11 +187,13 @@ static int identity_maps(void *ctx, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	if (!create_has_maps(c))
+	if (!create_init_waits(c))
 		return 0;
-	r = idmap_write(c->pid, &l->uid_mappings, &l->gid_mappings, e);
-	if (r < 0)
-		return r;
+	if (c->ns.new_flags & CLONE_NEWUSER) {
+		r = idmap_write(c->pid, &l->uid_mappings, &l->gid_mappings, e);
+		if (r < 0)
+			return r;
+	}
 	r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);
 	return r < 0 ? err_sys(e, -r, "tell the container's init that its id maps are there") : 0;
 }

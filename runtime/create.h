@@ -34,6 +34,7 @@ struct create {
 	int join_fd[CG_MAX_HIER];
 	size_t n_join;
 	struct ns_plan ns;
+	bool two; /* an intermediate child joins them and makes init (spawn.c) */
 
 	int sync_parent, sync_child;
 	int start_fd; /* listening start socket, or -1 */
@@ -64,7 +65,7 @@ int spawn_child(struct create *c, struct err *e);
 /* The child's whole life (init.c): does not return. */
 _Noreturn void init_main(struct create *c);
 
-/* True when the parent writes id maps (a new user namespace). */
-bool create_has_maps(const struct create *c);
+/* True when init waits for the parent's word before it does anything: id maps come, or it is not known yet. */
+bool create_init_waits(const struct create *c);
 
 #endif

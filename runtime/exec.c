@@ -50,6 +50,12 @@ struct exec {
 
 /* ---- the child ---- */
 
+/* The parent has set what only it may set on us; nobody inside can look at us yet. */
+static int await_limits(struct exec *x, struct err *e)
+{
+	return x->userns ? sync_expect(x->sync_child, SYNC_GO, "ctr", NULL, NULL, e) : 0;
+}
+
 static int enter_namespaces(struct exec *x, struct err *e)
 {
 	if (x->ns_flags && setns(x->init_pidfd, (int)x->ns_flags) < 0)
@@ -104,6 +110,9 @@ static int child(struct exec *x, struct err *e)
 	int r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	r = await_limits(x, e);
+	if (r < 0)
+		return r;
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_sys(e, errno, "clear the dumpable flag");
 	r = cg_join_self(x->join_fd, x->n_join);
@@ -131,6 +140,44 @@ static int child(struct exec *x, struct err *e)
 		return r;
 	prctl(PR_SET_PDEATHSIG, 0);
 	return payload_exec(&p, e);
+}
+
+static _Noreturn void child_main(struct exec *x)
+{
+	struct err e = {};
+
+	child(x, &e);
+	sync_send_err(x->sync_child, &e);
+	_exit(255);
+}
+
+/*
+ * The pid namespace of a user without rights can be entered from its user namespace only, and only for
+ * children: this process goes there and makes the real one as its sibling.
+ */
+static _Noreturn void intermediate(struct exec *x)
+{
+	int pidfd = -1, r;
+	struct clone_args a = { .flags = CLONE_PARENT | CLONE_PIDFD, .pidfd = (uintptr_t)&pidfd };
+	struct err e = {};
+	pid_t pid;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		err_sys(&e, errno, "clear the dumpable flag");
+	else if ((r = cg_join_self(x->join_fd, x->n_join)) < 0)
+		err_sys(&e, -r, "join the cgroup");
+	else if (setns(x->init_pidfd, (int)(x->ns_flags | CLONE_NEWPID)) < 0)
+		err_sys(&e, errno, "join the container's namespaces");
+	x->n_join = 0;
+	x->ns_flags = 0;
+	pid = e.code ? -e.code : sys_clone3(&a);
+	if (pid == 0)
+		child_main(x);
+	if (pid < 0 && !e.code)
+		err_sys(&e, -pid, "make a process in the container");
+	r = pid < 0 ? sync_send_err(x->sync_child, &e) : sync_send(x->sync_child, SYNC_PID, 0, NULL, pidfd);
+	_exit(r < 0 || pid < 0);
 }
 
 /* ---- the parent ---- */
@@ -217,10 +264,35 @@ static pid_t clone_into(struct exec *x)
 	return sys_clone3(&a);
 }
 
+/* For the children to come only: we ourselves stay where we are. *two: an intermediate child has to do it. */
+static int enter_pid_ns(const struct exec *x, bool *two, struct err *e)
+{
+	*two = false;
+	if (!x->own_pid_ns || setns(x->init_pidfd, CLONE_NEWPID) == 0)
+		return 0;
+	*two = errno == EPERM && x->userns;
+	return *two ? 0 : err_sys(e, errno, "join the container's pid namespace");
+}
+
+static int await_second(struct exec *x, struct err *e)
+{
+	pid_t first = x->pid;
+	struct sync_msg m;
+	int r;
+
+	close(TAKE_FD(x->pidfd));
+	r = sync_expect(x->sync_parent, SYNC_PID, "the process that joins namespaces", &m, &x->pidfd, e);
+	waitpid(first, NULL, 0);
+	if (r < 0)
+		return r;
+	r = proc_pid_of(x->pidfd, &x->pid);
+	return r < 0 ? err_sys(e, -r, "find the new process") : 0;
+}
+
 static int spawn(struct exec *x, struct err *e)
 {
 	const struct spec_cpu_affinity *cpus = x->spec.process->exec_cpu_affinity;
-	struct err ce = {};
+	bool two;
 	int r = sync_pair(&x->sync_parent, &x->sync_child, e);
 
 	/* The child has it from its first instruction on, before it is in the container's cpuset. */
@@ -228,9 +300,9 @@ static int spawn(struct exec *x, struct err *e)
 		r = process_affinity(cpus->initial, e);
 	if (r < 0)
 		return r;
-	/* For the children to come only: we ourselves stay where we are. */
-	if (x->own_pid_ns && setns(x->init_pidfd, CLONE_NEWPID) < 0)
-		return err_sys(e, errno, "join the container's pid namespace");
+	r = enter_pid_ns(x, &two, e);
+	if (r < 0)
+		return r;
 	x->pid = clone_into(x);
 	/* The container has given its top cgroup's controllers to sub-cgroups of its own: go where init is. */
 	if (x->pid == -EBUSY && x->o->cgroups.n == 0) {
@@ -242,14 +314,16 @@ static int spawn(struct exec *x, struct err *e)
 	if (x->pid == 0) {
 		close(x->sync_parent);
 		close(TAKE_FD(x->c.dir));
-		child(x, &ce);
-		sync_send_err(x->sync_child, &ce);
-		_exit(255);
+		if (two)
+			intermediate(x);
+		child_main(x);
 	}
 	close(TAKE_FD(x->sync_child));
 	if (x->pid == -ENOMEM)
 		return err_set(e, ESRCH, "exec: the container's init has ended");
-	return x->pid < 0 ? err_sys(e, -x->pid, "make a process in the container") : 0;
+	if (x->pid < 0)
+		return err_sys(e, -x->pid, "make a process in the container");
+	return two ? await_second(x, e) : 0;
 }
 
 static int handshake(struct exec *x, struct err *e)
@@ -257,8 +331,11 @@ static int handshake(struct exec *x, struct err *e)
 	struct sync_msg m;
 	int r = process_oom_score_adj(x->pid, x->spec.process, e);
 
-	if (r == 0 && x->userns)
+	if (r == 0 && x->userns) {
 		r = process_rlimits(x->pid, &x->spec.process->rlimits, e);
+		if (r == 0 && (r = sync_send(x->sync_parent, SYNC_GO, 0, NULL, -1)) < 0)
+			err_sys(e, -r, "let the new process go on");
+	}
 	if (r < 0)
 		return r;
 	if (x->spec.process->terminal && !x->o->console_socket) {

@@ -61,7 +61,7 @@ static int await_maps(void *ctx, struct err *e)
 	struct create *c = ((struct init *)ctx)->c;
 	int r;
 
-	if (create_has_maps(c)) {
+	if (create_init_waits(c)) {
 		r = sync_expect(c->sync_child, SYNC_GO, "ctr", NULL, NULL, e);
 		if (r < 0)
 			return r;

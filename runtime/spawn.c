@@ -154,7 +154,6 @@ int spawn_child(struct create *c, struct err *e)
 	uint64_t flags = c->ns.new_flags & ~LATE_FLAGS;
 	AUTO_CLOSE int back = -1;
 	int pidfd = -1, r;
-	bool two;
 	pid_t pid;
 
 	r = sync_pair(&c->sync_parent, &c->sync_child, e);
@@ -163,10 +162,10 @@ int spawn_child(struct create *c, struct err *e)
 	r = enter_pid_ns(&c->ns, &back, e);
 	if (r < 0)
 		return r;
-	two = needs_intermediate(&c->ns);
-	pid = clone_into(c, two ? 0 : flags, &pidfd, e);
+	c->two = needs_intermediate(&c->ns);
+	pid = clone_into(c, c->two ? 0 : flags, &pidfd, e);
 	if (pid == 0) {
-		if (two)
+		if (c->two)
 			intermediate(c, flags);
 		init_main(c);
 	}
@@ -176,7 +175,7 @@ int spawn_child(struct create *c, struct err *e)
 		log_warn("return to the own pid namespace: %s", strerrordesc_np(errno));
 	if (pid < 0)
 		return err_sys(e, -pid, "make a process with new namespaces");
-	if (!two) {
+	if (!c->two) {
 		c->pid = pid;
 		c->pidfd = pidfd;
 		return 0;
