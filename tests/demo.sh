@@ -43,9 +43,9 @@ ls -l "$1"
 cat "$1"
 '
 
-echo "# ctr run --clone demo -m 256m --pids-limit 100 -- /bin/sh -c ..."
+echo "# ctr run --clone -m 256m --pids-limit 100 demo /bin/sh -c ..."
 rc=0
-"$CTR" run --clone demo -m 256m --pids-limit 100 -- /bin/sh -c "$inside" sh "$mark" || rc=$?
+"$CTR" run --clone -m 256m --pids-limit 100 demo /bin/sh -c "$inside" sh "$mark" || rc=$?
 if [ "$rc" -ne 0 ]; then
     echo "demo: the clone ended with status $rc" >&2
     exit "$rc"
