@@ -71,15 +71,6 @@ static int upper_tmpfs(uint64_t size, struct err *e)
 	return mount_fs_new(&f, NULL, e);
 }
 
-static int upper_disk(int loop_fd, struct err *e)
-{
-	char path[32];
-	const struct mount_fs f = { .fstype = "ext4", .source = path };
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", loop_fd);
-	return mount_fs_new(&f, NULL, e);
-}
-
 /*
  * A directory below the upper mount with the mode and owner of the directory that it lies over. It
  * is called after the place (/var/log: "upper:var:log"), so that a kept disk finds its layers
@@ -319,7 +310,7 @@ static int merge(struct build *b, int *out, struct err *e)
 	return r;
 }
 
-int overlay_root(int loop_fd, uint64_t tmpfs_size, int *root_fd, struct err *e)
+int overlay_root(int disk_fd, uint64_t tmpfs_size, int *root_fd, struct err *e)
 {
 	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	AUTO_CLOSE int upper = -1;
@@ -333,7 +324,9 @@ int overlay_root(int loop_fd, uint64_t tmpfs_size, int *root_fd, struct err *e)
 	r = mount_propagation_fd(root, MS_SLAVE | MS_REC);
 	if (r < 0)
 		return err_sys(e, -r, "set the propagation of /");
-	upper = loop_fd >= 0 ? upper_disk(loop_fd, e) : upper_tmpfs(tmpfs_size, e);
+	upper = disk_fd >= 0 ? fcntl(disk_fd, F_DUPFD_CLOEXEC, 3) : upper_tmpfs(tmpfs_size, e);
+	if (upper < 0 && disk_fd >= 0)
+		return err_sys(e, errno, "upper layer of the clone");
 	if (upper < 0) {
 		err_wrap(e, "upper layer of the clone");
 		return upper;

@@ -11,18 +11,20 @@
 #include <stdint.h>
 
 /*
- * Opens (making and formatting it on first use: sparse, ext4) the disk FILE and attaches it to a loop
- * device with autoclear. Called in the parent, host namespaces. size in bytes, used on first use only (0: a default of
- * 8 GiB). *loop_fd is the open loop device, to be kept open until the child has mounted it.
- * A file in use by another clone is refused.
+ * Opens the disk FILE (making and formatting it on first use: sparse, ext4) and mounts it through a
+ * loop device with autoclear: *mount_fd is the detached mount, for overlay_root; when it goes, the
+ * device goes. Called in the parent: the child may already sit in a cgroup that denies it all block
+ * devices. size in bytes, used on first use only (0: a default of 8 GiB). A file in use by another
+ * clone is refused.
  */
-int overlay_disk_open(const char *file, uint64_t size, int *loop_fd, struct err *e);
+int overlay_disk_open(const char *file, uint64_t size, int *mount_fd, struct err *e);
 
 /*
- * The merged root as a detached mount (fd), lower = "/" of the current mount namespace (and an overlay of
- * its own for each ordinary file system mounted below it, like /usr, /var or /home on partitions of their own).
- * loop_fd: the upper layer's disk, or -1 for a tmpfs of at most tmpfs_size bytes (0: the kernel's default).
+ * The merged root as a detached mount (fd), lower = "/" of the current mount namespace (and an
+ * overlay of its own for each ordinary file system mounted below it, like /usr, /var or /home on
+ * partitions of their own). disk_fd: the upper layer's disk, not yet attached anywhere, or -1 for a
+ * tmpfs of at most tmpfs_size bytes (0: the kernel's default).
  */
-int overlay_root(int loop_fd, uint64_t tmpfs_size, int *root_fd, struct err *e);
+int overlay_root(int disk_fd, uint64_t tmpfs_size, int *root_fd, struct err *e);
 
 #endif

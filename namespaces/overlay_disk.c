@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "namespaces/mount_exec.h"
 #include "namespaces/tool.h"
 
 #include <errno.h>
@@ -171,9 +172,29 @@ static int attach(int fd, const char *file, int *out, struct err *e)
 	return r < 0 ? err_sys(e, -r, "attach %s to a loop device", file) : 0;
 }
 
-int overlay_disk_open(const char *file, uint64_t size, int *loop_fd, struct err *e)
+/* The mount keeps the device open, so that the device goes with it. */
+static int mount_disk(int loop, const char *file, int *out, struct err *e)
+{
+	char path[32];
+	const struct mount_fs f = { .fstype = "ext4", .source = path };
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", loop);
+	fd = mount_fs_new(&f, NULL, e);
+	if (fd == -EINVAL || fd == -EUCLEAN)
+		return err_set(e, -fd, "disk %s: its ext4 file system is damaged or cut off", file);
+	if (fd < 0) {
+		err_wrap(e, "disk %s", file);
+		return fd;
+	}
+	*out = fd;
+	return 0;
+}
+
+int overlay_disk_open(const char *file, uint64_t size, int *mount_fd, struct err *e)
 {
 	AUTO_CLOSE int fd = open(file, O_RDWR | O_CLOEXEC);
+	AUTO_CLOSE int loop = -1;
 	int r;
 
 	if (fd < 0 && errno != ENOENT)
@@ -182,5 +203,7 @@ int overlay_disk_open(const char *file, uint64_t size, int *loop_fd, struct err 
 		r = make_disk(file, size, &fd, e);
 	else if ((r = lock(fd, file, e)) == 0 && (r = check_disk(fd, file, e)) == 0)
 		r = check_loops(fd, file, e);
-	return r < 0 ? r : attach(fd, file, loop_fd, e);
+	if (r == 0)
+		r = attach(fd, file, &loop, e);
+	return r < 0 ? r : mount_disk(loop, file, mount_fd, e);
 }

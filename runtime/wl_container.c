@@ -32,7 +32,7 @@ struct container {
 	struct rootfs_opts opts;
 	struct rootfs rootfs;
 	struct payload payload;
-	int loop_fd; /* OS clone with a disk */
+	int disk_fd; /* OS clone with a disk: its mount */
 };
 
 /* Fields that are parsed and whose effect this version does not have: refused, never ignored. */
@@ -100,7 +100,7 @@ static int container_prepare(struct workload *w, struct err *e)
 	if (!k)
 		return err_sys(e, ENOMEM, "prepare the container");
 	w->data = k;
-	k->loop_fd = -1;
+	k->disk_fd = -1;
 	k->rootfs = (struct rootfs)ROOTFS_INIT;
 	r = ns_plan_spec(&c->spec->linux_, &c->ns, e);
 	if (r < 0)
@@ -112,7 +112,7 @@ static int container_prepare(struct workload *w, struct err *e)
 			return r;
 	}
 	if (c->o->disk)
-		return overlay_disk_open(c->o->disk, c->o->disk_size, &k->loop_fd, e);
+		return overlay_disk_open(c->o->disk, c->o->disk_size, &k->disk_fd, e);
 	return 0;
 }
 
@@ -174,10 +174,10 @@ static int clone_root(struct create *c, struct container *k, struct err *e)
 
 	if (!c->o->clone)
 		return 0;
-	r = overlay_root(k->loop_fd, 0, &k->opts.root_mount, e);
-	if (k->loop_fd >= 0)
-		close(k->loop_fd);
-	k->loop_fd = -1;
+	r = overlay_root(k->disk_fd, 0, &k->opts.root_mount, e);
+	if (k->disk_fd >= 0)
+		close(k->disk_fd);
+	k->disk_fd = -1;
 	return r;
 }
 
@@ -314,8 +314,8 @@ static void container_release(struct workload *w)
 		return;
 	seccomp_free(&k->seccomp);
 	arena_free(&k->arena);
-	if (k->loop_fd >= 0)
-		close(k->loop_fd);
+	if (k->disk_fd >= 0)
+		close(k->disk_fd);
 	free(k);
 	w->data = NULL;
 }
