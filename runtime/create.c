@@ -227,6 +227,21 @@ static int unexpected(uint32_t type, struct err *e)
 	return err_set(e, EPROTO, "container init sent an unexpected message (%u)", type);
 }
 
+/* Without a word: it was killed, and who sets a memory limit below its needs does so. */
+static int ended(const struct create *c, struct err *e)
+{
+	const struct spec_resources *r = c->spec->linux_.resources;
+	siginfo_t si = {};
+
+	if (waitid(P_PIDFD, (id_t)c->pidfd, &si, WEXITED | WNOWAIT) < 0 || si.si_code == CLD_EXITED)
+		return err_set(e, EPIPE, "container init ended while it was set up");
+	if (si.si_status == SIGKILL && r && r->memory && r->memory->limit.set && r->memory->limit.v > 0)
+		return err_set(e, ENOMEM,
+			       "container init was killed while it was set up: linux.resources.memory.limit: "
+			       "%lld bytes are probably too few", (long long)r->memory->limit.v);
+	return err_set(e, EPIPE, "container init was killed by signal %d while it was set up", si.si_status);
+}
+
 static int handshake(void *ctx, struct err *e)
 {
 	struct create *c = ctx;
@@ -238,7 +253,7 @@ static int handshake(void *ctx, struct err *e)
 		if (r < 0)
 			return err_sys(e, -r, "await the container's init");
 		if (r == 0)
-			return err_set(e, EPIPE, "container init ended while it was set up (killed, or out of memory?)");
+			return ended(c, e);
 		switch (m.type) {
 		case SYNC_ERROR:
 			*e = m.err;

@@ -84,7 +84,7 @@ host_device() {
         ctr run --detach --bundle "$BUNDLE" "$ID"
         if [ "$status" -ne 0 ]; then
             [ "$(wc -l <"$ERR")" -eq 1 ]
-            [[ $stderr == *memory* ]] || fail "not a clear error: $stderr"
+            [[ $stderr == *linux.resources.memory.limit*"$limit"* ]] || fail "not a clear error: $stderr"
         fi
         ok delete --force "$ID"
         assert_leak_free
