@@ -28,6 +28,7 @@ struct parser {
 	struct arena *arena;
 	const char *what;
 	struct err *e;
+	const struct json_report *report; /* NULL: the first mistake ends it */
 	int rc; /* what a callback refused, already in *e */
 	struct json *root;
 	struct frame frames[JSON_MAX_DEPTH];
@@ -90,26 +91,43 @@ void json_path_index(struct json_path *p, size_t index)
 }
 
 /* Where the parser is now; with key, that member of the innermost object. */
-static int refuse(struct parser *p, int code, const char *key, const char *reason)
+static void place(const struct parser *p, const char *key, struct json_path *path)
 {
-	struct json_path path = { 0 };
-
 	for (size_t i = 0; i < p->depth; i++) {
 		const struct frame *f = &p->frames[i];
 		size_t end = i + 1 < p->depth ? p->frames[i + 1].base - 1 : p->n;
 
 		if (i + 1 == p->depth && key)
-			json_path_key(&path, key);
+			json_path_key(path, key);
 		else if (f->node->type == JSON_ARRAY)
-			json_path_index(&path, end - f->base);
+			json_path_index(path, end - f->base);
 		else if (f->key)
-			json_path_key(&path, f->key);
+			json_path_key(path, f->key);
 	}
+}
+
+static int refuse(struct parser *p, int code, const char *key, const char *reason)
+{
+	struct json_path path = { 0 };
+
+	place(p, key, &path);
 	if (path.len)
 		p->rc = err_set(p->e, code, "%s: %s: %s", p->what, path.s, reason);
 	else
 		p->rc = err_set(p->e, code, "%s: %s", p->what, reason);
 	return 0; /* tells yajl to stop */
+}
+
+/* For what does not keep the rest from being read. */
+static int complain(struct parser *p, const char *key, const char *reason)
+{
+	struct json_path path = { 0 };
+
+	if (!p->report)
+		return refuse(p, EINVAL, key, reason);
+	place(p, key, &path);
+	p->report->fn(p->report->arg, path.s, reason);
+	return 1;
 }
 
 static int no_memory(struct parser *p)
@@ -158,14 +176,10 @@ static const char *take_string(struct parser *p, const unsigned char *s, size_t 
 {
 	const char *copy;
 
-	if (memchr(s, '\0', n)) {
-		refuse(p, EINVAL, NULL, "string with a NUL character");
-		return NULL;
-	}
-	if (!utf8_valid(s, n)) {
-		refuse(p, EINVAL, NULL, "invalid UTF-8");
-		return NULL;
-	}
+	if (memchr(s, '\0', n))
+		return complain(p, NULL, "string with a NUL character") ? "" : NULL;
+	if (!utf8_valid(s, n))
+		return complain(p, NULL, "invalid UTF-8") ? "" : NULL;
 	copy = arena_strndup(p->arena, (const char *)s, n);
 	if (!copy)
 		no_memory(p);
@@ -320,7 +334,7 @@ static int check_keys(struct parser *p, const struct json *o)
 			return no_memory(p);
 	}
 	twice = duplicate(o->keys, o->n, sorted);
-	return twice ? refuse(p, EINVAL, twice, "duplicate key") : 1;
+	return twice ? complain(p, twice, "duplicate key") : 1;
 }
 
 static int on_close(void *ctx)
@@ -433,10 +447,10 @@ static void cleanup_yajl(yajl_handle *h)
 		yajl_free(*h);
 }
 
-int json_parse(struct arena *a, const char *what, const char *text, size_t len, struct json **out,
-	       struct err *e)
+int json_parse_all(struct arena *a, const char *what, const char *text, size_t len,
+		   const struct json_report *report, struct json **out, struct err *e)
 {
-	struct parser p = { .arena = a, .what = what, .e = e, .rc = -EINVAL };
+	struct parser p = { .arena = a, .what = what, .e = e, .report = report, .rc = -EINVAL };
 	AUTO(cleanup_yajl) yajl_handle h = yajl_alloc(&callbacks, NULL, &p);
 	yajl_status status;
 	size_t at = len; /* yajl_complete_parse counts in a text of its own */
@@ -459,6 +473,12 @@ int json_parse(struct arena *a, const char *what, const char *text, size_t len, 
 		return r;
 	*out = p.root;
 	return 0;
+}
+
+int json_parse(struct arena *a, const char *what, const char *text, size_t len, struct json **out,
+	       struct err *e)
+{
+	return json_parse_all(a, what, text, len, NULL, out, e);
 }
 
 const struct json *json_get(const struct json *o, const char *key)

@@ -37,6 +37,19 @@ struct json {
 int json_parse(struct arena *a, const char *what, const char *text, size_t len, struct json **out,
 	       struct err *e);
 
+/* Who is told of each mistake: where it is ("linux.devices[2].path", "" for the whole), and why. */
+struct json_report {
+	void (*fn)(void *arg, const char *path, const char *reason);
+	void *arg;
+};
+
+/*
+ * The same, for who wants to hear of all mistakes: duplicate keys and strings with a NUL or invalid
+ * UTF-8 are reported and reading goes on (with the first of two members, with an empty string).
+ */
+int json_parse_all(struct arena *a, const char *what, const char *text, size_t len,
+		   const struct json_report *report, struct json **out, struct err *e);
+
 /* The member of an object, or NULL (also for a JSON null: the specification treats both as absent).
  */
 const struct json *json_get(const struct json *o, const char *key);

@@ -64,10 +64,10 @@ static const struct field spec_rows[] = {
 	{ "mounts", FIELD_LIST, .sub = &spec_mount_table, .offset = AT(mounts) },
 	{ "hooks", FIELD_OBJECT, .sub = &spec_hooks_table, .offset = AT(hooks) },
 	{ "annotations", FIELD_MAP, .offset = AT(annotations) },
-	{ "linux", FIELD_CUSTOM, .custom = read_linux },
+	{ "linux", FIELD_CUSTOM, .custom = read_linux, .sub = &spec_linux_table },
 	{ "vm", FIELD_OBJECT_PTR, .sub = &spec_vm_table, .offset = AT(vm) },
 };
-static const struct field_table spec_table = { FIELD_TABLE(struct spec, spec_rows) };
+const struct field_table spec_table = { FIELD_TABLE(struct spec, spec_rows) };
 
 void spec_free(struct spec *s)
 {

@@ -28,20 +28,40 @@ void field_enter_index(struct field_ctx *c, size_t index)
 	c->path[c->depth++] = (struct field_step){ .index = index };
 }
 
+static void enter_any(struct field_ctx *c, const char *key)
+{
+	c->path[c->depth++] = (struct field_step){ .key = key, .any = true };
+}
+
 void field_leave(struct field_ctx *c)
 {
 	c->depth--;
 }
 
-int field_error(struct field_ctx *c, const char *field, const char *fmt, ...)
+/* The field as the specification knows it, whatever the element or the key. */
+static void tell_present(struct field_ctx *c)
+{
+	struct str_buf b = {};
+
+	for (size_t i = 0; i < c->depth; i++) {
+		const struct field_step *step = &c->path[i];
+
+		if (step->key)
+			str_buf_addf(&b, "%s%s", i ? "." : "", step->any ? "*" : step->key);
+		else
+			str_buf_add(&b, "[]");
+	}
+	if (!b.failed)
+		c->watch->present(c->watch->problem.arg, b.s);
+	str_buf_free(&b);
+}
+
+static int vproblem(struct field_ctx *c, const char *field, const char *fmt, va_list ap)
 {
 	struct json_path path = { 0 };
 	char reason[1024];
-	va_list ap;
 
-	va_start(ap, fmt);
 	vsnprintf(reason, sizeof(reason), fmt, ap);
-	va_end(ap);
 	for (size_t i = 0; i < c->depth; i++) {
 		if (c->path[i].key)
 			json_path_key(&path, c->path[i].key);
@@ -50,9 +70,41 @@ int field_error(struct field_ctx *c, const char *field, const char *fmt, ...)
 	}
 	if (field)
 		json_path_key(&path, field);
+	if (c->watch)
+		c->watch->problem.fn(c->watch->problem.arg, path.s, reason);
 	if (!path.len)
 		return err_set(c->e, EINVAL, "%s: %s", c->what, reason);
 	return err_set(c->e, EINVAL, "%s: %s: %s", c->what, path.s, reason);
+}
+
+int field_error(struct field_ctx *c, const char *field, const char *fmt, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vproblem(c, field, fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+int field_go_on(struct field_ctx *c, size_t depth, int r)
+{
+	if (r != -EINVAL || !c->watch)
+		return r;
+	c->depth = depth;
+	return 0;
+}
+
+int field_note(struct field_ctx *c, const char *field, const char *fmt, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vproblem(c, field, fmt, ap);
+	va_end(ap);
+	return field_go_on(c, c->depth, r);
 }
 
 int field_no_memory(struct field_ctx *c)
@@ -230,7 +282,7 @@ static int name_value(struct field_ctx *c, const struct field *f, const struct j
 
 static int read_name(struct field_ctx *c, const struct field *f, const struct json *v, void *dst)
 {
-	int64_t n = 0;
+	int64_t n = -1; /* stays when the walk goes on: no name has it */
 	int r = name_value(c, f, v, &n);
 
 	*(int *)dst = (int)n;
@@ -254,14 +306,16 @@ static int read_names(struct field_ctx *c, const struct field *f, const struct j
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < v->n; i++) {
+		size_t depth = c->depth;
 		int64_t n = 0;
 
 		field_enter_index(c, i);
 		r = name_value(c, f, v->items[i], &n);
-		if (r < 0)
+		if (r == 0)
+			*out |= bits ? UINT64_C(1) << n : (uint64_t)n;
+		else if (field_go_on(c, depth, r) < 0)
 			return r;
-		field_leave(c);
-		*out |= bits ? UINT64_C(1) << n : (uint64_t)n;
+		c->depth = depth;
 	}
 	return 0;
 }
@@ -305,14 +359,16 @@ static int read_strings(struct field_ctx *c, const struct field *f, const struct
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < v->n; i++) {
+		size_t depth = c->depth;
+
 		field_enter_index(c, i);
 		r = f->names ? name_value(c, f, v->items[i], &ignored)
 			     : field_expect(c, v->items[i], JSON_STRING);
-		r = r ?: check_text(c, f, v->items[i]->text);
+		r = field_go_on(c, depth, r ?: check_text(c, f, v->items[i]->text));
 		if (r < 0)
 			return r;
-		field_leave(c);
-		l->v[l->n++] = (char *)v->items[i]->text;
+		c->depth = depth;
+		l->v[l->n++] = v->items[i]->type == JSON_STRING ? (char *)v->items[i]->text : "";
 	}
 	return 0;
 }
@@ -325,11 +381,13 @@ static int read_u32s(struct field_ctx *c, const struct field *f, const struct js
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < v->n; i++) {
+		size_t depth = c->depth;
+
 		field_enter_index(c, i);
-		r = read_32(c, f, v->items[i], (uint32_t *)l->v + i);
+		r = field_go_on(c, depth, read_32(c, f, v->items[i], (uint32_t *)l->v + i));
 		if (r < 0)
 			return r;
-		field_leave(c);
+		c->depth = depth;
 		l->n++;
 	}
 	return 0;
@@ -344,17 +402,20 @@ static int read_map(struct field_ctx *c, const struct field *f, const struct jso
 		return r;
 	for (size_t i = 0; i < v->n; i++) {
 		const struct json *item = v->items[i];
+		size_t depth = c->depth;
 
 		if (item->type == JSON_NULL)
 			continue;
-		field_enter_key(c, v->keys[i]);
-		if (!*v->keys[i])
-			return field_error(c, NULL, "the key must not be empty");
-		r = check_text(c, f, v->keys[i]) ?: field_expect(c, item, JSON_STRING);
-		if (r < 0)
+		enter_any(c, v->keys[i]);
+		r = *v->keys[i] ? check_text(c, f, v->keys[i])
+				: field_error(c, NULL, "the key must not be empty");
+		r = r ?: field_expect(c, item, JSON_STRING);
+		if (r == 0)
+			m->v[m->n++] =
+				(struct spec_pair){ (char *)v->keys[i], (char *)item->text };
+		else if (field_go_on(c, depth, r) < 0)
 			return r;
-		field_leave(c);
-		m->v[m->n++] = (struct spec_pair){ (char *)v->keys[i], (char *)item->text };
+		c->depth = depth;
 	}
 	return 0;
 }
@@ -369,8 +430,12 @@ static int read_object(struct field_ctx *c, const struct field *f, const struct 
 static int read_object_ptr(struct field_ctx *c, const struct field *f, const struct json *v,
 			   void *dst)
 {
-	void *obj = arena_alloc(c->arena, f->sub->size);
+	int r = field_expect(c, v, JSON_OBJECT);
+	void *obj;
 
+	if (r < 0)
+		return r;
+	obj = arena_alloc(c->arena, f->sub->size);
 	if (!obj)
 		return field_no_memory(c);
 	*(void **)dst = obj;
@@ -385,11 +450,14 @@ static int read_list(struct field_ctx *c, const struct field *f, const struct js
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < v->n; i++) {
+		size_t depth = c->depth;
+
 		field_enter_index(c, i);
 		r = field_object(c, f->sub, v->items[i], (char *)l->v + i * f->sub->size);
+		r = field_go_on(c, depth, r);
 		if (r < 0)
 			return r;
-		field_leave(c);
+		c->depth = depth;
 		l->n++;
 	}
 	return 0;
@@ -404,15 +472,17 @@ static int read_keyed(struct field_ctx *c, const struct field *f, const struct j
 		return r;
 	for (size_t i = 0; i < v->n; i++) {
 		char *obj = (char *)l->v + l->n * f->sub->size;
+		size_t depth = c->depth;
 
 		if (v->items[i]->type == JSON_NULL)
 			continue;
-		field_enter_key(c, v->keys[i]);
+		enter_any(c, v->keys[i]);
 		*(const char **)obj = v->keys[i];
 		r = check_text(c, f, v->keys[i]) ?: field_object(c, f->sub, v->items[i], obj);
+		r = field_go_on(c, depth, r);
 		if (r < 0)
 			return r;
-		field_leave(c);
+		c->depth = depth;
 		l->n++;
 	}
 	return 0;
@@ -450,95 +520,82 @@ static int (*const readers[])(struct field_ctx *c, const struct field *f, const 
 };
 _Static_assert(ARRAY_SIZE(readers) == FIELD_KINDS, "a field kind without a reader");
 
+static int read_row(struct field_ctx *c, const struct field *f, const struct json *o, void *obj)
+{
+	const struct json *v = json_get(o, f->name);
+	int r;
+
+	if (!v && f->required)
+		return field_error(c, f->name, "required field is missing");
+	if (!v)
+		return 0;
+	field_enter_key(c, f->name);
+	if (c->watch && c->watch->present)
+		tell_present(c);
+	r = readers[f->kind](c, f, v, (char *)obj + f->offset);
+	if (r < 0)
+		return r;
+	field_leave(c);
+	return 0;
+}
+
 int field_object(struct field_ctx *c, const struct field_table *t, const struct json *o, void *obj)
 {
+	size_t depth = c->depth;
+	bool bad = false;
 	int r = field_expect(c, o, JSON_OBJECT);
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < t->n; i++) {
-		const struct field *f = &t->rows[i];
-		const struct json *v = json_get(o, f->name);
-
-		if (!v && f->required)
-			return field_error(c, f->name, "required field is missing");
-		if (!v)
-			continue;
-		field_enter_key(c, f->name);
-		r = readers[f->kind](c, f, v, (char *)obj + f->offset);
+		r = read_row(c, &t->rows[i], o, obj);
+		bad |= r < 0;
+		r = field_go_on(c, depth, r);
 		if (r < 0)
 			return r;
-		field_leave(c);
 	}
-	return t->finish ? t->finish(c, obj) : 0;
+	return t->finish && !bad ? field_go_on(c, depth, t->finish(c, obj)) : 0;
+}
+
+int field_document_watch(struct arena *a, const char *what, const char *text, size_t len,
+			 const struct field_table *t, void *obj, const struct field_watch *watch,
+			 struct err *e)
+{
+	struct field_ctx c = { .arena = a, .what = what, .e = e, .watch = watch };
+	struct json *root = NULL;
+	int r = json_parse_all(a, what, text, len, watch ? &watch->problem : NULL, &root, e);
+
+	return r < 0 ? r : field_go_on(&c, 0, field_object(&c, t, root, obj));
 }
 
 int field_document(struct arena *a, const char *what, const char *text, size_t len,
 		   const struct field_table *t, void *obj, struct err *e)
 {
-	struct field_ctx c = { .arena = a, .what = what, .e = e };
-	struct json *root = NULL;
-	int r = json_parse(a, what, text, len, &root, e);
-
-	return r < 0 ? r : field_object(&c, t, root, obj);
+	return field_document_watch(a, what, text, len, t, obj, NULL, e);
 }
 
-/* ---- checks ---- */
+/* ---- the tables themselves ---- */
 
-const char *field_absolute(const char *s)
+static void each(const struct field_table *t, char *path, size_t at, size_t size,
+		 void (*fn)(void *arg, const char *field), void *arg)
 {
-	return *s == '/' ? NULL : "not an absolute path";
-}
+	for (size_t i = 0; i < t->n; i++) {
+		const struct field *f = &t->rows[i];
+		const char *below = f->kind == FIELD_LIST || f->each ? "[]" : f->kind == FIELD_KEYED ? ".*" : "";
+		size_t n = at;
 
-const char *field_not_empty(const char *s)
-{
-	return *s ? NULL : "must not be empty";
-}
-
-const char *field_assignment(const char *s)
-{
-	if (!strchr(s, '='))
-		return "not of the form NAME=VALUE";
-	return *s == '=' ? "empty variable name" : NULL;
-}
-
-const char *field_one_line(const char *s)
-{
-	return strchr(s, '\n') ? "must be one line" : NULL;
-}
-
-static const char *number_at(const char *s, unsigned long *v)
-{
-	*v = 0;
-	if (*s < '0' || *s > '9')
-		return NULL;
-	for (; *s >= '0' && *s <= '9'; s++) {
-		*v = *v * 10 + (unsigned long)(*s - '0');
-		if (*v > UINT16_MAX)
-			return NULL;
+		n += (size_t)snprintf(path + n, size - n, "%s%s", at ? "." : "", f->name);
+		fn(arg, path);
+		if (!f->sub)
+			continue;
+		n += (size_t)snprintf(path + n, size - n, "%s", below);
+		each(f->sub, path, n, size, fn, arg);
 	}
-	return s;
 }
 
-/* Blanks around elements and empty elements are allowed, as in the kernel's own parser. */
-const char *field_cpu_list(const char *s)
+void field_each(const struct field_table *t, void (*fn)(void *arg, const char *field), void *arg)
 {
-	unsigned long first, last;
+	char path[256];
 
-	for (;;) {
-		s += strspn(s, " ,");
-		if (!*s)
-			return NULL;
-		s = number_at(s, &first);
-		if (!s)
-			return "not a list of numbers and ranges";
-		last = first;
-		if (*s == '-')
-			s = number_at(s + 1, &last);
-		if (!s || last < first)
-			return "not a list of numbers and ranges";
-		s += strspn(s, " ");
-		if (*s && *s != ',')
-			return "not a list of numbers and ranges";
-	}
+	each(t, path, 0, sizeof(path), fn, arg);
 }

@@ -18,15 +18,26 @@
 #include "oci/json.h"
 #include "oci/spec.h"
 
+/*
+ * For `ctr check`: every mistake is told instead of the first one ending the walk, and every field
+ * that is present. What is wrong is left zeroed in its object, so that the others can be looked at.
+ */
+struct field_watch {
+	struct json_report problem;
+	void (*present)(void *arg, const char *field); /* "linux.devices[].path"; may be NULL */
+};
+
 struct field_step {
 	const char *key; /* NULL: an array element */
 	size_t index;
+	bool any; /* the key is the user's, not a field's name */
 };
 
 struct field_ctx {
 	struct arena *arena;
 	const char *what; /* the document, in errors */
 	struct err *e;
+	const struct field_watch *watch; /* NULL: the first mistake is the error */
 	size_t depth;
 	struct field_step path[JSON_MAX_DEPTH + 2];
 };
@@ -67,7 +78,8 @@ struct field {
 	size_t min_items; /* of an array */
 	int64_t min;      /* min == max == 0: whatever the kind holds */
 	uint64_t max;
-	const struct field_table *sub;
+	const struct field_table *sub; /* of a custom row: only for field_each */
+	bool each;                     /* of a custom row: an array of sub objects */
 	const struct name_table *names;
 	const char *chars;
 	const char *(*check)(const char *text); /* NULL: fine; otherwise the reason */
@@ -78,7 +90,8 @@ struct field_table {
 	const struct field *rows;
 	size_t n;
 	size_t size;                                   /* of the struct */
-	int (*finish)(struct field_ctx *c, void *obj); /* rules inside one object; may be NULL */
+	/* Rules inside one object; may be NULL. Not called when one of its own rows was wrong. */
+	int (*finish)(struct field_ctx *c, void *obj);
 };
 
 #define FIELD_TABLE(type, array) .rows = (array), .n = ARRAY_SIZE(array), .size = sizeof(type)
@@ -90,12 +103,30 @@ int field_object(struct field_ctx *c, const struct field_table *t, const struct 
 int field_document(struct arena *a, const char *what, const char *text, size_t len,
 		   const struct field_table *t, void *obj, struct err *e);
 
+/* The same, watched: only what is no JSON at all, or no object, is an error. */
+int field_document_watch(struct arena *a, const char *what, const char *text, size_t len,
+			 const struct field_table *t, void *obj, const struct field_watch *watch,
+			 struct err *e);
+
+/* Calls fn with every field that a document of this table can have, "linux.devices[].path". */
+void field_each(const struct field_table *t, void (*fn)(void *arg, const char *field), void *arg);
+
 /* For custom rows. The steps need not be taken back when an error is returned. */
 void field_enter_key(struct field_ctx *c, const char *key);
 void field_enter_index(struct field_ctx *c, size_t index);
 void field_leave(struct field_ctx *c);
 int field_expect(struct field_ctx *c, const struct json *v, enum json_type type);
 int field_no_memory(struct field_ctx *c);
+
+/*
+ * After an element or a rule failed with r: 0 when the walk goes on, at the place where it had
+ * depth steps; r otherwise.
+ */
+int field_go_on(struct field_ctx *c, size_t depth, int r);
+
+/* field_error, and the walk goes on if it can: several rules of one object in a row. */
+int field_note(struct field_ctx *c, const char *field, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* "DOCUMENT: PATH: FMT"; -EINVAL. field (may be NULL) is a member of the place where the walk is.
  */
@@ -110,6 +141,7 @@ const char *field_cpu_list(const char *s);
 const char *field_one_line(const char *s);
 
 /* The tables of the subtrees. */
+extern const struct field_table spec_table; /* the whole, struct spec */
 extern const struct field_table spec_process_table;
 extern const struct field_table spec_mount_table;
 extern const struct field_table spec_idmap_table;

@@ -25,6 +25,16 @@ static const struct field_table namespace_table = {
 	FIELD_TABLE(struct namespace_entry, namespace_rows),
 };
 
+static int add_namespace(struct field_ctx *c, struct spec_namespace *ns,
+			 const struct namespace_entry *entry)
+{
+	if (ns[entry->type].wanted)
+		return field_error(c, "type", "duplicate namespace \"%s\"",
+				   table_name(&names_namespaces, entry->type));
+	ns[entry->type] = (struct spec_namespace){ .wanted = true, .path = entry->path };
+	return 0;
+}
+
 static int read_namespaces(struct field_ctx *c, const struct json *v, void *dst)
 {
 	struct spec_namespace *ns = dst;
@@ -33,17 +43,17 @@ static int read_namespaces(struct field_ctx *c, const struct json *v, void *dst)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < v->n; i++) {
-		struct namespace_entry entry = { 0 };
+		struct namespace_entry entry = { .type = -1 };
+		size_t depth = c->depth;
 
 		field_enter_index(c, i);
 		r = field_object(c, &namespace_table, v->items[i], &entry);
+		if (r == 0 && entry.type >= 0)
+			r = add_namespace(c, ns, &entry);
+		r = field_go_on(c, depth, r);
 		if (r < 0)
 			return r;
-		if (ns[entry.type].wanted)
-			return field_error(c, "type", "duplicate namespace \"%s\"",
-					   table_name(&names_namespaces, entry.type));
-		ns[entry.type] = (struct spec_namespace){ .wanted = true, .path = entry.path };
-		field_leave(c);
+		c->depth = depth;
 	}
 	return 0;
 }
@@ -96,10 +106,14 @@ static int finish_device(struct field_ctx *c, void *obj)
 	struct device_entry *entry = obj;
 	struct spec_device *d = &entry->device;
 
+	int r = 0;
+
 	if (d->type != 'p' && !entry->major.set)
-		return field_error(c, "major", "required field is missing");
-	if (d->type != 'p' && !entry->minor.set)
-		return field_error(c, "minor", "required field is missing");
+		r = field_note(c, "major", "required field is missing");
+	if (r == 0 && d->type != 'p' && !entry->minor.set)
+		r = field_note(c, "minor", "required field is missing");
+	if (r < 0)
+		return r;
 	d->major = entry->major.v;
 	d->minor = entry->minor.v;
 	if (d->type == 'u')
@@ -134,12 +148,13 @@ static int read_devices(struct field_ctx *c, const struct json *v, void *dst)
 		return field_no_memory(c);
 	for (size_t i = 0; i < v->n; i++) {
 		struct device_entry entry = { 0 };
+		size_t depth = c->depth;
 
 		field_enter_index(c, i);
-		r = field_object(c, &device_table, v->items[i], &entry);
+		r = field_go_on(c, depth, field_object(c, &device_table, v->items[i], &entry));
 		if (r < 0)
 			return r;
-		field_leave(c);
+		c->depth = depth;
 		l->v[l->n++] = entry.device;
 	}
 	return 0;
@@ -235,11 +250,13 @@ static const struct field_table time_offsets_table = { FIELD_TABLE(struct spec_l
 								   time_offsets_rows) };
 
 static const struct field linux_rows[] = {
-	{ "namespaces", FIELD_CUSTOM, .custom = read_namespaces, .offset = AT(ns) },
+	{ "namespaces", FIELD_CUSTOM, .custom = read_namespaces, .offset = AT(ns),
+	  .sub = &namespace_table, .each = true },
 	{ "uidMappings", FIELD_LIST, .sub = &spec_idmap_table, .offset = AT(uid_mappings) },
 	{ "gidMappings", FIELD_LIST, .sub = &spec_idmap_table, .offset = AT(gid_mappings) },
 	{ "timeOffsets", FIELD_OBJECT, .sub = &time_offsets_table },
-	{ "devices", FIELD_CUSTOM, .custom = read_devices, .offset = AT(devices) },
+	{ "devices", FIELD_CUSTOM, .custom = read_devices, .offset = AT(devices),
+	  .sub = &device_table, .each = true },
 	{ "netDevices", FIELD_KEYED, .sub = &net_device_table, .check = interface_name,
 	  .offset = AT(net_devices) },
 	{ "cgroupsPath", FIELD_STRING, .check = field_one_line, .offset = AT(cgroups_path) },

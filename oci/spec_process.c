@@ -62,6 +62,11 @@ static const struct field_table rlimit_table = {
 	.finish = finish_rlimit,
 };
 
+static int meaningless(struct field_ctx *c, bool given, const char *field, const char *policy)
+{
+	return given ? field_note(c, field, "has no meaning for the policy %s", policy) : 0;
+}
+
 /* sched(7): each policy takes the parameters that mean something to it and no others. */
 static int finish_scheduler(struct field_ctx *c, void *obj)
 {
@@ -70,17 +75,11 @@ static int finish_scheduler(struct field_ctx *c, void *obj)
 	bool deadline = str_eq(policy, "SCHED_DEADLINE");
 	bool real_time = str_eq(policy, "SCHED_FIFO") || str_eq(policy, "SCHED_RR");
 
-	if (s->priority.v && !real_time)
-		return field_error(c, "priority", "has no meaning for the policy %s", policy);
-	if (s->nice.v && (real_time || deadline))
-		return field_error(c, "nice", "has no meaning for the policy %s", policy);
-	if (s->runtime.v && !deadline)
-		return field_error(c, "runtime", "has no meaning for the policy %s", policy);
-	if (s->deadline.v && !deadline)
-		return field_error(c, "deadline", "has no meaning for the policy %s", policy);
-	if (s->period.v && !deadline)
-		return field_error(c, "period", "has no meaning for the policy %s", policy);
-	return 0;
+	return meaningless(c, s->priority.v && !real_time, "priority", policy) ?:
+	       meaningless(c, s->nice.v && (real_time || deadline), "nice", policy) ?:
+	       meaningless(c, s->runtime.v && !deadline, "runtime", policy) ?:
+	       meaningless(c, s->deadline.v && !deadline, "deadline", policy) ?:
+	       meaningless(c, s->period.v && !deadline, "period", policy);
 }
 
 static const struct field scheduler_rows[] = {
@@ -120,21 +119,27 @@ static const struct field_table cpu_affinity_table = {
 	FIELD_TABLE(struct spec_cpu_affinity, cpu_affinity_rows),
 };
 
+static int check_cells(struct field_ctx *c, const char *field, uint64_t n)
+{
+	if (n <= UINT16_MAX)
+		return 0;
+	return field_note(c, field, "out of range 0 to 65535: %llu", (unsigned long long)n);
+}
+
 static int finish_process(struct field_ctx *c, void *obj)
 {
 	struct spec_process *p = obj;
+	int r;
 
 	if (!p->terminal)
 		p->console_size = NULL; /* the specification: ignored then */
 	if (!p->console_size)
 		return 0;
 	field_enter_key(c, "consoleSize");
-	if (p->console_size->height > UINT16_MAX)
-		return field_error(c, "height", "out of range 0 to 65535: %llu",
-				   (unsigned long long)p->console_size->height);
-	if (p->console_size->width > UINT16_MAX)
-		return field_error(c, "width", "out of range 0 to 65535: %llu",
-				   (unsigned long long)p->console_size->width);
+	r = check_cells(c, "height", p->console_size->height)
+		    ?: check_cells(c, "width", p->console_size->width);
+	if (r < 0)
+		return r;
 	field_leave(c);
 	return 0;
 }

@@ -64,13 +64,13 @@ static const char *socket_path(const char *s)
 static int finish_seccomp(struct field_ctx *c, void *obj)
 {
 	const struct spec_seccomp *s = obj;
+	int r = 0;
 
 	if (s->default_action == ACT_NOTIFY)
-		return field_error(c, "defaultAction",
-				   "SCMP_ACT_NOTIFY cannot be the default action");
-	if (s->listener_metadata && !s->listener_path)
-		return field_error(c, "listenerMetadata", "listenerPath is missing");
-	return check_errno(c, "defaultErrnoRet", s->default_action, s->default_errno_ret);
+		r = field_note(c, "defaultAction", "SCMP_ACT_NOTIFY cannot be the default action");
+	if (r == 0 && s->listener_metadata && !s->listener_path)
+		r = field_note(c, "listenerMetadata", "listenerPath is missing");
+	return r ?: check_errno(c, "defaultErrnoRet", s->default_action, s->default_errno_ret);
 }
 
 static const struct field seccomp_rows[] = {

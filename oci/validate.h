@@ -12,9 +12,17 @@
 #define CTR_OCI_VALIDATE_H
 
 #include "base/err.h"
+#include "oci/json.h"
 #include "oci/spec.h"
 
 int validate_spec(const struct spec *s, struct err *e);
+
+/*
+ * All broken rules go to report; s may be half read (spec_check.h). no_namespaces: the list of
+ * namespaces was among what could not be read. -ENOMEM is the only error then.
+ */
+int validate_spec_all(const struct spec *s, const struct json_report *report, bool no_namespaces,
+		      struct err *e);
 
 /* The rules for a process alone; paths begin at the process ("args[0]"). */
 int validate_process(const struct spec_process *p, struct err *e);
