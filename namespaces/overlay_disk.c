@@ -52,40 +52,56 @@ static int mkfs(const char *path, struct err *e)
 }
 
 /*
- * Formatted under another name and renamed when complete, so that a file of the right name is
- * always a whole disk; what an interrupted attempt left is used again.
+ * A file without a name, so that one of the right name is always a whole disk, and an interrupted
+ * attempt leaves nothing. *named: the file system has no such files, and the final name is in use
+ * already; others find it locked.
  */
-static int make_disk(const char *file, uint64_t size, int *out, struct err *e)
+static int open_new(const char *file, bool *named, struct err *e)
 {
-	AUTO_FREE char *part = str_printf("%s.part", file);
+	const char *slash = strrchr(file, '/');
+	AUTO_FREE char *dir = slash ? strndup(file, (size_t)(slash - file) + 1) : strdup(".");
 	AUTO_CLOSE int fd = -1;
 	int r;
 
-	if (!part)
-		return err_sys(e, ENOMEM, "disk %s", file);
+	if (!dir)
+		return err_sys(e, ENOMEM, "make disk %s", file);
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	*named = fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR);
+	if (*named)
+		fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, errno, "make disk %s", file);
+	r = lock(fd, file, e);
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+/* Makes the file, unless somebody else completes one of that name meanwhile. */
+static int make_disk(const char *file, uint64_t size, struct err *e)
+{
+	bool named = false;
+	AUTO_CLOSE int fd = -1;
+	char path[48];
+	int r;
+
 	if (size == 0)
 		size = DEFAULT_SIZE;
 	if (size < MIN_SIZE)
 		return err_set(e, EINVAL, "disk %s: at least 16 MiB are needed", file);
-	fd = open(part, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = open_new(file, &named, e);
 	if (fd < 0)
-		return err_sys(e, errno, "make disk %s", part);
-	r = lock(fd, file, e);
-	if (r < 0)
-		return r;
-	if (ftruncate(fd, 0) < 0 || ftruncate(fd, (off_t)size) < 0)
-		r = err_sys(e, errno, "make disk %s", part);
-	else
-		r = mkfs(part, e);
-	/* Not over a disk that somebody else has completed meanwhile. */
-	if (r == 0 && renameat2(AT_FDCWD, part, AT_FDCWD, file, RENAME_NOREPLACE) < 0)
+		return fd;
+	/* of this process, so that the tool can open it without inheriting it */
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
+	if (ftruncate(fd, (off_t)size) < 0)
 		r = err_sys(e, errno, "make disk %s", file);
-	if (r < 0) {
-		unlink(part);
-		return r;
-	}
-	*out = TAKE_FD(fd);
-	return 0;
+	else if ((r = mkfs(path, e)) < 0)
+		err_wrap(e, "make disk %s", file);
+	else if (!named && linkat(AT_FDCWD, path, AT_FDCWD, file, AT_SYMLINK_FOLLOW) < 0 &&
+		 errno != EEXIST)
+		r = err_sys(e, errno, "make disk %s", file);
+	if (r < 0 && named)
+		unlink(file);
+	return r;
 }
 
 /* Never formats what it did not make: a file that is no ext4 disk is somebody's file. */
@@ -195,15 +211,18 @@ int overlay_disk_open(const char *file, uint64_t size, int *mount_fd, struct err
 {
 	AUTO_CLOSE int fd = open(file, O_RDWR | O_CLOEXEC);
 	AUTO_CLOSE int loop = -1;
-	int r;
+	int r = 0;
 
-	if (fd < 0 && errno != ENOENT)
-		return err_sys(e, errno, "open disk %s", file);
+	if (fd < 0 && errno == ENOENT) {
+		r = make_disk(file, size, e);
+		if (r < 0)
+			return r;
+		fd = open(file, O_RDWR | O_CLOEXEC);
+	}
 	if (fd < 0)
-		r = make_disk(file, size, &fd, e);
-	else if ((r = lock(fd, file, e)) == 0 && (r = check_disk(fd, file, e)) == 0)
-		r = check_loops(fd, file, e);
-	if (r == 0)
+		return err_sys(e, errno, "open disk %s", file);
+	if ((r = lock(fd, file, e)) == 0 && (r = check_disk(fd, file, e)) == 0 &&
+	    (r = check_loops(fd, file, e)) == 0)
 		r = attach(fd, file, &loop, e);
 	return r < 0 ? r : mount_disk(loop, file, mount_fd, e);
 }

@@ -24,11 +24,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char part[96];
-
 	(void)state;
-	snprintf(part, sizeof(part), "%s.part", disk);
-	unlink(part);
 	unlink(disk);
 	return rmdir(dir);
 }
