@@ -267,6 +267,18 @@ static void settle_ro(struct mount_op *op)
 	}
 }
 
+/*
+ * `ctr spec --rootless` and its like bind the host's /sys with "rbind" and "ro". Plain "ro" would leave the
+ * cgroups below it writable for whom the host lets write, and without a cgroup namespace those are the host's
+ * (CVE-2023-25809).
+ */
+static void close_cgroups(const struct mount_plan_in *in, struct mount_op *op)
+{
+	if (op->kind == MOUNT_OP_BIND && op->recursive && in->userns && op->attr_set & MOUNT_ATTR_RDONLY &&
+	    str_eq(op->target, "/sys"))
+		op->rec_attr_set |= MOUNT_ATTR_RDONLY;
+}
+
 static int build_one(struct arena *a, const struct mount_plan_in *in, size_t i,
 		     struct mount_plan *out, struct err *e)
 {
@@ -302,6 +314,7 @@ static int build_one(struct arena *a, const struct mount_plan_in *in, size_t i,
 	if (op.kind == MOUNT_OP_FS && str_eq(m->type, "cgroup"))
 		return mount_cgroup_expand(a, in, &op, out, e);
 	settle_ro(&op);
+	close_cgroups(in, &op);
 	slot = mount_plan_add(a, out, i);
 	if (!slot)
 		return err_sys(e, ENOMEM, "mounts[%zu]", i);
