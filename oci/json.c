@@ -274,6 +274,8 @@ static int on_key(void *ctx, const unsigned char *s, size_t n)
 
 	f->key = NULL; /* what is wrong with a key is wrong with its object */
 	f->key = take_string(p, s, n);
+	if (f->key && n && !*f->key)
+		f->key = "\xef\xbf\xbd"; /* it was complained about: not an empty one */
 	return f->key != NULL;
 }
 

@@ -80,6 +80,7 @@ struct spec_process {
 	struct spec_console_size *console_size;
 	struct spec_user user;
 	struct spec_strings args;
+	char *command_line; /* Windows; accepted and without effect, as the specification says */
 	struct spec_strings env;
 	char *cwd;
 	struct spec_capabilities *capabilities;

@@ -149,6 +149,7 @@ static const struct field process_rows[] = {
 	{ "consoleSize", FIELD_OBJECT_PTR, .sub = &console_size_table, .offset = AT(console_size) },
 	{ "user", FIELD_OBJECT, .sub = &user_table, .offset = AT(user) },
 	{ "args", FIELD_STRINGS, .offset = AT(args) },
+	{ "commandLine", FIELD_STRING, .offset = AT(command_line) },
 	{ "env", FIELD_STRINGS, .check = field_assignment, .offset = AT(env) },
 	{ "cwd", FIELD_STRING, .required = true, .check = field_absolute, .offset = AT(cwd) },
 	{ "capabilities", FIELD_OBJECT_PTR, .sub = &capability_table, .offset = AT(capabilities) },
