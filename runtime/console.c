@@ -149,7 +149,10 @@ int console_copy_size(int from, int to)
 {
 	struct winsize ws;
 
-	if (ioctl(from, TIOCGWINSZ, &ws) < 0 || ioctl(to, TIOCSWINSZ, &ws) < 0)
+	if (ioctl(from, TIOCGWINSZ, &ws) < 0)
 		return -errno;
-	return 0;
+	/* Of a terminal that has none: what the other one has (process.consoleSize) is better. */
+	if (!ws.ws_row && !ws.ws_col)
+		return -ENODATA;
+	return ioctl(to, TIOCSWINSZ, &ws) < 0 ? -errno : 0;
 }

@@ -101,6 +101,7 @@ static int child(struct exec *x, struct err *e)
 	struct payload p = {
 		.process = x->spec.process,
 		.personality = x->spec.personality,
+		.memory = x->spec.memory,
 		.seccomp = &x->seccomp,
 		.limits_set = x->userns,
 		.cwd_must_exist = true,
@@ -274,6 +275,18 @@ static int enter_pid_ns(const struct exec *x, bool *two, struct err *e)
 	return *two ? 0 : err_sys(e, errno, "join the container's pid namespace");
 }
 
+/* What we start from now on (a tool, a checker at our end) would be a stranger in the container's. */
+static void leave_pid_ns(const struct exec *x)
+{
+	AUTO_CLOSE int own = -1;
+
+	if (!x->own_pid_ns)
+		return;
+	own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	if (own < 0 || setns(own, CLONE_NEWPID) < 0)
+		log_debug("return to the own pid namespace: %s", strerrordesc_np(errno));
+}
+
 static int await_second(struct exec *x, struct err *e)
 {
 	pid_t first = x->pid;
@@ -319,6 +332,7 @@ static int spawn(struct exec *x, struct err *e)
 		child_main(x);
 	}
 	close(TAKE_FD(x->sync_child));
+	leave_pid_ns(x);
 	if (x->pid == -ENOMEM)
 		return err_set(e, ESRCH, "exec: the container's init has ended");
 	if (x->pid < 0)

@@ -14,6 +14,7 @@ struct exec_spec {
 	struct spec_capabilities caps;
 	const struct spec_process *process; /* what to run */
 	const struct spec_personality *personality;
+	const struct spec_memory_policy *memory;
 };
 
 /* dir: the state directory. Errors name the option. */

@@ -55,6 +55,8 @@ static int settle_privileged(struct payload *p, struct err *e)
 		r = process_scheduling(q, e);
 	if (r == 0 && p->personality)
 		r = process_personality(p->personality, e);
+	if (r == 0 && p->memory)
+		r = process_memory_policy(p->memory, e);
 	if (r == 0 && !p->limits_set)
 		r = process_rlimits(0, &q->rlimits, e);
 	return r;

@@ -17,6 +17,7 @@
 struct payload {
 	const struct spec_process *process;
 	const struct spec_personality *personality; /* or NULL */
+	const struct spec_memory_policy *memory;    /* or NULL */
 	const struct seccomp_prog *seccomp;         /* insns NULL: none */
 	bool keep_groups;    /* a user namespace whose setgroups is denied */
 	bool limits_set;     /* the parent has set the rlimits */
@@ -28,7 +29,7 @@ struct payload {
 };
 
 /*
- * LSM label, no_new_privs, scheduling, personality, (without no_new_privs) seccomp, capabilities, user,
+ * LSM label, no_new_privs, scheduling, personality, memory policy, (without no_new_privs) seccomp, capabilities, user,
  * cwd; finds the program. Afterwards the process is the payload's user and still executes ctr.
  */
 int payload_settle(struct payload *p, struct err *e);

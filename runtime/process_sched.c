@@ -3,8 +3,8 @@
 #include "runtime/process.h"
 
 #include "base/cleanup.h"
+#include "oci/names.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <sched.h>
 #include <sys/personality.h>
@@ -16,7 +16,7 @@
 #define IOPRIO_MAX 7
 #define CPUS_MAX 8192 /* the most that any Linux is configured for */
 
-/* The kernel's struct sched_attr, first version; its header clashes with <sched.h>. */
+/* The kernel's struct sched_attr, second version (Linux 5.3); its header clashes with <sched.h>. */
 struct sched_attrs {
 	uint32_t size;
 	uint32_t policy;
@@ -24,12 +24,16 @@ struct sched_attrs {
 	int32_t nice;
 	uint32_t priority;
 	uint64_t runtime, deadline, period;
+	uint32_t util_min, util_max;
 };
+
+#define ATTRS_FIRST 48 /* the size of the first version */
+#define UTIL_CLAMP 0x60 /* SCHED_FLAG_UTIL_CLAMP_MIN and _MAX */
 
 static int set_scheduler(const struct spec_scheduler *s, struct err *e)
 {
 	struct sched_attrs a = {
-		.size = sizeof(a),
+		.size = s->flags & UTIL_CLAMP ? sizeof(a) : ATTRS_FIRST,
 		.policy = (uint32_t)s->policy,
 		.flags = s->flags,
 		.nice = s->nice.set ? (int32_t)s->nice.v : 0,
@@ -37,10 +41,14 @@ static int set_scheduler(const struct spec_scheduler *s, struct err *e)
 		.runtime = s->runtime.set ? s->runtime.v : 0,
 		.deadline = s->deadline.set ? s->deadline.v : 0,
 		.period = s->period.set ? s->period.v : 0,
+		/* The specification has the flags and no values for them: back to the system's default. */
+		.util_min = UINT32_MAX,
+		.util_max = UINT32_MAX,
 	};
 
 	if (syscall(SYS_sched_setattr, 0, &a, 0) < 0)
-		return err_sys(e, errno, "process.scheduler: set policy %d", s->policy);
+		return err_sys(e, errno, "process.scheduler: set %s",
+			       table_name(&names_sched_policies, s->policy) ?: "the policy");
 	return 0;
 }
 
@@ -85,53 +93,10 @@ int process_reset_affinity(void)
 	return sched_setaffinity(0, sizeof(all), (cpu_set_t *)all) < 0 ? -errno : 0;
 }
 
-/* A number at *s, which is moved behind it; -EINVAL or -ERANGE. */
-static int take_cpu(const char **s)
-{
-	char digits[8];
-	size_t n = strspn(*s, "0123456789");
-	uint64_t v;
-	int r;
-
-	if (n >= sizeof(digits))
-		return -ERANGE;
-	memcpy(digits, *s, n);
-	digits[n] = '\0';
-	r = str_to_u64(digits, CPUS_MAX - 1, &v);
-	if (r < 0)
-		return r;
-	*s += n;
-	return (int)v;
-}
-
-static int parse_cpus(const char *s, unsigned long *mask)
-{
-	const int bits = 8 * (int)sizeof(*mask);
-
-	for (;; s++) {
-		int from = take_cpu(&s), to = from;
-
-		if (from < 0)
-			return from;
-		if (*s == '-') {
-			s++;
-			to = take_cpu(&s);
-		}
-		if (to < from)
-			return to < 0 ? to : -EINVAL;
-		for (int cpu = from; cpu <= to; cpu++)
-			mask[cpu / bits] |= 1UL << cpu % bits;
-		if (!*s)
-			return 0;
-		if (*s != ',')
-			return -EINVAL;
-	}
-}
-
 int process_affinity(const char *list, struct err *e)
 {
 	unsigned long mask[CPUS_MAX / 8 / sizeof(unsigned long)] = {};
-	int r = parse_cpus(list, mask);
+	int r = str_to_bits(list, mask, CPUS_MAX);
 
 	if (r < 0)
 		return err_set(e, -r, "process.execCPUAffinity: %s: %s", list,

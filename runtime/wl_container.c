@@ -45,16 +45,12 @@ static int container_check(const struct spec *s, struct err *e)
 		field = "vm";
 	else if (l->intel_rdt)
 		field = "linux.intelRdt";
-	else if (l->memory_policy)
-		field = "linux.memoryPolicy";
 	else if (l->net_devices.n > 0)
 		field = "linux.netDevices";
 	else if (l->mount_label)
 		field = "linux.mountLabel";
 	else if (l->seccomp && l->seccomp->listener_path)
 		field = "linux.seccomp.listenerPath";
-	else if (l->personality && l->personality->flags.n > 0)
-		field = "linux.personality.flags";
 	if (field)
 		return err_set(e, ENOTSUP, "%s: not supported by this version of ctr", field);
 	if (!s->process)
@@ -236,6 +232,7 @@ static void fill_payload(struct create *c, struct container *k)
 	k->payload = (struct payload){
 		.process = c->spec->process,
 		.personality = l->personality,
+		.memory = l->memory_policy,
 		.seccomp = &k->seccomp,
 		.keep_groups = l->ns[NS_USER].wanted && setgroups_denied(),
 		.limits_set = l->ns[NS_USER].wanted,

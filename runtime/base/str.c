@@ -69,6 +69,52 @@ int str_to_i64(const char *s, int64_t min, int64_t max, int64_t *out)
 	return 0;
 }
 
+/* A number at *s, which is moved behind it. */
+static int take_bit(const char **s, size_t bits, size_t *out)
+{
+	char digits[8];
+	size_t n = strspn(*s, "0123456789");
+	uint64_t v;
+	int r;
+
+	if (n >= sizeof(digits))
+		return -ERANGE;
+	memcpy(digits, *s, n);
+	digits[n] = '\0';
+	r = str_to_u64(digits, bits - 1, &v);
+	if (r < 0)
+		return r;
+	*s += n;
+	*out = (size_t)v;
+	return 0;
+}
+
+int str_to_bits(const char *s, unsigned long *mask, size_t bits)
+{
+	const size_t word = 8 * sizeof(*mask);
+
+	for (;; s++) {
+		size_t from, to;
+		int r = take_bit(&s, bits, &from);
+
+		to = from;
+		if (r == 0 && *s == '-') {
+			s++;
+			r = take_bit(&s, bits, &to);
+		}
+		if (r < 0)
+			return r;
+		if (to < from)
+			return -EINVAL;
+		for (size_t i = from; i <= to; i++)
+			mask[i / word] |= 1UL << i % word;
+		if (!*s)
+			return 0;
+		if (*s != ',')
+			return -EINVAL;
+	}
+}
+
 int str_to_size(const char *s, int64_t *out)
 {
 	static const char units[] = "bkmgt";

@@ -29,6 +29,12 @@ int str_to_u64(const char *s, uint64_t max, uint64_t *out);
 int str_to_i64(const char *s, int64_t min, int64_t max, int64_t *out);
 
 /*
+ * A list of numbers as the kernel writes CPUs and memory nodes ("0-3,7"): sets the bits in mask, which
+ * has room for `bits` of them and is not cleared first. -EINVAL (not such a list) or -ERANGE.
+ */
+int str_to_bits(const char *s, unsigned long *mask, size_t bits);
+
+/*
  * Sizes as people write them: a decimal number with an optional suffix b, k, m, g, t (powers of
  * 1024, either case, "kb" and "kib" forms too). "-1" gives -1 (unlimited). 0, -EINVAL or -ERANGE.
  */
