@@ -167,14 +167,13 @@ int store_make(const struct store *s, const char *id, struct err *e)
 		return err_sys(e, errno, "create %s: make state directory in %s", id, s->path);
 	}
 	fd = openat(s->fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	r = fd < 0 ? err_sys(e, errno, "create %s: open state directory in %s", id, s->path) :
-		     lock_dir(fd, id, e);
-	if (r < 0) {
-		unlinkat(s->fd, id, AT_REMOVEDIR);
+	if (fd < 0 && errno != ENOENT)
+		return err_sys(e, errno, "create %s: open state directory in %s", id, s->path);
+	r = fd < 0 ? 0 : lock_dir(fd, id, e);
+	if (r < 0)
 		return r;
-	}
 	/* A `delete --force` that came between took it for a leftover. */
-	if (!still_there(s, id, fd))
+	if (fd < 0 || !still_there(s, id, fd))
 		return err_set(e, ENOENT, "create %s: deleted while it was created", id);
 	return TAKE_FD(fd);
 }
