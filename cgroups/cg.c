@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cgroups/cg_internal.h"
+#include "cgroups/cg_systemd.h"
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -38,8 +39,8 @@ void cg_free(struct cg *cg)
 }
 
 /* With a path, one directory (not present yet) for each hierarchy of the host; without, none. */
-static int cg_new(const struct cg_host *host, const char *path, enum cg_driver driver,
-		  struct cg **out, struct err *e)
+int cg_new(const struct cg_host *host, const char *path, enum cg_driver driver, struct cg **out,
+	   struct err *e)
 {
 	AUTO_CG struct cg *cg = malloc(sizeof(*cg));
 
@@ -179,8 +180,8 @@ static bool no_right(int r)
 	return r == -EACCES || r == -EPERM || r == -EROFS;
 }
 
-/* A cgroup that was there before may be used when nothing lives in it. */
-static int check_unused(struct cg_dir *d, struct err *e)
+/* A cgroup that was there before may be used when nothing lives in it, but for a child of ours. */
+static int check_unused(struct cg_dir *d, pid_t parked, struct err *e)
 {
 	struct cg_pid_list l = { 0 };
 	bool frozen = false;
@@ -189,6 +190,8 @@ static int check_unused(struct cg_dir *d, struct err *e)
 	int r = cg_dir_pids(AT_FDCWD, d->dir, &l);
 
 	n = l.n;
+	for (size_t i = 0; i < l.n; i++)
+		n -= l.v[i] == parked;
 	free(l.v);
 	if (r < 0)
 		return err_sys(e, -r, "list the processes of cgroup %s", d->dir);
@@ -234,7 +237,7 @@ static int make_one(struct cg *cg, struct cg_dir *d, unsigned int need, unsigned
 		return r;
 	d->present = true;
 	if (d->made == 0) {
-		r = check_unused(d, e);
+		r = check_unused(d, cg->parked, e);
 		if (r < 0)
 			return r;
 	}
@@ -337,7 +340,7 @@ static bool any_present(const struct cg *cg)
 	return false;
 }
 
-static int set_up(struct cg *cg, const struct spec_resources *r, struct err *e)
+int cg_set_up(struct cg *cg, const struct spec_resources *r, struct err *e)
 {
 	struct cg_plan plan = { 0 };
 	struct cg_where w;
@@ -347,15 +350,21 @@ static int set_up(struct cg *cg, const struct spec_resources *r, struct err *e)
 		ret = cg_plan_make(r, &w, &plan, e);
 	if (ret == 0)
 		ret = make_all(cg, plan.need_v2,
-			       cg->host.layout == CG_LAYOUT_V2 ? w.v2 & ACCOUNTING : 0, e);
+			       cg->host.layout == CG_LAYOUT_V2 && !cg->unit ? w.v2 & ACCOUNTING : 0, e);
 	if (ret == 0)
 		ret = cpuset_ready(cg, e);
 	if (ret == 0)
-		ret = cg_apply_plan(cg, &plan, false, e);
+		ret = cg_apply_plan(cg, &plan, NULL, e);
 	if (ret == 0)
 		ret = cg_apply_devices(cg, r, false, e);
 	cg_plan_free(&plan);
 	return ret;
+}
+
+void cg_unmake(struct cg *cg)
+{
+	for (size_t i = cg->n; i > 0; i--)
+		cg_dir_unmake(&cg->dir[i - 1]);
 }
 
 int cg_create_on(const struct cg_host *host, const struct cg_create_opts *o, struct cg **out,
@@ -373,10 +382,9 @@ int cg_create_on(const struct cg_host *host, const struct cg_create_opts *o, str
 		return err_set(e, ENOTSUP,
 			       "create cgroup: no cgroup hierarchy is mounted on this host");
 	cg->rootless = o->rootless;
-	r = set_up(cg, o->resources, e);
+	r = cg_set_up(cg, o->resources, e);
 	if (r < 0) {
-		for (size_t i = cg->n; i > 0; i--)
-			cg_dir_unmake(&cg->dir[i - 1]);
+		cg_unmake(cg);
 		return r;
 	}
 	if (!any_present(cg)) {
@@ -385,14 +393,6 @@ int cg_create_on(const struct cg_host *host, const struct cg_create_opts *o, str
 	}
 	*out = TAKE_PTR(cg);
 	return 0;
-}
-
-/* The one place that knows which drivers there are. */
-static int check_driver(enum cg_driver driver, struct err *e)
-{
-	if (driver != CG_DRIVER_SYSTEMD)
-		return 0;
-	return err_set(e, ENOSYS, "cgroup manager systemd: not available in this version");
 }
 
 /*
@@ -412,16 +412,17 @@ static int check_disabled(const struct spec_resources *r, struct err *e)
 int cg_create(const struct cg_create_opts *o, struct cg **out, struct err *e)
 {
 	struct cg_host host;
-	int r = check_driver(o->driver, e);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (o->driver == CG_DRIVER_DISABLED) {
 		r = check_disabled(o->resources, e);
 		return r < 0 ? r : cg_new(NULL, NULL, o->driver, out, e);
 	}
 	r = cg_host_probe(&host, e);
-	return r < 0 ? r : cg_create_on(&host, o, out, e);
+	if (r < 0)
+		return r;
+	return o->driver == CG_DRIVER_SYSTEMD ? cg_systemd_create(&host, o, out, e)
+					      : cg_create_on(&host, o, out, e);
 }
 
 /* ---- open ---- */
@@ -442,14 +443,23 @@ int cg_open_on(const struct cg_host *host, const char *path, struct cg **out, st
 int cg_open(const char *path, const char *unit, enum cg_driver driver, struct cg **out,
 	    struct err *e)
 {
+	AUTO_CG struct cg *cg = NULL;
 	struct cg_host host;
-	int r = check_driver(driver, e);
+	int r;
 
-	(void)unit;
-	if (r < 0)
-		return r;
 	if (!path || driver == CG_DRIVER_DISABLED)
 		return cg_new(NULL, NULL, driver, out, e);
 	r = cg_host_probe(&host, e);
-	return r < 0 ? r : cg_open_on(&host, path, out, e);
+	if (r == 0)
+		r = cg_open_on(&host, path, &cg, e);
+	if (r < 0)
+		return r;
+	cg->driver = driver;
+	if (unit && driver == CG_DRIVER_SYSTEMD) {
+		cg->unit = strdup(unit);
+		if (!cg->unit)
+			return err_sys(e, ENOMEM, "open cgroup %s", path);
+	}
+	*out = TAKE_PTR(cg);
+	return 0;
 }

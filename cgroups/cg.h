@@ -51,6 +51,7 @@ struct cg_create_opts {
 	const char *cgroups_path;              /* linux.cgroupsPath, or NULL for the default */
 	const struct spec_resources *resources; /* may be NULL */
 	enum cg_driver driver;
+	const struct spec_map *annotations; /* org.systemd.property.NAME, for the systemd driver; may be NULL */
 	bool rootless; /* lacking rights is not an error: the container then runs without its own cgroup */
 };
 
@@ -68,6 +69,12 @@ int cg_open(const char *path, const char *unit, enum cg_driver driver, struct cg
  * cgroup are then left out of cg_join_open instead of being an error.
  */
 void cg_set_rootless(struct cg *cg, bool rootless);
+
+/*
+ * To be told once, when the container's first process is in its cgroups for certain: the systemd driver
+ * keeps a process of its own there until then.
+ */
+int cg_placed(struct cg *cg, struct err *e);
 
 /* Closes fds and frees; the kernel's cgroups stay. NULL is fine. */
 void cg_free(struct cg *cg);
@@ -106,8 +113,20 @@ int cg_sub_of(struct cg *cg, pid_t pid, struct err *e);
 /* Puts another process there (every hierarchy). */
 int cg_attach(struct cg *cg, pid_t pid, struct err *e);
 
-/* Writes new limits (for `update`, and inside cg_create). */
-int cg_apply(struct cg *cg, const struct spec_resources *r, struct err *e);
+/*
+ * Writes new limits while the container runs: all of them, or none when one is refused. old is what was
+ * applied last; device rules, which the kernel cannot be asked for, are put back from it.
+ */
+int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_resources *old,
+	      struct err *e);
+int cg_apply(struct cg *cg, const struct spec_resources *r, struct err *e); /* without old */
+
+/*
+ * Gives the container's v2 cgroup to a user, so that what runs there can make cgroups below it: the
+ * directory and those of its files that the kernel calls safe to give away. v1 is left alone: giving
+ * that away is not safe. Without a v2 cgroup nothing is done.
+ */
+int cg_delegate(struct cg *cg, uid_t owner, struct err *e);
 
 /* All processes, sub-cgroups too. *pids is malloc'ed. A cgroup that is gone has none. */
 int cg_pids(struct cg *cg, pid_t **pids, size_t *n, struct err *e);

@@ -37,14 +37,6 @@ int cg_where(const struct cg_host *h, const struct spec_resources *r, struct cg_
 
 /* ---- limits ---- */
 
-#define OLD_MAX 256
-
-struct done { /* one written file, and what it said before */
-	struct cg_dir *dir;
-	const char *file;
-	char old[OLD_MAX];
-};
-
 static struct cg_dir *op_dir(struct cg *cg, const struct cg_op *op)
 {
 	return op->v2 ? cg_find_v2(cg) : cg_find_v1(cg, cg_ctl_names[op->ctl].v1);
@@ -79,27 +71,24 @@ static int check_usage(const struct cg_op *op, int fd, struct err *e)
 		       op->field, op->value, buf);
 }
 
-/* Returns the kernel's -errno as it is, so that a group can be tried in another order. */
-static int write_op(const struct cg_op *op, int fd, struct done *done)
+/*
+ * Returns the kernel's -errno as it is, so that a group can be tried in another order. With undo, what
+ * was there before is in it when the write succeeds.
+ */
+static int write_file(const struct cg_dir *d, const char *file, const char *value,
+		      struct cg_undo *undo)
 {
-	const char *file = op->file, *value = op->value;
-	int r;
+	int r = undo ? cg_undo_save(undo, d->dir, file, value) : 0;
 
-	if (done && io_read_small(fd, file, done->old, sizeof(done->old)) < 0)
-		done->old[0] = '\0';
-	r = io_write_file(fd, file, value);
-	if (r == -ENOENT && op->alt_file) {
-		file = op->alt_file;
-		if (done && io_read_small(fd, file, done->old, sizeof(done->old)) < 0)
-			done->old[0] = '\0';
-		r = io_write_file(fd, file, op->alt_value);
-	}
-	if (done)
-		done->file = file;
-	return r == -ENOENT && op->optional ? 0 : r;
+	if (r < 0)
+		return r;
+	r = io_write_file(d->fd, file, value);
+	if (r < 0 && undo)
+		cg_undo_drop(undo);
+	return r;
 }
 
-static int one_op(struct cg *cg, const struct cg_op *op, struct done *done, struct err *e)
+static int one_op(struct cg *cg, const struct cg_op *op, struct cg_undo *undo, struct err *e)
 {
 	struct cg_dir *d = op_dir(cg, op);
 	int fd, r;
@@ -112,14 +101,16 @@ static int one_op(struct cg *cg, const struct cg_op *op, struct done *done, stru
 	fd = cg_dir_fd(d);
 	if (fd < 0)
 		return err_sys(e, -fd, "open %s", d->dir);
-	if (done)
-		done->dir = d;
 	if (op->check_usage) {
 		r = check_usage(op, fd, e);
 		if (r < 0)
 			return r;
 	}
-	r = write_op(op, fd, done);
+	r = write_file(d, op->file, op->value, undo);
+	if (r == -ENOENT && op->alt_file)
+		r = write_file(d, op->alt_file, op->alt_value, undo);
+	if (r == -ENOENT && op->optional)
+		r = 0;
 	return r < 0 ? op_failed(op, d, -r, e) : 0;
 }
 
@@ -129,8 +120,8 @@ static int one_op(struct cg *cg, const struct cg_op *op, struct done *done, stru
  * What the kernel calls invalid is tried again once its neighbours are written, as long as that
  * gets anywhere.
  */
-static int one_group(struct cg *cg, const struct cg_op *op, size_t n, struct done *done,
-		     size_t *n_done, struct err *e)
+static int one_group(struct cg *cg, const struct cg_op *op, size_t n, struct cg_undo *undo,
+		     struct err *e)
 {
 	bool written[8] = { false };
 	size_t left = n;
@@ -144,7 +135,7 @@ static int one_group(struct cg *cg, const struct cg_op *op, size_t n, struct don
 
 			if (written[i])
 				continue;
-			one = one_op(cg, &op[i], done ? &done[*n_done] : NULL, e);
+			one = one_op(cg, &op[i], undo, e);
 			if (one < 0 && one != -EINVAL)
 				return one;
 			if (one < 0) {
@@ -152,7 +143,6 @@ static int one_group(struct cg *cg, const struct cg_op *op, size_t n, struct don
 				continue;
 			}
 			written[i] = true;
-			++*n_done;
 			left--;
 		}
 		if (left == before)
@@ -161,44 +151,24 @@ static int one_group(struct cg *cg, const struct cg_op *op, size_t n, struct don
 	return 0;
 }
 
-/* Last first, so that settings that bound one another go back the way they came. */
-static void put_back(const struct done *done, size_t n)
+int cg_apply_plan(struct cg *cg, const struct cg_plan *p, struct cg_undo *undo, struct err *e)
 {
-	for (size_t i = n; i > 0; i--) {
-		const struct done *d = &done[i - 1];
-		int r;
-
-		/* Files with a line for each device have no old value as one string. */
-		if (!d->file || !d->old[0] || strchr(d->old, '\n'))
-			continue;
-		r = io_write_file(d->dir->fd, d->file, d->old);
-		if (r < 0)
-			log_warn("put back %s in %s/%s: %s", d->old, d->dir->dir, d->file,
-				 strerrordesc_np(-r));
-	}
-}
-
-int cg_apply_plan(struct cg *cg, const struct cg_plan *p, bool live, struct err *e)
-{
-	AUTO_FREE struct done *done = NULL;
-	size_t n_done = 0;
 	int r = 0;
 
-	if (live && p->n) {
-		done = calloc(p->n, sizeof(*done));
-		if (!done)
-			return err_sys(e, ENOMEM, "write cgroup limits");
-	}
 	for (size_t i = 0; i < p->n && r == 0;) {
+		const struct cg_op *op = &p->v[i];
 		size_t n = 1;
 
-		while (p->v[i].group && i + n < p->n && p->v[i + n].group == p->v[i].group)
+		while (op->group && i + n < p->n && op[n].group == op->group)
 			n++;
-		r = one_group(cg, &p->v[i], n, done, &n_done, e);
+		r = one_group(cg, op, n, undo, e);
+		if (r == -EINVAL && cg_is_realtime(op)) {
+			r = cg_realtime_budget(cg, op, n, undo, e);
+			if (r == 0)
+				r = one_group(cg, op, n, undo, e);
+		}
 		i += n;
 	}
-	if (r < 0 && live)
-		put_back(done, n_done);
 	return r;
 }
 
@@ -346,9 +316,27 @@ int cg_apply_devices(struct cg *cg, const struct spec_resources *r, bool live, s
 
 /* ---- update ---- */
 
-int cg_apply(struct cg *cg, const struct spec_resources *r, struct err *e)
+/* The rules are the last thing that an update writes: only they themselves need to be put back here. */
+static int update_devices(struct cg *cg, const struct spec_resources *r,
+			  const struct spec_resources *old, struct err *e)
+{
+	struct err again = { 0 };
+	int ret;
+
+	/* Without a list the rules stay as they are. */
+	if (!r->devices.n)
+		return 0;
+	ret = cg_apply_devices(cg, r, true, e);
+	if (ret < 0 && old && cg_apply_devices(cg, old, true, &again) < 0)
+		log_warn("put the device rules back: %s", again.msg);
+	return ret;
+}
+
+int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_resources *old,
+	      struct err *e)
 {
 	struct cg_plan plan = { 0 };
+	struct cg_undo undo = { 0 };
 	struct cg_dir *v2 = cg_find_v2(cg);
 	struct cg_where w;
 	int ret;
@@ -363,10 +351,17 @@ int cg_apply(struct cg *cg, const struct spec_resources *r, struct err *e)
 	if (ret == 0 && v2 && plan.need_v2)
 		ret = cg_v2_enable_path(v2, cg->path, plan.need_v2, e);
 	if (ret == 0)
-		ret = cg_apply_plan(cg, &plan, true, e);
-	/* Without a list the rules stay as they are. */
-	if (ret == 0 && r->devices.n)
-		ret = cg_apply_devices(cg, r, true, e);
+		ret = cg_apply_plan(cg, &plan, &undo, e);
+	if (ret == 0)
+		ret = update_devices(cg, r, old, e);
+	if (ret < 0)
+		cg_undo_run(&undo);
+	cg_undo_free(&undo);
 	cg_plan_free(&plan);
 	return ret;
+}
+
+int cg_apply(struct cg *cg, const struct spec_resources *r, struct err *e)
+{
+	return cg_update(cg, r, NULL, e);
 }

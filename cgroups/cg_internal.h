@@ -5,6 +5,7 @@
 
 #include "cgroups/cg.h"
 #include "cgroups/cg_plan.h"
+#include "cgroups/cg_undo.h"
 
 #include <stdint.h>
 
@@ -29,6 +30,8 @@ struct cg {
 	char *unit;
 	enum cg_driver driver;
 	bool rootless;
+	pid_t parked;      /* systemd driver: our own child, alone in there until cg_placed; or 0 */
+	char pids_max[24]; /* the limit that cg_placed is to write, or "" */
 };
 
 /* Where the probe looks; tests give their own. */
@@ -45,6 +48,15 @@ int cg_host_probe_env(struct cg_host *h, const struct cg_probe_env *env, struct 
 int cg_create_on(const struct cg_host *host, const struct cg_create_opts *o, struct cg **out,
 		 struct err *e);
 int cg_open_on(const struct cg_host *host, const char *path, struct cg **out, struct err *e);
+
+/*
+ * What cg_create is made of. A cg for this path with nothing made yet (NULL: without any cgroup); its
+ * directories with the limits of r; and what of the directories was made here taken away again.
+ */
+int cg_new(const struct cg_host *host, const char *path, enum cg_driver driver, struct cg **out,
+	   struct err *e);
+int cg_set_up(struct cg *cg, const struct spec_resources *r, struct err *e);
+void cg_unmake(struct cg *cg);
 
 /* The path below every hierarchy: "/ctr/ID" or what linux.cgroupsPath asks for. *out is malloc'ed.
  */
@@ -100,8 +112,23 @@ int cg_v2_enable_path(const struct cg_dir *d, const char *path, unsigned int nee
 int cg_where(const struct cg_host *h, const struct spec_resources *r, struct cg_where *w,
 	     struct err *e);
 
-/* Writes a plan. live: processes may be inside, so a failure puts the old values back. */
-int cg_apply_plan(struct cg *cg, const struct cg_plan *p, bool live, struct err *e);
+/* Writes a plan. undo (NULL while nobody is inside) gets what was there before. */
+int cg_apply_plan(struct cg *cg, const struct cg_plan *p, struct cg_undo *undo, struct err *e);
+
+/* ---- cg_realtime.c ---- */
+
+/* True for a v1 real-time setting. */
+bool cg_is_realtime(const struct cg_op *op);
+
+/*
+ * A share of real-time processor time is a part of what the cgroup above has, which is nothing unless
+ * somebody has given it some: gives every cgroup between the root and the container as much more as the
+ * n operations want. -EINVAL where the machine has no more to give.
+ */
+int cg_realtime_budget(struct cg *cg, const struct cg_op *op, size_t n, struct cg_undo *undo,
+		       struct err *e);
+
+/* ---- devices ---- */
 
 /* Device rules: v1 lists or a v2 program. r may be NULL: the default rules alone. */
 int cg_apply_devices(struct cg *cg, const struct spec_resources *r, bool live, struct err *e);
@@ -114,6 +141,11 @@ int cg_wait_event(int dirfd, const char *key, bool want, int64_t deadline_ms);
 
 /* cg_remove with another deadline (cg_now_ms's clock). */
 int cg_remove_until(struct cg *cg, int64_t deadline_ms, struct err *e);
+
+/* ---- cg_stat_io.c: parts of cg_stat_read ---- */
+struct cg_stat;
+int cg_stat_blkio(struct cg *cg, struct cg_stat *st, struct err *e);
+int cg_stat_hugetlb(struct cg *cg, struct cg_stat *st, struct err *e);
 
 /* Monotonic clock, milliseconds. */
 int64_t cg_now_ms(void);
