@@ -70,6 +70,30 @@ int ctr_delete(const struct ctr_global *g, const char *id, bool force, struct er
 int ctr_pause(const struct ctr_global *g, const char *id, struct err *e);
 int ctr_resume(const struct ctr_global *g, const char *id, struct err *e);
 
+/* New limits; what they do not mention stays. */
+struct update_opts {
+	const char *resources; /* text of a linux.resources object, or NULL */
+	size_t resources_len;
+	const char *options; /* another one, laid over it; or NULL */
+};
+
+/* All of it or nothing, live, and kept for later commands. Not for a stopped container. */
+int ctr_update(const struct ctr_global *g, const char *id, const struct update_opts *o, struct err *e);
+
+/*
+ * What happens to a container, one JSON object an event: {"type":"stats"|"oom","id":ID,"data":...}.
+ * fn (not 0 ends the stream and is returned) gets it finished; *j is the callee's only for the call.
+ */
+struct events_opts {
+	bool stats;       /* its numbers once, then the end */
+	int64_t interval; /* nanoseconds between the numbers, > 0 */
+	int (*fn)(void *arg, struct json_out *j, struct err *e);
+	void *arg;
+};
+
+/* Ends when the container does. Holds no lock meanwhile. */
+int ctr_events(const struct ctr_global *g, const char *id, const struct events_opts *o, struct err *e);
+
 /* The container's state and present status; *out is the caller's (state_free). */
 int ctr_state(const struct ctr_global *g, const char *id, struct state **out, enum status *status,
 	      struct err *e);

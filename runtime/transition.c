@@ -8,6 +8,7 @@
 static const char *const command_names[] = {
 	[CMD_START] = "start",	 [CMD_EXEC] = "exec",	  [CMD_KILL] = "kill", [CMD_DELETE] = "delete",
 	[CMD_PAUSE] = "pause",	 [CMD_RESUME] = "resume", [CMD_PS] = "ps",
+	[CMD_UPDATE] = "update", [CMD_EVENTS] = "events",
 };
 
 _Static_assert(ARRAY_SIZE(command_names) == CMD_COUNT, "a name for every command");
@@ -51,6 +52,14 @@ static const char *const refused[CMD_COUNT][STATUS_COUNT] = {
 	},
 	[CMD_PS] = {
 		[STATUS_CREATING] = CREATING,
+	},
+	[CMD_UPDATE] = {
+		[STATUS_CREATING] = CREATING,
+		[STATUS_STOPPED] = NOT_RUNNING,
+	},
+	[CMD_EVENTS] = {
+		[STATUS_CREATING] = CREATING,
+		[STATUS_STOPPED] = NOT_RUNNING,
 	},
 };
 

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Being told that a container is out of memory. cgroup v1: an eventfd registered for
+ * memory.oom_control, which the removal of the cgroup triggers as well. cgroup v2: memory.events
+ * can be polled; its oom_kill counts.
+ */
+#include "cgroups/cg_internal.h"
+#include "cgroups/cg_stat.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+static int open_v1(struct cg_dir *d, struct cg_oom *o, struct err *e)
+{
+	AUTO_CLOSE int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	AUTO_CLOSE int control = openat(d->fd, "memory.oom_control", O_RDONLY | O_CLOEXEC);
+	char text[32];
+	int r;
+
+	if (event < 0)
+		return err_sys(e, errno, "eventfd");
+	if (control < 0)
+		return err_sys(e, errno, "open %s/memory.oom_control", d->dir);
+	snprintf(text, sizeof(text), "%d %d", event, control);
+	r = io_write_file(d->fd, "cgroup.event_control", text);
+	if (r < 0)
+		return err_sys(e, -r, "write %s/cgroup.event_control", d->dir);
+	o->dir = strdup(d->dir);
+	if (!o->dir)
+		return err_sys(e, ENOMEM, "out-of-memory events");
+	o->fd = TAKE_FD(event);
+	o->events = EPOLLIN;
+	return 0;
+}
+
+/* The counter, read through the polled descriptor: reading is what arms it again. */
+static int read_kills(int fd, uint64_t *out)
+{
+	char buf[1024];
+	const char *p;
+	ssize_t n = pread(fd, buf, sizeof(buf) - 1, 0);
+
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	p = strstr(buf, "\noom_kill ");
+	if (!p)
+		return -ENOENT;
+	*out = strtoull(p + strlen("\noom_kill "), NULL, 10);
+	return 0;
+}
+
+static int open_v2(struct cg_dir *d, struct cg_oom *o, struct err *e)
+{
+	AUTO_CLOSE int fd = openat(d->fd, "memory.events", O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : read_kills(fd, &o->kills);
+
+	if (r < 0)
+		return err_sys(e, r == -ENOENT ? ENOTSUP : -r, "read %s/memory.events", d->dir);
+	o->fd = TAKE_FD(fd);
+	o->events = EPOLLPRI;
+	o->v2 = true;
+	return 0;
+}
+
+int cg_oom_open(struct cg *cg, struct cg_oom *o, struct err *e)
+{
+	bool v2 = !cg_host_v1(&cg->host, "memory");
+	struct cg_dir *d = v2 ? cg_find_v2(cg) : cg_find_v1(cg, "memory");
+	int r = d ? cg_dir_fd(d) : -ENOTSUP;
+
+	*o = (struct cg_oom)CG_OOM_INIT;
+	if (!d)
+		return err_set(e, ENOTSUP,
+			       "out-of-memory events: the container has no memory cgroup");
+	if (r < 0)
+		return err_sys(e, -r, "open %s", d->dir);
+	return v2 ? open_v2(d, o, e) : open_v1(d, o, e);
+}
+
+uint64_t cg_oom_count(struct cg_oom *o)
+{
+	uint64_t n = 0, before = o->kills;
+
+	if (o->fd < 0)
+		return 0;
+	if (o->v2)
+		return read_kills(o->fd, &o->kills) < 0 || o->kills < before ? 0
+									     : o->kills - before;
+	if (read(o->fd, &n, sizeof(n)) != sizeof(n))
+		return 0;
+	return n > 0 && access(o->dir, F_OK) < 0 ? n - 1 : n;
+}
+
+void cg_oom_close(struct cg_oom *o)
+{
+	if (o->fd >= 0)
+		close(o->fd);
+	o->fd = -1;
+	free(o->dir);
+	o->dir = NULL;
+}

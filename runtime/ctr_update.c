@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `update`: new limits for a container that lives. The configuration that is kept in the state directory is
+ * what they are laid over, is checked as a whole, and is replaced when the kernel has taken them all.
+ */
+#include "ctr.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "container.h"
+#include "oci/spec_update.h"
+#include "transition.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#define NEW_CONFIG STORE_CONFIG ".new"
+
+struct update {
+	char *change;           /* the resources that are asked for, as one text */
+	char *config;           /* the configuration with them */
+	size_t change_len, config_len;
+	struct spec *old, *now, *asked;
+};
+
+static void update_free(struct update *u)
+{
+	free(u->change);
+	free(u->config);
+	spec_free(u->old);
+	spec_free(u->now);
+	spec_free(u->asked);
+}
+
+/* The file's resources with those of the options over them. */
+static int join(struct update *u, const struct update_opts *o, struct err *e)
+{
+	static const char none[] = "{}";
+	const char *base = o->resources ? o->resources : none;
+	const char *over = o->options ? o->options : none;
+
+	return spec_update_merge(SPEC_UPDATE_RESOURCES, base, o->resources ? o->resources_len : strlen(none), over,
+				 strlen(over), &u->change, &u->change_len, e);
+}
+
+static int merge(struct update *u, int dir, struct err *e)
+{
+	AUTO_FREE char *kept = NULL;
+	size_t len;
+	int r = io_read_file(dir, STORE_CONFIG, SPEC_MAX_BYTES, &kept, &len);
+
+	if (r < 0)
+		return err_sys(e, -r, "read the kept copy of the configuration");
+	r = spec_parse(kept, len, &u->old, e);
+	if (r == 0)
+		r = spec_parse_resources(u->change, u->change_len, &u->asked, e);
+	if (r == 0)
+		r = spec_update_merge(SPEC_UPDATE_CONFIG, kept, len, u->change, u->change_len, &u->config,
+				      &u->config_len, e);
+	return r < 0 ? r : spec_parse(u->config, u->config_len, &u->now, e);
+}
+
+/*
+ * What is written: of memory and processor everything that holds from now on, as those settings depend on one
+ * another (memory and swap, quota and period, idle and shares), of the rest what was asked for.
+ */
+static struct spec_resources effective(const struct update *u)
+{
+	const struct spec_resources *now = u->now->linux_.resources;
+	struct spec_resources r = *u->asked->linux_.resources;
+
+	if (r.memory)
+		r.memory = now->memory;
+	if (r.cpu)
+		r.cpu = now->cpu;
+	return r;
+}
+
+static int write_new(int dir, const struct update *u, struct err *e)
+{
+	AUTO_CLOSE int fd = openat(dir, NEW_CONFIG, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : io_write_full(fd, u->config, u->config_len);
+
+	return r < 0 ? err_sys(e, -r, "keep a copy of the configuration") : 0;
+}
+
+/* The copy is on disk before the kernel is told, so that only its name can fail to follow. */
+static int apply(struct container_ref *c, struct cg *cg, const struct update *u, struct err *e)
+{
+	struct spec_resources r = effective(u);
+	int ret = write_new(c->dir, u, e);
+
+	if (ret == 0)
+		ret = cg_update(cg, &r, u->old->linux_.resources, e);
+	if (ret == 0 && renameat(c->dir, NEW_CONFIG, c->dir, STORE_CONFIG) < 0)
+		ret = err_sys(e, errno, "keep a copy of the configuration");
+	if (ret < 0)
+		unlinkat(c->dir, NEW_CONFIG, 0);
+	return ret;
+}
+
+int ctr_update(const struct ctr_global *g, const char *id, const struct update_opts *o, struct err *e)
+{
+	AUTO_CONTAINER struct container_ref c = CONTAINER_REF_INIT;
+	AUTO(update_free) struct update u = {};
+	AUTO_CG struct cg *cg = NULL;
+	int r = container_open(&c, g, id, true, e);
+
+	if (r == 0)
+		r = transition_check(CMD_UPDATE, id, c.status, e);
+	if (r < 0)
+		return r;
+	r = join(&u, o, e);
+	if (r == 0)
+		r = merge(&u, c.dir, e);
+	if (r == 0)
+		r = container_cgroup(c.st, &cg, e);
+	if (r == 0 && !cg)
+		r = err_set(e, ENOTSUP, "the container has no cgroup");
+	if (r == 0)
+		r = apply(&c, cg, &u, e);
+	return r < 0 ? err_wrap(e, "update %s", id) : 0;
+}
