@@ -164,13 +164,13 @@ sweep() {
         done
 }
 
+# Line by line: an awk that reads blocks would show nothing until the end of a file.
 e2e_stream() {
-    awk -v label="$1" '
-    /^1\.\.|^BATS_RUN_TMPDIR: / { next }
-    /^ok [0-9]+ .*# skip/ { sub(/^ok [0-9]+ /, ""); sub(/ # skip/, ":"); print "skip   " label ": " $0; fflush(); next }
-    /^ok [0-9]+ / { sub(/^ok [0-9]+ /, ""); print "ok     " label ": " $0; fflush(); next }
-    /^not ok [0-9]+ / { sub(/^not ok [0-9]+ /, ""); print "FAILED " label ": " $0; fflush(); next }
-    { print "    " $0; fflush() }'
+    sed -u -E -e '/^1\.\.|^BATS_RUN_TMPDIR: /d' \
+        -e "s/^ok [0-9]+ (.*) # skip/skip   $1: \\1:/;t" \
+        -e "s/^ok [0-9]+ /ok     $1: /;t" \
+        -e "s/^not ok [0-9]+ /FAILED $1: /;t" \
+        -e 's/^/    /'
 }
 
 run_e2e() {

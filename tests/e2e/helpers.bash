@@ -16,6 +16,8 @@
 CTR=${CTR:-$BATS_TEST_DIRNAME/../../build/ctr}
 case $CTR in /*) ;; *) CTR=$PWD/$CTR ;; esac
 DEADLINE=${DEADLINE:-20}
+# Options that every command gets: the cgroup driver, in the test machine.
+CTR_GLOBALS=${CTR_GLOBALS:-}
 
 setup() { common_setup; }
 teardown() { common_teardown; }
@@ -58,7 +60,7 @@ ctr() {
     OUT=$BATS_TEST_TMPDIR/out.$RUNS
     ERR=$BATS_TEST_TMPDIR/err.$RUNS
     status=0
-    timeout -k 5 "$DEADLINE" "$CTR" --root "$ROOT" "$@" <"${STDIN:-/dev/null}" \
+    timeout -k 5 "$DEADLINE" "$CTR" --root "$ROOT" $CTR_GLOBALS "$@" <"${STDIN:-/dev/null}" \
         >>"$OUT" 2>>"$ERR" 3>&- || status=$?
     output=$(cat "$OUT")
     stderr=$(cat "$ERR")
