@@ -10,6 +10,7 @@
 #include "cgroups/cg.h"
 #include "ctr.h"
 #include "namespaces/ns.h"
+#include "oci/annotations.h"
 #include "store.h"
 #include "supervise.h"
 #include "workload.h"
@@ -27,6 +28,7 @@ struct create {
 	char *config;
 	size_t config_len;
 	struct spec *spec;
+	struct annotations notes; /* of the spec; lives in its arena */
 	struct state st;
 	struct workload wl;
 

@@ -128,6 +128,8 @@ int create_load(struct create *c, struct err *e)
 	if (r == 0)
 		r = spec_parse(c->config, c->config_len, &c->spec, e);
 	if (r == 0)
+		r = annotations_read(c->spec, &c->spec->arena, &c->notes, e);
+	if (r == 0)
 		r = choose_workload(c, e);
 	if (r == 0)
 		r = check_terminal(c, e);

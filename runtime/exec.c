@@ -103,6 +103,7 @@ static int child(struct exec *x, struct err *e)
 		.personality = x->spec.personality,
 		.memory = x->spec.memory,
 		.seccomp = &x->seccomp,
+		.landlock = x->spec.notes.landlock,
 		.limits_set = x->userns,
 		.cwd_must_exist = true,
 		.preserve_fds = x->o->preserve_fds,

@@ -164,6 +164,9 @@ int exec_spec_make(struct exec_spec *x, int dir, const struct exec_opts *o, stru
 
 	if (r < 0)
 		return r;
+	r = annotations_read(x->container, &x->container->arena, &x->notes, e);
+	if (r < 0)
+		return r;
 	x->personality = x->container->linux_.personality;
 	x->memory = x->container->linux_.memory_policy;
 	return o->process ? from_file(x, o->process, o->tty, e) : from_options(x, o, e);

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "ctr.h"
+#include "oci/annotations.h"
 #include "oci/spec.h"
 
 struct exec_spec {
@@ -15,6 +16,7 @@ struct exec_spec {
 	const struct spec_process *process; /* what to run */
 	const struct spec_personality *personality;
 	const struct spec_memory_policy *memory;
+	struct annotations notes; /* the container's */
 };
 
 /* dir: the state directory. Errors name the option. */

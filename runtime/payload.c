@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "caps.h"
+#include "landlock.h"
 #include "process.h"
 
 #include <errno.h>
@@ -14,10 +15,13 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+/* What restricts the process's own doings: Landlock first, the filter may forbid its calls. */
 static int load_filter(const struct payload *p, struct err *e)
 {
-	int listener = -1, r;
+	int listener = -1, r = p->landlock ? landlock_apply(p->landlock, e) : 0;
 
+	if (r < 0)
+		return r;
 	if (!p->seccomp || !p->seccomp->insns)
 		return 0;
 	r = seccomp_install(p->seccomp, &listener);

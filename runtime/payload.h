@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "oci/annotations.h"
 #include "oci/spec.h"
 #include "seccomp.h"
 
@@ -19,7 +20,8 @@ struct payload {
 	const struct spec_personality *personality; /* or NULL */
 	const struct spec_memory_policy *memory;    /* or NULL */
 	const struct seccomp_prog *seccomp;         /* insns NULL: none */
-	bool keep_groups;    /* a user namespace whose setgroups is denied */
+	const struct landlock_rules *landlock;      /* or NULL */
+	bool keep_groups;    /* a user namespace whose setgroups is denied, or so annotated */
 	bool limits_set;     /* the parent has set the rlimits */
 	bool cwd_must_exist; /* exec: what is not there is an error; create makes it */
 	int preserve_fds;

@@ -234,6 +234,7 @@ static void fill_payload(struct create *c, struct container *k)
 		.personality = l->personality,
 		.memory = l->memory_policy,
 		.seccomp = &k->seccomp,
+		.landlock = c->notes.landlock,
 		.keep_groups = l->ns[NS_USER].wanted && setgroups_denied(),
 		.limits_set = l->ns[NS_USER].wanted,
 		.preserve_fds = c->o->preserve_fds,
