@@ -85,7 +85,7 @@ fails() {
 # ctr with the terminal, in the foreground of a pty: keeps what it printed in $output.
 ctr_tty() {
     status=0
-    output=$(timeout --foreground -k 5 "$DEADLINE" script -qefc \
+    output=$(set -o pipefail && timeout --foreground -k 5 "$DEADLINE" script -qefc \
         "$(printf '%q ' "$CTR" --root "$ROOT" "$@")" /dev/null </dev/null 2>&1 3>&- | tr -d '\r') || status=$?
     return 0
 }
