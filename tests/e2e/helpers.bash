@@ -130,7 +130,8 @@ make_bundle() {
 edit_config() {
     local filter=$1
     shift
-    jq "$@" "$filter" "$BUNDLE/config.json" >"$BUNDLE/config.json.new" &&
+    # from stdin: after --args every word is an argument of the filter
+    jq "$filter" "$@" <"$BUNDLE/config.json" >"$BUNDLE/config.json.new" &&
         mv "$BUNDLE/config.json.new" "$BUNDLE/config.json"
 }
 
