@@ -346,6 +346,7 @@ int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_r
 	if (!cg->path)
 		return err_set(e, ENOTSUP, "the container has no cgroup to limit");
 	ret = cg_where(&cg->host, r, &w, e);
+	w.live = true;
 	if (ret == 0)
 		ret = cg_plan_make(r, &w, &plan, e);
 	if (ret == 0 && v2 && plan.need_v2)

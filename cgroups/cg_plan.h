@@ -44,6 +44,7 @@ int cg_ctl_by_v2(const char *name, size_t len);
 struct cg_where {
 	unsigned int v1, v2; /* CG_BIT()s of the controllers that the host has */
 	bool has_v2;
+	bool live; /* an update: also what a new cgroup has anyway must be written */
 };
 
 struct cg_op {

@@ -130,11 +130,11 @@ int emit_mem_oom(struct plan_build *b, const struct plan_row *row)
 {
 	const struct opt_bool *o = mem_at(b, row);
 
-	if (!o || !o->set || !o->v)
+	if (!o || !o->set || (!o->v && !b->w->live))
 		return 0;
 	if (!row->file)
-		return plan_refuse(b, row, "cgroup v2 has no such setting");
-	return plan_put_text(b, row, "1");
+		return o->v ? plan_refuse(b, row, "cgroup v2 has no such setting") : 0;
+	return plan_put_text(b, row, o->v ? "1" : "0");
 }
 
 int emit_mem_hierarchy(struct plan_build *b, const struct plan_row *row)
