@@ -20,8 +20,10 @@ static int signal_init(const struct container_ref *c, const char *id, int sig, s
 	AUTO_CLOSE int pidfd = proc_pidfd(c->st->pid, c->st->pid_start);
 	int r;
 
-	if (pidfd < 0)
+	if (pidfd == -ESRCH)
 		return err_set(e, ESRCH, "kill %s: container not running", id);
+	if (pidfd < 0)
+		return err_sys(e, -pidfd, "kill %s: open pidfd of process %d", id, c->st->pid);
 	r = sys_pidfd_send_signal(pidfd, sig, NULL, 0);
 	if (r == -ESRCH)
 		return err_set(e, ESRCH, "kill %s: container not running", id);
