@@ -153,3 +153,118 @@ complete_line() {
     fails 1 'unknown shell: csh' completion csh
     ok delete "$ID"
 }
+
+# ---- global options ----
+
+# log_objects FILE: how many JSON objects, one a line, each with a time that RFC 3339 parsers take.
+log_objects() {
+    python3 - "$1" <<'P'
+import datetime, json, re, sys
+n = 0
+for line in open(sys.argv[1], encoding="utf-8"):
+    o = json.loads(line)
+    assert list(o) == ["level", "msg", "time"], o
+    assert o["level"] in ("error", "warning", "debug"), o
+    m = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{9}Z", o["time"])
+    t = datetime.datetime.strptime(m.group(1), "%Y-%m-%dT%H:%M:%S")
+    assert abs((datetime.datetime.utcnow() - t).total_seconds()) < 600, o
+    n += 1
+print(n)
+P
+}
+
+@test "cli: --log-format json: exactly one valid object, whatever is in the message" {
+    local log=$BATS_TEST_TMPDIR/log name
+    for name in plain 'quo"te' 'back\slash' $'tab\there' $'new\nline' $'bell\a' 'ünï' $'bad\xff\xc3utf8'; do
+        rm -f "$log"
+        fails 1 '' --log "$log" --log-format json create --bundle "$BATS_TEST_TMPDIR/$name" "$ID"
+        [ "$(log_objects "$log")" -eq 1 ]
+        [ "$(wc -l <"$ERR")" -eq 1 ]
+    done
+}
+
+@test "cli: --log is appended to; --log-format text is the same line as on stderr" {
+    local log=$BATS_TEST_TMPDIR/log
+    fails 1 'does not exist' --log "$log" state "$ID"
+    fails 1 'does not exist' --log "$log" --log-format text state "$ID-b"
+    [ "$(cat "$log")" = "ctr: $ID: container does not exist
+ctr: $ID-b: container does not exist" ]
+    fails 1 'unknown log format: yaml' --log-format yaml list
+    fails 1 'does not exist' --log "$BATS_TEST_TMPDIR/new" --log-format json state "$ID"
+    [ "$(stat -c %a "$BATS_TEST_TMPDIR/new")" = 644 ]
+}
+
+@test "cli: --debug logs every stage with its time, as JSON in the log and not on stderr" {
+    local log=$BATS_TEST_TMPDIR/log stage
+    make_bundle
+    set_args /bin/true
+    ok --debug run --bundle "$BUNDLE" "$ID"
+    for stage in 'state directory' prepare cgroup console spawn handshake record; do
+        [[ $stderr =~ create:\ "$stage":\ [0-9]+\ us ]] || fail "no stage $stage"
+    done
+    ok --debug --log "$log" --log-format json run --bundle "$BUNDLE" "$ID"
+    [ -z "$stderr" ]
+    [ "$(log_objects "$log")" -ge 15 ]
+    [ "$(jq -s 'map(select(.level == "error")) | length' "$log")" -eq 0 ]
+    [ "$(jq -rs 'map(select(.msg | startswith("init: enter"))) | length' "$log")" -eq 1 ]
+    ok --log-level debug run --bundle "$BUNDLE" "$ID"
+    [[ $stderr == *"create: spawn"* ]]
+    ok run --bundle "$BUNDLE" "$ID"
+    [ -z "$stderr" ]
+}
+
+@test "cli: the state root: / in any spelling refused, a missing one is an error of list, made by create" {
+    local root
+    for root in / // /. /tmp/.. ''; do
+        fails 1 --root --root "$root" list
+        [ "$(wc -l <"$ERR")" -eq 1 ]
+    done
+    fails 1 'No such file or directory' list
+    [ ! -e "$ROOT" ]
+    fails 1 'does not exist' state "$ID"
+    [ ! -e "$ROOT" ]
+    make_bundle
+    set_args /bin/true
+    ROOT=$BATS_TEST_TMPDIR/a/b/c
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$(stat -c %a "$ROOT")" = 700 ]
+    cd "$BATS_TEST_TMPDIR"
+    ROOT=relative/root
+    ok run --bundle "$BUNDLE" "$ID"
+    [ -d "$BATS_TEST_TMPDIR/relative/root" ]
+}
+
+@test "cli: what engines call: their global options, probes and spellings" {
+    make_bundle
+    set_args /bin/sleep 1000
+    local log=$BATS_TEST_TMPDIR/log.json
+    ok --log "$log" --log-format json --rootless=false create --bundle "$BUNDLE" \
+        --pid-file "$BATS_TEST_TMPDIR/pid" --no-pivot=false --no-new-keyring "$ID"
+    ok --log "$log" --log-format json start "$ID"
+    ok --log "$log" --log-format json state "$ID"
+    [ ! -s "$log" ]
+    ok --log "$log" --log-format json kill --all "$ID" 9
+    wait_state "$ID" stopped
+    ok --log "$log" --log-format json delete "$ID"
+    fails 1 'does not exist' --log "$log" --log-format json delete "$ID"
+    [ "$(log_objects "$log")" -eq 1 ]
+    fails 1 'unknown command' no-such-command
+    fails 1 'option requires an argument: --root' --root
+    fails 1 'unknown option: --no-such-option' --no-such-option list
+}
+
+@test "cli: --version has the lines that engines look for" {
+    ok --version
+    [[ $output =~ ^ctr\ version\ [0-9]+\.[0-9]+\.[0-9]+[^$'\n']*$'\n'commit:\ [0-9a-z]+$'\n'spec:\ 1\.[0-9]+\.[0-9]+ ]]
+    local text=$output
+    ok version
+    [ "$output" = "$text" ]
+    ok -v
+    [ "$output" = "$text" ]
+}
+
+@test "completion: the script is valid bash" {
+    ok completion bash
+    bash -n "$OUT"
+    fails 1 'unknown shell: fish' completion fish
+}
