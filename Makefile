@@ -2,6 +2,7 @@
 #
 # make            the program, build/ctr
 # make check      lint, unit tests and end-to-end tests, plain and with ASan + UBSan
+# make fuzz       ten minutes of fuzzing (FUZZ_SECONDS=600), needs clang
 # make demo       a shell inside a copy-on-write clone of this machine
 # make install    to $(DESTDIR)$(PREFIX)
 #
@@ -35,6 +36,7 @@ OBJS     := $(SRCS:%.c=$(BUILD)/%.o)
 LIB_OBJS := $(filter-out $(BUILD)/cli/main.o,$(OBJS))
 UNIT_SRC := $(sort $(wildcard tests/unit/*/test_*.c))
 UNITS    := $(UNIT_SRC:%.c=$(BUILD)/%)
+FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 BENCHES  := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
 # ---- how ----
@@ -51,6 +53,9 @@ LDLIBS   := $(shell $(PKG_CONFIG) --libs-only-L $(PKGS) 2>/dev/null) \
 
 ifeq ($(SANITIZE),1)
 override CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+else ifeq ($(SANITIZE),fuzz)
+override CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+WARN += -Wno-format-nonliteral
 else
 # The program copies itself before it enters a container: what only a debugger reads is in a file of its own.
 SPLIT_DEBUG = objcopy --only-keep-debug $@ $@.debug && strip $@ && objcopy --add-gnu-debuglink=$@.debug $@
@@ -108,6 +113,7 @@ lint:
 check: deps-test
 	+@$(MAKE) -j$(JOBS) all unit
 	+@$(MAKE) -j$(JOBS) asan
+	+@[ -z "$(FUZZ_CC)" ] || $(MAKE) -j$(JOBS) fuzzers
 	@BUILD=$(BUILD) bash tests/run.sh
 check-unit: deps-test
 	+@$(MAKE) -j$(JOBS) unit
@@ -115,6 +121,20 @@ check-unit: deps-test
 check-e2e: deps-test
 	+@$(MAKE) -j$(JOBS) all
 	@BUILD=$(BUILD) bash tests/run.sh e2e
+# The first clang that has libFuzzer; make check goes without when there is none.
+FUZZ_SECONDS ?= 600
+FUZZ_CC      ?= $(shell sh tests/fuzz/clang.sh)
+fuzzers:
+	+@$(MAKE) BUILD=$(BUILD)/fuzz SANITIZE=fuzz CC=$(or $(FUZZ_CC),clang) $(BUILD)/fuzz/libctr.a
+	+@$(MAKE) FUZZ_CC=$(or $(FUZZ_CC),clang) $(FUZZERS)
+fuzz:
+	@sh tests/deps.sh build fuzz
+	+@$(MAKE) -j$(JOBS) fuzzers
+	@sh tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS)
+$(FUZZERS): $(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/fuzz/libctr.a
+	$(call say,CC)
+	$(Q)$(FUZZ_CC) -std=gnu17 $(CPPFLAGS) -U_FORTIFY_SOURCE -O1 -g $(WARN) -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $< $(BUILD)/fuzz/libctr.a $(LDLIBS)
 demo: deps
 	+@$(MAKE) -j$(JOBS) all
 	@BUILD=$(BUILD) bash tests/demo.sh
@@ -146,5 +166,5 @@ clean:
 FORCE:
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit asan deps deps-test lint check check-unit check-e2e demo bench format install uninstall clean FORCE
+.PHONY: all unit asan deps deps-test lint check check-unit check-e2e fuzz fuzzers demo bench format install uninstall clean FORCE
 -include $(OBJS:.o=.d) $(UNITS:=.d)

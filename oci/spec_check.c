@@ -119,7 +119,27 @@ void spec_check_free(struct spec_check *k)
 	*k = (struct spec_check){};
 }
 
+static void each(const struct field_table *t, char *path, size_t at, size_t size,
+		 void (*fn)(void *arg, const char *field), void *arg)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		const struct field *f = &t->rows[i];
+		bool list = f->kind == FIELD_LIST || f->each;
+		const char *below = list ? "[]" : f->kind == FIELD_KEYED ? ".*" : "";
+		size_t n = at;
+
+		n += (size_t)snprintf(path + n, size - n, "%s%s", at ? "." : "", f->name);
+		fn(arg, path);
+		if (!f->sub)
+			continue;
+		n += (size_t)snprintf(path + n, size - n, "%s", below);
+		each(f->sub, path, n, size, fn, arg);
+	}
+}
+
 void spec_each_field(void (*fn)(void *arg, const char *field), void *arg)
 {
-	field_each(&spec_table, fn, arg);
+	char path[256];
+
+	each(&spec_table, path, 0, sizeof(path), fn, arg);
 }

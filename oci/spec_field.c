@@ -573,29 +573,3 @@ int field_document(struct arena *a, const char *what, const char *text, size_t l
 {
 	return field_document_watch(a, what, text, len, t, obj, NULL, e);
 }
-
-/* ---- the tables themselves ---- */
-
-static void each(const struct field_table *t, char *path, size_t at, size_t size,
-		 void (*fn)(void *arg, const char *field), void *arg)
-{
-	for (size_t i = 0; i < t->n; i++) {
-		const struct field *f = &t->rows[i];
-		const char *below = f->kind == FIELD_LIST || f->each ? "[]" : f->kind == FIELD_KEYED ? ".*" : "";
-		size_t n = at;
-
-		n += (size_t)snprintf(path + n, size - n, "%s%s", at ? "." : "", f->name);
-		fn(arg, path);
-		if (!f->sub)
-			continue;
-		n += (size_t)snprintf(path + n, size - n, "%s", below);
-		each(f->sub, path, n, size, fn, arg);
-	}
-}
-
-void field_each(const struct field_table *t, void (*fn)(void *arg, const char *field), void *arg)
-{
-	char path[256];
-
-	each(t, path, 0, sizeof(path), fn, arg);
-}

@@ -78,7 +78,7 @@ struct field {
 	size_t min_items; /* of an array */
 	int64_t min;      /* min == max == 0: whatever the kind holds */
 	uint64_t max;
-	const struct field_table *sub; /* of a custom row: only for field_each */
+	const struct field_table *sub; /* of a custom row: only for spec_each_field */
 	bool each;                     /* of a custom row: an array of sub objects */
 	const struct name_table *names;
 	const char *chars;
@@ -107,9 +107,6 @@ int field_document(struct arena *a, const char *what, const char *text, size_t l
 int field_document_watch(struct arena *a, const char *what, const char *text, size_t len,
 			 const struct field_table *t, void *obj, const struct field_watch *watch,
 			 struct err *e);
-
-/* Calls fn with every field that a document of this table can have, "linux.devices[].path". */
-void field_each(const struct field_table *t, void (*fn)(void *arg, const char *field), void *arg);
 
 /* For custom rows. The steps need not be taken back when an error is returned. */
 void field_enter_key(struct field_ctx *c, const char *key);

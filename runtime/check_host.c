@@ -156,12 +156,11 @@ static bool grants(const struct opt_u64 *set, char *reason)
 	return true;
 }
 
-#define CAPABILITY_SET(set)                                                      \
-	static bool grants_##set(const struct spec *s, char *reason)             \
-	{                                                                        \
-		const struct spec_process *p = s->process;                       \
-                                                                                 \
-		return !p || !p->capabilities || grants(&p->capabilities->set, reason); \
+#define CAPABILITY_SET(set)                                                             \
+	static bool grants_##set(const struct spec *s, char *reason)                    \
+	{                                                                               \
+		const struct spec_capabilities *c = s->process ? s->process->capabilities : NULL; \
+		return !c || grants(&c->set, reason);                                   \
 	}
 CAPABILITY_SET(bounding)
 CAPABILITY_SET(effective)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh GROUP...: makes sure that what the groups (build, test, bench) need is installed.
+# deps.sh GROUP...: makes sure that what the groups (build, test, bench, fuzz) need is installed.
 # Does nothing, and needs no network, when nothing is missing.
 set -eu
 
@@ -13,6 +13,7 @@ test="libcmocka-dev=file:libcmocka.so bats=cmd:bats jq=cmd:jq busybox-static=pkg
 mmdebstrap=cmd:mmdebstrap uidmap=cmd:newuidmap valgrind=cmd:valgrind strace=cmd:strace
 util-linux=cmd:unshare iproute2=cmd:ip procps=cmd:ps python3=cmd:python3
 python3-jsonschema=pkg runc=cmd:runc"
+fuzz="clang-14=cmd:clang-14 libclang-rt-14-dev=pkg"
 bench="jq=cmd:jq busybox-static=pkg util-linux=cmd:unshare hyperfine=cmd:hyperfine
 crun=cmd:crun runc=cmd:runc"
 
@@ -55,7 +56,8 @@ for group; do
     build) list=$build ;;
     test) list=$test ;;
     bench) list=$bench ;;
-    *) echo "deps.sh: unknown group: $group (build, test, bench)" >&2; exit 2 ;;
+    fuzz) [ -z "$(sh "$(dirname "$0")/fuzz/clang.sh")" ] || continue; list=$fuzz ;;
+    *) echo "deps.sh: unknown group: $group (build, test, bench, fuzz)" >&2; exit 2 ;;
     esac
     for entry in $list; do
         case " $missing " in *" ${entry%%=*} "*) continue ;; esac

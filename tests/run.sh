@@ -3,11 +3,12 @@
 #
 # run.sh [PART...] [FILTER]: runs the tests that `make check` has built.
 #
-# PART is one or more of: lint unit unit-asan e2e e2e-asan; all of them without any. FILTER is a part of a
+# PART is one or more of: lint unit unit-asan fuzz e2e e2e-asan; all of them without any. FILTER is a part of a
 # test file's path. The last line is "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
 # Logs are kept in $BUILD/test-logs.
 #
-# Environment: BUILD (build), UNIT_DEADLINE and E2E_DEADLINE (seconds a file), KEEP_TMP=1.
+# Environment: BUILD (build), UNIT_DEADLINE and E2E_DEADLINE (seconds a file), FUZZ_CHECK_SECONDS (60), KEEP_TMP=1,
+# CTR_OCI_SCHEMA: the folder "schema" of the runtime specification, for the tests against it.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -15,6 +16,10 @@ BUILD=${BUILD:-build}
 case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac
 UNIT_DEADLINE=${UNIT_DEADLINE:-120}
 E2E_DEADLINE=${E2E_DEADLINE:-300}
+# Where a checkout of the specification's schema is kept beside this tree, it is used.
+[ -n "${CTR_OCI_SCHEMA:-}" ] || [ ! -d ../shared/oci-schema ] || CTR_OCI_SCHEMA=$(cd ../shared/oci-schema && pwd)
+export CTR_OCI_SCHEMA=${CTR_OCI_SCHEMA:-}
+[ -n "$CTR_OCI_SCHEMA" ] || unset CTR_OCI_SCHEMA
 LOGS=$BUILD/test-logs
 TMP=
 passed=0 failed=0 skipped=0
@@ -142,6 +147,22 @@ run_unit() {
     [ -n "$any" ] || [ -n "$FILTER" ] || note_fail "$label: no unit test found"
 }
 
+# ---- fuzzers ----
+run_fuzz() {
+    local log=$LOGS/fuzz.log
+    if [ -n "$FILTER" ]; then
+        return
+    elif ! ls "$BUILD"/fuzz/fuzz_* >/dev/null 2>&1; then
+        note_skip "fuzz: not built: there is no clang with libFuzzer here"
+    elif sh tests/fuzz/run.sh "$BUILD/fuzz" "${FUZZ_CHECK_SECONDS:-60}" >"$log" 2>&1; then
+        note_pass
+        sed 's/^/ok     fuzz /' "$log"
+    else
+        note_fail "fuzz"
+        sed 's/^/    /' "$log"
+    fi
+}
+
 # ---- end to end ----
 # Whatever a test file left behind, whether it ended by itself or by its deadline. Only what carries $1, the file's own
 # directory, is touched: as its TMPDIR, as its state root, as its mount point.
@@ -205,12 +226,12 @@ parts=()
 FILTER=
 for arg; do
     case $arg in
-    lint | unit | unit-asan | e2e | e2e-asan) parts+=("$arg") ;;
-    -*) echo "usage: run.sh [lint|unit|unit-asan|e2e|e2e-asan]... [FILTER]" >&2; exit 2 ;;
+    lint | unit | unit-asan | fuzz | e2e | e2e-asan) parts+=("$arg") ;;
+    -*) echo "usage: run.sh [lint|unit|unit-asan|fuzz|e2e|e2e-asan]... [FILTER]" >&2; exit 2 ;;
     *) FILTER=$arg ;;
     esac
 done
-[ "${#parts[@]}" -gt 0 ] || parts=(lint unit unit-asan e2e e2e-asan)
+[ "${#parts[@]}" -gt 0 ] || parts=(lint unit unit-asan fuzz e2e e2e-asan)
 
 mkdir -p "$LOGS" || exit 1
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/ctr-test.XXXXXX") || exit 1
@@ -222,6 +243,7 @@ for part in "${parts[@]}"; do
     lint) run_lint ;;
     unit) run_unit unit "$BUILD" ;;
     unit-asan) run_unit unit-asan "$BUILD/asan" ;;
+    fuzz) run_fuzz ;;
     e2e) run_e2e e2e "$BUILD/ctr" ;;
     e2e-asan) run_e2e e2e-asan "$BUILD/asan/ctr" ;;
     esac
