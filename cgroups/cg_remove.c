@@ -5,6 +5,7 @@
  * of the remaining processes on v1.
  */
 #include "cgroups/cg_internal.h"
+#include "cgroups/cg_systemd.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -93,7 +94,8 @@ static int remove_one(struct cg_dir *d, int64_t deadline, struct err *e)
 
 /*
  * The parent that containers share by default goes with the last of them, and so do levels below
- * it. Parents anywhere else are the caller's.
+ * it. The slices of systemd that ctr had to make where systemd itself does not go as well. Parents
+ * anywhere else are the caller's.
  */
 static void remove_parents(const struct cg *cg, const struct cg_dir *d)
 {
@@ -101,7 +103,7 @@ static void remove_parents(const struct cg *cg, const struct cg_dir *d)
 	AUTO_FREE char *dir = NULL;
 	char *slash;
 
-	if (!str_after(cg->path, CG_PARENT "/"))
+	if (cg->unit ? cg_systemd_owns(d->hier) : !str_after(cg->path, CG_PARENT "/"))
 		return;
 	dir = strdup(d->dir);
 	while (dir && (slash = strrchr(dir, '/')) && (size_t)(slash - dir) > keep) {
@@ -137,6 +139,8 @@ int cg_remove_until(struct cg *cg, int64_t deadline, struct err *e)
 
 int cg_remove(struct cg *cg, struct err *e)
 {
+	if (cg->unit)
+		cg_systemd_stop(cg);
 	return cg_remove_until(cg, cg_now_ms() + CG_DEADLINE_MS, e);
 }
 

@@ -23,6 +23,7 @@ int ctr_features(struct json_out *j, struct err *e)
 		.selinux = access("/sys/fs/selinux/enforce", F_OK) == 0,
 		.cgroup_v1 = true,
 		.cgroup_v2 = true,
+		.systemd = true,
 		.idmap = true,
 	};
 	size_t n = 0;
