@@ -75,10 +75,26 @@ have_cap() { (($((0x$(sed -n 's/^CapBnd:\t//p' /proc/self/status))) >> $1 & 1));
     [ "$(stat -c %a "$BUNDLE/rootfs/var/new/place")" = 755 ]
 }
 
-@test "cwd: one that the user may not enter is a clear error and leaves nothing" {
+@test "cwd: is entered with the rights of root; the process has its own there" {
     make_bundle
     mkdir -m 700 "$BUNDLE/rootfs/secret"
     edit_config '.process.cwd = "/secret" | .process.user = {uid: 1000, gid: 1000} | del(.process.capabilities)'
+    set_args /bin/sh -c 'pwd; ls >/dev/null 2>&1 || echo unreadable; : 2>/dev/null >x || echo never'
+    ctr run --bundle "$BUNDLE" "$ID"
+    [[ $output == $'/secret\nunreadable'* ]]
+    [ ! -e "$BUNDLE/rootfs/secret/x" ]
+}
+
+@test "cwd: one that nobody may enter is a clear error and leaves nothing" {
+    require_root
+    make_bundle
+    mkdir -m 700 "$BUNDLE/rootfs/secret"
+    # root of a user namespace that has no right to a directory of the host's root
+    edit_config '.linux.namespaces += [{type: "user"}] | .process.cwd = "/secret" |
+        .linux.uidMappings = [{containerID: 0, hostID: 300000, size: 65536}] |
+        .linux.gidMappings = [{containerID: 0, hostID: 300000, size: 65536}]'
+    chmod 711 "$BATS_TEST_TMPDIR" "$BUNDLE"
+    chown 300000:300000 "$BUNDLE/rootfs"
     set_args /bin/pwd
     ctr run --bundle "$BUNDLE" "$ID"
     [ "$status" -ne 0 ]
