@@ -105,6 +105,7 @@ static int cgroup(void *ctx, struct err *e)
 		.cgroups_path = c->spec->linux_.cgroups_path,
 		.resources = c->spec->linux_.resources,
 		.driver = c->g->driver,
+		.annotations = &c->spec->annotations,
 		.rootless = c->g->rootless == ROOTLESS_YES || geteuid() != 0,
 	};
 	int r = cg_create(&o, &c->cg, e);
@@ -254,6 +255,12 @@ static int handshake(void *ctx, struct err *e)
 			return err_sys(e, -r, "await the container's init");
 		if (r == 0)
 			return ended(c, e);
+		/* Whatever it says, it is in its cgroups since before that. */
+		if (c->cg && m.type != SYNC_ERROR) {
+			r = cg_placed(c->cg, e);
+			if (r < 0)
+				return r;
+		}
 		switch (m.type) {
 		case SYNC_ERROR:
 			*e = m.err;
