@@ -84,6 +84,16 @@ static void seccomp_out(struct json_out *j, const struct features_facts *f)
 	json_out_end_object(j);
 }
 
+static void intel_rdt_out(struct json_out *j, bool enabled)
+{
+	json_out_key(j, "intelRdt");
+	json_out_object(j);
+	json_out_kbool(j, "enabled", enabled);
+	json_out_kbool(j, "schemata", enabled);
+	json_out_kbool(j, "monitoring", enabled);
+	json_out_end_object(j);
+}
+
 static void linux_out(struct json_out *j, const struct features_facts *f)
 {
 	json_out_key(j, "linux");
@@ -94,12 +104,19 @@ static void linux_out(struct json_out *j, const struct features_facts *f)
 	seccomp_out(j, f);
 	enabled_out(j, "apparmor", f->apparmor);
 	enabled_out(j, "selinux", f->selinux);
-	enabled_out(j, "intelRdt", false);
+	intel_rdt_out(j, f->intel_rdt);
+	if (f->memory_policy) {
+		json_out_key(j, "memoryPolicy");
+		json_out_object(j);
+		names_out(j, "modes", &names_mempolicy_modes);
+		names_out(j, "flags", &names_mempolicy_flags);
+		json_out_end_object(j);
+	}
 	json_out_key(j, "mountExtensions");
 	json_out_object(j);
 	enabled_out(j, "idmap", f->idmap);
 	json_out_end_object(j);
-	enabled_out(j, "netDevices", false);
+	enabled_out(j, "netDevices", f->net_devices);
 	json_out_end_object(j);
 }
 

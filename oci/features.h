@@ -6,7 +6,10 @@
 #include "base/err.h"
 #include "oci/json_out.h"
 
-/* What oci/ cannot know of the build and the machine. Arrays end with NULL. */
+/*
+ * What oci/ cannot know of the build and the machine. Arrays end with NULL. "Enabled" means, as the
+ * specification says, that the runtime can do it, wherever a host can: callers look for that themselves.
+ */
 struct features_facts {
 	const char *version;                      /* of ctr */
 	const char *seccomp_version;              /* libseccomp's, "2.5.4" */
@@ -16,6 +19,7 @@ struct features_facts {
 	bool apparmor, selinux;
 	bool cgroup_v1, cgroup_v2, systemd, rdma;
 	bool idmap;
+	bool intel_rdt, net_devices, memory_policy;
 };
 
 void features_out(struct json_out *j, const struct features_facts *f);

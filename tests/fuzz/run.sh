@@ -7,8 +7,8 @@ set -eu
 cd "$(dirname "$0")/../.."
 bin=$1
 seconds=$2
-fuzzers=$(echo "$bin"/fuzz_*)
-n=$(echo "$fuzzers" | wc -w)
+names=$(for f in tests/fuzz/fuzz_*.c; do basename "$f" .c; done)
+n=$(echo "$names" | wc -w)
 mkdir -p "$bin/findings"
 
 # fuzzer_seeds NAME: the folders that are its start.
@@ -21,11 +21,10 @@ fuzzer_seeds() {
 }
 
 status=0
-for fuzzer in $fuzzers; do
-    name=${fuzzer##*/}
+for name in $names; do
     mkdir -p "$bin/corpus/$name"
     # shellcheck disable=SC2046 # folders
-    "$fuzzer" -max_total_time=$((seconds / n)) -timeout=10 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
+    "$bin/$name" -max_total_time=$((seconds / n)) -timeout=10 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
         -verbosity=0 -use_value_profile=1 -dict=tests/fuzz/config.dict -artifact_prefix="$bin/findings/$name-" \
         "$bin/corpus/$name" $(fuzzer_seeds "$name") >"$bin/$name.log" 2>&1 || status=1
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$bin/$name.log")

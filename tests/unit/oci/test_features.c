@@ -124,8 +124,26 @@ static void from_the_facts(void **state)
 	is_bool(&d, "linux.apparmor.enabled", true);
 	is_bool(&d, "linux.selinux.enabled", false);
 	is_bool(&d, "linux.intelRdt.enabled", false);
+	is_bool(&d, "linux.intelRdt.schemata", false);
+	assert_null(at(&d, "linux.memoryPolicy"));
 	is_bool(&d, "linux.mountExtensions.idmap.enabled", true);
 	is_bool(&d, "linux.netDevices.enabled", false);
+}
+
+static void from_other_facts(void **state)
+{
+	struct features_facts other = facts;
+	AUTO(free_doc) struct doc d = { 0 };
+
+	(void)state;
+	other.intel_rdt = other.net_devices = other.memory_policy = true;
+	make(&other, &d);
+	is_bool(&d, "linux.intelRdt.enabled", true);
+	is_bool(&d, "linux.intelRdt.schemata", true);
+	is_bool(&d, "linux.intelRdt.monitoring", true);
+	is_bool(&d, "linux.netDevices.enabled", true);
+	is_names(at(&d, "linux.memoryPolicy.modes"), &names_mempolicy_modes);
+	is_names(at(&d, "linux.memoryPolicy.flags"), &names_mempolicy_flags);
 }
 
 static void annotations(void **state)
@@ -163,7 +181,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(from_the_tables), cmocka_unit_test(mount_options_are_sorted),
-		cmocka_unit_test(from_the_facts),  cmocka_unit_test(annotations),
+		cmocka_unit_test(from_the_facts), cmocka_unit_test(from_other_facts),  cmocka_unit_test(annotations),
 		cmocka_unit_test(without_seccomp),
 	};
 
