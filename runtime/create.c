@@ -159,7 +159,12 @@ static void undo_console(void *ctx)
 
 static int spawn(void *ctx, struct err *e)
 {
-	return spawn_child(ctx, e);
+	struct create *c = ctx;
+	int r = spawn_child(c, e);
+
+	if (r == 0)
+		c->wl.ops->spawned(&c->wl);
+	return r;
 }
 
 static void undo_spawn(void *ctx)

@@ -35,6 +35,7 @@ struct exec {
 	struct container_ref c;
 	struct exec_spec spec;
 	struct seccomp_prog seccomp;
+	struct seccomp_receiver receiver;
 	struct cg *cg;
 	int join_fd[CG_MAX_HIER];
 	size_t n_join;
@@ -103,6 +104,8 @@ static int child(struct exec *x, struct err *e)
 		.personality = x->spec.personality,
 		.memory = x->spec.memory,
 		.seccomp = &x->seccomp,
+		.receiver = &x->receiver,
+		.report = x->sync_child,
 		.landlock = x->spec.notes.landlock,
 		.limits_set = x->userns,
 		.cwd_must_exist = true,
@@ -121,7 +124,9 @@ static int child(struct exec *x, struct err *e)
 	if (r < 0)
 		return err_sys(e, -r, "join the cgroup");
 	setsid();
-	r = affinity(x, e);
+	r = seccomp_receiver_state(&x->receiver, x->spec.container->linux_.seccomp, x->c.st, STATUS_RUNNING, e);
+	if (r == 0)
+		r = affinity(x, e);
 	if (r == 0)
 		r = enter_namespaces(x, e);
 	if (r == 0 && x->spec.process->terminal)
@@ -201,12 +206,13 @@ static int prepare(struct exec *x, const struct ctr_global *g, const char *id, s
 	if (r < 0)
 		return r;
 	l = &x->spec.container->linux_;
-	if (l->seccomp) {
+	if (l->seccomp)
 		cache = store_cache(&x->c.store);
-		r = seccomp_compile(l->seccomp, cache, &x->seccomp, e);
-		if (r < 0)
-			return r;
-	}
+	r = seccomp_plan(l->seccomp, &x->spec.notes, cache, &x->seccomp, e);
+	if (r == 0)
+		r = seccomp_receiver_connect(&x->receiver, l->seccomp, &x->spec.notes, &x->seccomp, e);
+	if (r < 0)
+		return r;
 	for (int k = 0; k < NS_KINDS; k++)
 		if (l->ns[k].wanted && k != NS_PID)
 			x->ns_flags |= ns_table[k].clone_flag;
@@ -423,6 +429,7 @@ static void release(struct exec *x)
 	while (x->n_join > 0)
 		close(x->join_fd[--x->n_join]);
 	cg_free(x->cg);
+	seccomp_receiver_close(&x->receiver);
 	seccomp_free(&x->seccomp);
 	exec_spec_free(&x->spec);
 	container_close(&x->c);
@@ -432,7 +439,7 @@ int ctr_exec(const struct ctr_global *g, const char *id, const struct exec_opts 
 	     struct err *e)
 {
 	struct exec x = {
-		.o = o, .c = CONTAINER_REF_INIT, .init_pidfd = -1, .root = -1, .sync_parent = -1,
+		.o = o, .c = CONTAINER_REF_INIT, .receiver = SECCOMP_RECEIVER_INIT, .init_pidfd = -1, .root = -1, .sync_parent = -1,
 		.sync_child = -1, .console = -1, .master = -1, .pidfd = -1, .sup.master = -1,
 	};
 	int r = prepare(&x, g, id, e);

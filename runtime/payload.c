@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* What restricts the process's own doings: Landlock first, the filter may forbid its calls. */
-static int load_filter(const struct payload *p, struct err *e)
+static int load_filter(struct payload *p, struct err *e)
 {
 	int listener = -1, r = p->landlock ? landlock_apply(p->landlock, e) : 0;
 
@@ -24,6 +24,8 @@ static int load_filter(const struct payload *p, struct err *e)
 		return r;
 	if (!p->seccomp || !p->seccomp->insns)
 		return 0;
+	if (p->receiver && p->receiver->sock >= 0)
+		return seccomp_notify_install(p->seccomp, p->receiver, p->report, e);
 	r = seccomp_install(p->seccomp, &listener);
 	if (r < 0)
 		return err_sys(e, -r, "load the seccomp filter");
@@ -119,19 +121,19 @@ int payload_settle(struct payload *p, struct err *e)
 	return r;
 }
 
+/* Nothing but execve comes after the filter. */
 int payload_exec(struct payload *p, struct err *e)
 {
-	int r;
+	int r = process_cloexec_from(3 + (unsigned int)p->preserve_fds);
 
+	if (r < 0)
+		return err_sys(e, -r, "close descriptors");
+	process_reset_signals();
 	if (p->process->no_new_privileges) {
 		r = load_filter(p, e);
 		if (r < 0)
 			return r;
 	}
-	r = process_cloexec_from(3 + (unsigned int)p->preserve_fds);
-	if (r < 0)
-		return err_sys(e, -r, "close descriptors");
-	process_reset_signals();
 	execve(p->path, p->process->args.v, p->env.v);
 	r = errno;
 	if (r == ENOENT)

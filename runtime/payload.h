@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "oci/annotations.h"
 #include "oci/spec.h"
-#include "seccomp.h"
+#include "seccomp_notify.h"
 
 #include <stdbool.h>
 
@@ -20,6 +20,8 @@ struct payload {
 	const struct spec_personality *personality; /* or NULL */
 	const struct spec_memory_policy *memory;    /* or NULL */
 	const struct seccomp_prog *seccomp;         /* insns NULL: none */
+	struct seccomp_receiver *receiver;          /* of a filter that notifies; or NULL */
+	int report;                                 /* sync socket for what fails under the filter */
 	const struct landlock_rules *landlock;      /* or NULL */
 	bool keep_groups;    /* a user namespace whose setgroups is denied, or so annotated */
 	bool limits_set;     /* the parent has set the rlimits */

@@ -215,3 +215,14 @@ int seccomp_rules_add(scmp_filter_ctx ctx, const struct spec_seccomp *s, uint32_
 	}
 	return 0;
 }
+
+int seccomp_rules_known(const struct spec_seccomp *s, struct err *e)
+{
+	for (size_t i = 0; i < s->syscalls.n; i++)
+		for (size_t k = 0; k < s->syscalls.v[i].names.n; k++)
+			if (seccomp_syscall_resolve_name(s->syscalls.v[i].names.v[k]) == __NR_SCMP_ERROR)
+				return err_set(e, EINVAL,
+					       "linux.seccomp.syscalls[%zu].names[%zu]: %s: unknown system call",
+					       i, k, s->syscalls.v[i].names.v[k]);
+	return 0;
+}

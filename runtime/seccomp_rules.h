@@ -16,6 +16,9 @@ int seccomp_rules_default(const struct spec_seccomp *s, uint32_t *action, struct
 int seccomp_rules_add(scmp_filter_ctx ctx, const struct spec_seccomp *s, uint32_t default_action,
 		      struct err *e);
 
+/* Refuses names of system calls that libseccomp does not know. */
+int seccomp_rules_known(const struct spec_seccomp *s, struct err *e);
+
 /* libseccomp's token for a SCMP_ARCH_* name, 0 when it has none. */
 uint32_t seccomp_rules_arch(const char *name);
 

@@ -14,7 +14,7 @@
 #include "namespaces/rootfs.h"
 #include "namespaces/sysctl.h"
 #include "payload.h"
-#include "seccomp.h"
+#include "seccomp_notify.h"
 #include "sync.h"
 #include "terminal.h"
 
@@ -29,6 +29,7 @@ struct container {
 	struct mount_plan plan;
 	bool planned;
 	struct seccomp_prog seccomp;
+	struct seccomp_receiver receiver;
 	struct rootfs_opts opts;
 	struct rootfs rootfs;
 	struct payload payload;
@@ -49,8 +50,6 @@ static int container_check(const struct spec *s, struct err *e)
 		field = "linux.netDevices";
 	else if (l->mount_label)
 		field = "linux.mountLabel";
-	else if (l->seccomp && l->seccomp->listener_path)
-		field = "linux.seccomp.listenerPath";
 	if (field)
 		return err_set(e, ENOTSUP, "%s: not supported by this version of ctr", field);
 	if (!s->process)
@@ -89,6 +88,7 @@ static int plan_mounts(struct workload *w, struct err *e)
 static int container_prepare(struct workload *w, struct err *e)
 {
 	struct create *c = w->c;
+	const struct spec_seccomp *s = c->spec->linux_.seccomp;
 	struct container *k = calloc(1, sizeof(*k));
 	AUTO_CLOSE int cache = -1;
 	int r;
@@ -101,15 +101,24 @@ static int container_prepare(struct workload *w, struct err *e)
 	r = ns_plan_spec(&c->spec->linux_, &c->ns, e);
 	if (r < 0)
 		return r;
-	if (c->spec->linux_.seccomp) {
+	if (s)
 		cache = store_cache(&c->store);
-		r = seccomp_compile(c->spec->linux_.seccomp, cache, &k->seccomp, e);
-		if (r < 0)
-			return r;
-	}
+	r = seccomp_plan(s, &c->notes, cache, &k->seccomp, e);
+	if (r == 0)
+		r = seccomp_receiver_connect(&k->receiver, s, &c->notes, &k->seccomp, e);
+	if (r < 0)
+		return r;
 	if (c->o->disk)
 		return overlay_disk_open(c->o->disk, c->o->disk_size, &k->disk_fd, e);
 	return 0;
+}
+
+/* Who receives the listener shall see the end of the connection when the child closes it. */
+static void container_spawned(struct workload *w)
+{
+	struct container *k = w->data;
+
+	seccomp_receiver_close(&k->receiver);
 }
 
 static int ask_parent(struct create *c, enum sync_type what, int32_t value, const char *text, struct err *e)
@@ -234,6 +243,8 @@ static void fill_payload(struct create *c, struct container *k)
 		.personality = l->personality,
 		.memory = l->memory_policy,
 		.seccomp = &k->seccomp,
+		.receiver = &k->receiver,
+		.report = c->sync_child,
 		.landlock = c->notes.landlock,
 		.keep_groups = l->ns[NS_USER].wanted && setgroups_denied(),
 		.limits_set = l->ns[NS_USER].wanted,
@@ -261,7 +272,11 @@ static int container_enter(struct workload *w, struct err *e)
 		.open_idmapped = l->ns[NS_USER].wanted ? ask_idmapped : NULL,
 		.arg = c,
 	};
-	r = plan_mounts(w, e);
+	/* With no_new_privs it is sent by start. */
+	r = seccomp_receiver_state(&k->receiver, l->seccomp, &c->st,
+				   c->spec->process->no_new_privileges ? STATUS_CREATED : STATUS_CREATING, e);
+	if (r == 0)
+		r = plan_mounts(w, e);
 	if (r == 0)
 		r = clone_root(c, k, e);
 	if (r == 0)
@@ -301,6 +316,7 @@ static int container_run(struct workload *w, int reply, struct err *e)
 	r = sync_send(reply, SYNC_EXEC, 0, NULL, -1);
 	if (r < 0)
 		return err_sys(e, -r, "report the start");
+	k->payload.report = reply;
 	return payload_exec(&k->payload, e);
 }
 
@@ -310,6 +326,7 @@ static void container_release(struct workload *w)
 
 	if (!k)
 		return;
+	seccomp_receiver_close(&k->receiver);
 	seccomp_free(&k->seccomp);
 	arena_free(&k->arena);
 	if (k->disk_fd >= 0)
@@ -323,6 +340,7 @@ const struct workload_ops wl_container = {
 	.check = container_check,
 	.prepare = container_prepare,
 	.serve = container_serve,
+	.spawned = container_spawned,
 	.enter = container_enter,
 	.run = container_run,
 	.release = container_release,

@@ -24,6 +24,7 @@ struct workload_ops {
 	int (*prepare)(struct workload *w, struct err *e);     /* parent, host namespaces */
 	/* parent, for the child: a descriptor that only the parent can open (SYNC_SOURCE, SYNC_IDMAPPED) */
 	int (*serve)(struct workload *w, const struct sync_msg *m, struct err *e);
+	void (*spawned)(struct workload *w);                   /* parent: lets go of what only the child needs */
 	int (*enter)(struct workload *w, struct err *e);       /* child, new namespaces; ends ready to wait */
 	int (*run)(struct workload *w, int reply, struct err *e); /* child, after start; returns on failure only */
 	void (*release)(struct workload *w);                   /* parent; idempotent undo of prepare */
