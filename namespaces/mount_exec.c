@@ -253,7 +253,8 @@ static int open_source(const struct exec *x, const struct mount_op *op, struct e
 		return r < 0 ? r : mount_source_open(op, userns, e);
 	}
 	fd = clone_path(op->source, op->recursive);
-	if (fd == -EACCES && o->open_source)
+	/* EINVAL: mounts below, which a user namespace holds where they are and only the caller can leave out. */
+	if ((fd == -EACCES || (fd == -EINVAL && o->userns && !op->recursive)) && o->open_source)
 		return from_parent(op, o->open_source(o->arg, op->source, op->recursive, e), e);
 	return fd < 0 ? source_error(op, fd, e) : fd;
 }

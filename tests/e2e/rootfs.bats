@@ -305,6 +305,24 @@ idmap_works() {
     done
 }
 
+@test "user namespace: a plain bind leaves out what is mounted below, where the user may look and where not" {
+    make_bundle
+    edit_config "$MAP_64K"
+    chown -R 200000:300000 "$BUNDLE/rootfs"
+    mkdir "$SRC/sub"
+    mount -t tmpfs tmpfs "$SRC/sub"
+    touch "$SRC/file" "$SRC/sub/mounted"
+    bind /mnt/plain "$SRC"
+    add_mount /mnt/rec bind "$SRC" rbind
+    local mode
+    for mode in a-x a+x; do
+        chmod $mode "$BATS_RUN_TMPDIR"
+        run_sh 'ls /mnt/plain /mnt/plain/sub /mnt/rec/sub'
+        [ "$status" -eq 0 ]
+        [ "$output" = $'/mnt/plain:\nfile\nsub\n\n/mnt/plain/sub:\n\n/mnt/rec/sub:\nmounted' ]
+    done
+}
+
 @test "user namespace: read-only and masked paths, tmpfs and read-only root hold there too" {
     make_bundle
     edit_config "$MAP_64K"' | .root.readonly = true | .linux.maskedPaths += ["/etc/group", "/home"] | .linux.readonlyPaths += ["/var"]'
