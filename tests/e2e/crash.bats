@@ -130,7 +130,7 @@ kill_everywhere() {
         fi
         echo "$call" >>"$BATS_TEST_TMPDIR/hit"
         [ "$status" -eq 1 ] || fail "$call: status $status: $(cat "$BATS_TEST_TMPDIR/out")"
-        grep -qx 'ctr: container init ended while it was set up.*' "$BATS_TEST_TMPDIR/out" ||
+        grep -qx 'ctr: container init was killed by signal 9 while it was set up.*' "$BATS_TEST_TMPDIR/out" ||
             fail "$call: $(cat "$BATS_TEST_TMPDIR/out")"
         [ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -eq 1 ]
         [ ! -e "$BATS_TEST_TMPDIR/pid" ]
@@ -243,4 +243,25 @@ kill_everywhere() {
     nothing_left end
     ! grep -v ': removed$' "$BATS_TEST_TMPDIR/delete" || fail "a delete --force failed"
     ! grep -vE 'already exists|deleted while it was created' "$BATS_TEST_TMPDIR/create" || fail "a create failed"
+}
+
+@test "exec killed at every system call: the container goes on, and has no half-made process" {
+    make_bundle
+    set_args /bin/sleep 1000
+    ok run --detach --bundle "$BUNDLE" "$ID"
+    local call n pid list=$BATS_TEST_TMPDIR/places
+    places '^clone3' exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" "$ID" /bin/sleep 2000 >"$list"
+    only_programs() {
+        ok ps "$ID" -e -o pid,args
+        ! sed 1d "$OUT" | grep -v '/bin/sleep [12]000$'
+    }
+    while read -r call n <&4; do
+        killed_at "$call" "$n" exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" "$ID" /bin/sleep 2000
+        # who has lost its parent in the middle ends by itself
+        wait_for 10 only_programs
+        is_state "$ID" running
+    done 4<"$list"
+    [ "$killed" -gt 0 ]
+    ok delete --force "$ID"
+    nothing_left exec
 }
