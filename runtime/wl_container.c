@@ -96,6 +96,7 @@ static int container_prepare(struct workload *w, struct err *e)
 	if (!k)
 		return err_sys(e, ENOMEM, "prepare the container");
 	w->data = k;
+	k->receiver = (struct seccomp_receiver)SECCOMP_RECEIVER_INIT;
 	k->disk_fd = -1;
 	k->rootfs = (struct rootfs)ROOTFS_INIT;
 	r = ns_plan_spec(&c->spec->linux_, &c->ns, e);
