@@ -504,6 +504,24 @@ END
     assert_leak_free
 }
 
+@test "rootless: user, pid, ipc and uts of one container joined by another" {
+    rootless_setup
+    edit_config '.hostname = "first"'
+    set_args /bin/sleep 1000
+    ok run --detach --bundle "$BUNDLE" "$ID-donor"
+    pid=$(state_of "$ID-donor" pid)
+    edit_config 'del(.hostname, .linux.uidMappings, .linux.gidMappings)'
+    for n in user:user pid:pid ipc:ipc uts:uts; do ns_add "${n%:*}" "/proc/$pid/ns/${n#*:}"; done
+    run_sh "$SHOW_NS; echo me \$\$; hostname; tr '\\0' ' ' </proc/1/cmdline"
+    [ "$status" -eq 0 ]
+    for n in user pid ipc uts; do [ "$(ns_said $n)" = "$(ns_id "$pid" $n)" ] || fail "$n was not joined"; done
+    [ "$(ns_said mnt)" != "$(ns_id "$pid" mnt)" ]
+    grep -qx first "$OUT"
+    grep -qx 'me [2-9][0-9]*' "$OUT"
+    grep -q '/bin/sleep 1000' "$OUT"
+    ok delete --force "$ID-donor"
+}
+
 @test "rootless: several ids through newuidmap and newgidmap" {
     rootless_setup
     edit_config '.linux.uidMappings = [{containerID: 0, hostID: $me, size: 1}, {containerID: 1, hostID: 700000, size: 65536}]
