@@ -41,13 +41,17 @@ int log_fd(void)
  */
 static size_t utf8_len(const unsigned char *s)
 {
-	size_t n = s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
+	size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
 
-	if (s[0] >= 0xf5)
+	if (s[0] < 0xc2 || s[0] > 0xf4)
 		return 0;
 	for (size_t i = 1; i < n; i++)
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
+	/* Longer than needed, a half of a UTF-16 pair, beyond Unicode: not UTF-8 either. */
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
 	return n;
 }
 
@@ -84,12 +88,15 @@ static void put_json(FILE *f, enum log_level level, const char *msg)
 	fprintf(f, "\",\"time\":\"%s.%09ldZ\"}\n", when, ts.tv_nsec);
 }
 
+/* One record is one line, whatever it quotes. */
 static void put_text(FILE *f, enum log_level level, const char *msg)
 {
-	if (level == LOG_LEVEL_ERROR)
-		fprintf(f, "ctr: %s\n", msg);
-	else
-		fprintf(f, "ctr: %s: %s\n", level_names[level], msg);
+	fputs("ctr: ", f);
+	if (level != LOG_LEVEL_ERROR)
+		fprintf(f, "%s: ", level_names[level]);
+	for (; *msg; msg++)
+		putc((unsigned char)*msg < 0x20 || *msg == 0x7f ? ' ' : *msg, f);
+	putc('\n', f);
 }
 
 /* A record is written with one write(2), so that records of several processes do not mix. */
