@@ -2,6 +2,7 @@
 /* Executes what cg_plan and cg_device have worked out. */
 #include "cgroups/cg_device.h"
 #include "cgroups/cg_internal.h"
+#include "cgroups/cg_systemd.h"
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -332,6 +333,26 @@ static int update_devices(struct cg *cg, const struct spec_resources *r,
 	return ret;
 }
 
+/*
+ * systemd writes what it believes whenever it realizes the unit again, so it must believe the same. It rounds,
+ * and writes at once: the plan is written once more after it.
+ */
+static int update_unit(struct cg *cg, const struct cg_plan *p, const struct spec_resources *r, struct err *e)
+{
+	int ret = cg_systemd_update(cg, r, e);
+
+	return ret < 0 ? ret : cg_apply_plan(cg, p, NULL, e);
+}
+
+/* The files have their old values back in a moment. */
+static void restore_unit(struct cg *cg, const struct spec_resources *old)
+{
+	struct err again = { 0 };
+
+	if (old && cg_systemd_update(cg, old, &again) < 0)
+		log_warn("%s", again.msg);
+}
+
 int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_resources *old,
 	      struct err *e)
 {
@@ -339,6 +360,7 @@ int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_r
 	struct cg_undo undo = { 0 };
 	struct cg_dir *v2 = cg_find_v2(cg);
 	struct cg_where w;
+	bool told = false;
 	int ret;
 
 	if (!r)
@@ -353,8 +375,14 @@ int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_r
 		ret = cg_v2_enable_path(v2, cg->path, plan.need_v2, e);
 	if (ret == 0)
 		ret = cg_apply_plan(cg, &plan, &undo, e);
+	if (ret == 0 && cg->unit) {
+		told = true;
+		ret = update_unit(cg, &plan, r, e);
+	}
 	if (ret == 0)
 		ret = update_devices(cg, r, old, e);
+	if (ret < 0 && told)
+		restore_unit(cg, old);
 	if (ret < 0)
 		cg_undo_run(&undo);
 	cg_undo_free(&undo);

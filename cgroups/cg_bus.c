@@ -38,35 +38,34 @@ struct sd_bus_error {
 typedef int (*sd_handler)(struct sd_bus_message *, void *,
 			  struct sd_bus_error *); /* as the library wants it */
 
-#define FUNCTIONS(F)                                                                            \
-	F(int, open_system, (struct sd_bus **))                                                 \
-	F(int, open_user, (struct sd_bus **))                                                   \
-	F(int, new, (struct sd_bus **))                                                         \
-	F(int, set_address, (struct sd_bus *, const char *))                                    \
-	F(int, start, (struct sd_bus *))                                                        \
-	F(void, close, (struct sd_bus *))                                                       \
-	F(struct sd_bus *, unref, (struct sd_bus *))                                            \
-	F(int, process, (struct sd_bus *, struct sd_bus_message **))                            \
-	F(int, wait, (struct sd_bus *, uint64_t))                                               \
-	F(int, call_async,                                                                      \
-	  (struct sd_bus *, struct sd_bus_slot **, struct sd_bus_message *, sd_handler, void *, \
-	   uint64_t))                                                                           \
-	F(int, match_signal_async,                                                              \
-	  (struct sd_bus *, struct sd_bus_slot **, const char *, const char *, const char *,    \
-	   const char *, sd_handler, sd_handler, void *))                                       \
-	F(struct sd_bus_slot *, slot_unref, (struct sd_bus_slot *))                             \
-	F(int, message_new_method_call,                                                         \
-	  (struct sd_bus *, struct sd_bus_message **, const char *, const char *, const char *, \
-	   const char *))                                                                       \
-	F(int, message_append_basic, (struct sd_bus_message *, char, const void *))             \
-	F(int, message_open_container, (struct sd_bus_message *, char, const char *))           \
-	F(int, message_close_container, (struct sd_bus_message *))                              \
-	F(int, message_enter_container, (struct sd_bus_message *, char, const char *))          \
-	F(int, message_read_basic, (struct sd_bus_message *, char, void *))                     \
-	F(const struct sd_bus_error *, message_get_error, (struct sd_bus_message *))            \
-	F(int, error_get_errno, (const struct sd_bus_error *))                                  \
-	F(struct sd_bus_message *, message_ref, (struct sd_bus_message *))                      \
-	F(struct sd_bus_message *, message_unref, (struct sd_bus_message *))                    \
+#define FUNCTIONS(F)                                                                              \
+	F(int, open_system, (struct sd_bus **))                                                   \
+	F(int, open_user, (struct sd_bus **))                                                     \
+	F(int, new, (struct sd_bus **))                                                           \
+	F(int, set_address, (struct sd_bus *, const char *))                                      \
+	F(int, start, (struct sd_bus *))                                                          \
+	F(void, close, (struct sd_bus *))                                                         \
+	F(struct sd_bus *, unref, (struct sd_bus *))                                              \
+	F(int, process, (struct sd_bus *, struct sd_bus_message **))                              \
+	F(int, wait, (struct sd_bus *, uint64_t))                                                 \
+	F(int, call_async,                                                                        \
+	  (struct sd_bus *, struct sd_bus_slot **, struct sd_bus_message *, sd_handler, void *,   \
+	   uint64_t))                                                                             \
+	F(int, add_match_async,                                                                   \
+	  (struct sd_bus *, struct sd_bus_slot **, const char *, sd_handler, sd_handler, void *)) \
+	F(struct sd_bus_slot *, slot_unref, (struct sd_bus_slot *))                               \
+	F(int, message_new_method_call,                                                           \
+	  (struct sd_bus *, struct sd_bus_message **, const char *, const char *, const char *,   \
+	   const char *))                                                                         \
+	F(int, message_append_basic, (struct sd_bus_message *, char, const void *))               \
+	F(int, message_open_container, (struct sd_bus_message *, char, const char *))             \
+	F(int, message_close_container, (struct sd_bus_message *))                                \
+	F(int, message_enter_container, (struct sd_bus_message *, char, const char *))            \
+	F(int, message_read_basic, (struct sd_bus_message *, char, void *))                       \
+	F(const struct sd_bus_error *, message_get_error, (struct sd_bus_message *))              \
+	F(int, error_get_errno, (const struct sd_bus_error *))                                    \
+	F(struct sd_bus_message *, message_ref, (struct sd_bus_message *))                        \
+	F(struct sd_bus_message *, message_unref, (struct sd_bus_message *))                      \
 	F(int, path_encode, (const char *, const char *, char **))
 
 struct lib {
@@ -78,10 +77,10 @@ struct lib {
 struct cg_bus {
 	struct lib sd;
 	struct sd_bus *bus;
-	bool user, direct; /* direct: to systemd itself, there is no bus in between */
-	int64_t deadline;
+	bool user, direct;               /* direct: to systemd itself, there is no bus in between */
+	int64_t patience, deadline, end; /* of one answer in ms; of the next one; of them all */
 	/* The last JobRemoved of the unit that a job is awaited for. */
-	const char *unit;
+	const char *unit; /* the caller's, the same for every job of this bus */
 	char job[128], result[32];
 };
 
@@ -179,7 +178,7 @@ static int open_any(struct cg_bus *b)
 	return r < 0 ? r : b->sd.start(b->bus);
 }
 
-int cg_bus_open(bool user, int64_t deadline, struct cg_bus **out, struct err *e)
+int cg_bus_open(bool user, int64_t patience, struct cg_bus **out, struct err *e)
 {
 	AUTO(cleanup_bus) struct cg_bus *b = calloc(1, sizeof(*b));
 	int r;
@@ -187,16 +186,12 @@ int cg_bus_open(bool user, int64_t deadline, struct cg_bus **out, struct err *e)
 	if (!b)
 		return err_sys(e, ENOMEM, "cgroup manager systemd");
 	b->user = user;
-	b->deadline = deadline;
+	b->patience = patience;
+	b->deadline = b->end = cg_now_ms() + 3 * patience;
 	r = load(&b->sd, e);
 	if (r < 0)
 		return r;
 	r = open_any(b);
-	if (r < 0)
-		return bus_failed(b, -r, e);
-	/* Who asked for a job is told of its end, without a subscription to everything else. */
-	r = b->sd.match_signal_async(b->bus, NULL, b->direct ? NULL : SYSTEMD, OBJECT, MANAGER,
-				     "JobRemoved", on_job_removed, NULL, b);
 	if (r < 0)
 		return bus_failed(b, -r, e);
 	*out = TAKE_PTR(b);
@@ -301,6 +296,16 @@ static int new_call(struct call *c, const char *member, struct err *e)
 	return r < 0 ? call_failed(c, -r, NULL, e) : 0;
 }
 
+/* Something has been answered: the next answer may take as long again. A bus that was too late once
+ * stays so. */
+static void renew(struct cg_bus *b)
+{
+	int64_t now = cg_now_ms();
+
+	if (now < b->deadline)
+		b->deadline = now + b->patience < b->end ? now + b->patience : b->end;
+}
+
 /* Sends c->m and waits for c->reply. */
 static int do_call(struct call *c, struct err *e)
 {
@@ -308,6 +313,7 @@ static int do_call(struct call *c, struct err *e)
 	const struct sd_bus_error *err;
 	int r = b->sd.call_async(b->bus, &c->slot, c->m, on_reply, c, UINT64_MAX);
 
+	renew(b);
 	if (r < 0)
 		return call_failed(c, -r, NULL, e);
 	while (!c->reply) {
@@ -426,6 +432,7 @@ static int await_job(struct call *c, struct err *e)
 
 	if (r <= 0)
 		return call_failed(c, EPROTO, NULL, e);
+	renew(b);
 	while (!str_eq(b->job, job)) {
 		r = turn(b);
 		if (r < 0)
@@ -437,10 +444,32 @@ static int await_job(struct call *c, struct err *e)
 	return call_failed(c, str_eq(b->result, "timeout") ? ETIMEDOUT : EIO, text, e);
 }
 
-static void expect_job(struct cg_bus *b, const char *unit)
+/*
+ * Who asked for a job is told of its end, without a subscription to everything else. The bus tells
+ * it of all jobs that somebody is to be told of, unless it is asked for those of one unit.
+ */
+static int expect_job(const struct call *c, struct err *e)
 {
-	b->unit = unit;
+	struct cg_bus *b = c->b;
+	AUTO_FREE char *match =
+		str_printf("type='signal',%spath='" OBJECT "',interface='" MANAGER "',"
+			   "member='JobRemoved'",
+			   b->direct ? "" : "sender='" SYSTEMD "',");
+	AUTO_FREE char *one = match ? str_printf("%s,arg2='%s'", match, c->unit) : NULL;
+	int r;
+
+	if (!one)
+		return call_failed(c, ENOMEM, NULL, e);
 	b->job[0] = b->result[0] = '\0';
+	if (b->unit)
+		return 0;
+	/* Bus and library do not agree about what a backslash means there. */
+	r = b->sd.add_match_async(b->bus, NULL, strchr(c->unit, '\\') ? match : one, on_job_removed,
+				  NULL, b);
+	if (r < 0)
+		return call_failed(c, -r, NULL, e);
+	b->unit = c->unit;
+	return 0;
 }
 
 int cg_bus_start(struct cg_bus *b, const char *unit, const struct cg_props *props, struct err *e)
@@ -459,8 +488,9 @@ int cg_bus_start(struct cg_bus *b, const char *unit, const struct cg_props *prop
 		r = b->sd.message_close_container(c.m);
 	if (r < 0)
 		return call_failed(&c, -r, NULL, e);
-	expect_job(b, unit);
-	r = do_call(&c, e);
+	r = expect_job(&c, e);
+	if (r == 0)
+		r = do_call(&c, e);
 	return r < 0 ? r : await_job(&c, e);
 }
 
@@ -498,9 +528,10 @@ int cg_bus_stop(struct cg_bus *b, const char *unit, struct err *e)
 
 	if (r == 0)
 		r = append_strings(&c, unit, "replace", e);
+	if (r == 0)
+		r = expect_job(&c, e);
 	if (r < 0)
 		return r;
-	expect_job(b, unit);
 	r = do_call(&c, e);
 	if (r == -ENOENT)
 		return 0;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * systemd's manager over D-Bus. libsystemd is loaded here, when the first bus is opened, and nowhere else. Every
- * call of one bus shares one deadline, the one of cg_bus_open: a bus or a systemd that does not answer is -ETIMEDOUT.
+ * systemd's manager over D-Bus. libsystemd is loaded here, when the first bus is opened, and
+ * nowhere else. A bus or a systemd that does not answer for the time that cg_bus_open was given is
+ * -ETIMEDOUT, and so is everything that is asked over that bus afterwards; one that answers, but
+ * slowly, gets three times as long in all.
  */
 #ifndef CTR_CGROUPS_CG_BUS_H
 #define CTR_CGROUPS_CG_BUS_H
@@ -15,10 +17,10 @@
 struct cg_bus;
 
 /*
- * The system's manager, or the calling user's. DBUS_SYSTEM_BUS_ADDRESS and DBUS_SESSION_BUS_ADDRESS are honoured.
- * deadline: cg_now_ms's clock. Nothing is waited for yet.
+ * The system's manager, or the calling user's. DBUS_SYSTEM_BUS_ADDRESS and DBUS_SESSION_BUS_ADDRESS
+ * are honoured. patience: milliseconds. Nothing is waited for yet.
  */
-int cg_bus_open(bool user, int64_t deadline, struct cg_bus **out, struct err *e);
+int cg_bus_open(bool user, int64_t patience, struct cg_bus **out, struct err *e);
 void cg_bus_close(struct cg_bus *b); /* NULL is fine */
 
 /* systemd's version, 252. */

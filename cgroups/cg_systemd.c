@@ -5,11 +5,11 @@
  * when it begins. So a child that does nothing is parked in the scope, until cg_placed says that
  * the container has somebody inside.
  *
- *   bus        version, one StartTransientUnit with every property that systemd has, its job
- * awaited cgroupfs   the v1 hierarchies that systemd does not manage, at the same path; then the
- * whole plan once more: what systemd lacks (io.max, hugetlb, burst), and what it rounds (quotas)
+ *   bus        one StartTransientUnit with every property that systemd has; its job is awaited
+ *   cgroupfs   the v1 hierarchies that systemd does not manage, at the same path; then the whole
+ *              plan: what systemd lacks (io.max, hugetlb, burst), and what it rounds (quotas)
  *   placed     the parked child ends; the limit of processes, which had room for it, gets its own
- * value
+ *              value
  *
  * Devices on cgroup v2: ctr attaches its own program, and systemd is told nothing. Without a
  * DevicePolicy= of its own systemd has no program on the unit, so that none comes back with other
@@ -147,16 +147,6 @@ bool cg_systemd_owns(const struct cg_hier *h)
 	return h->v2;
 }
 
-static void fill_in(struct cg_props_in *in, const struct cg_host *host, int version,
-		    const struct spec_resources *r)
-{
-	*in = (struct cg_props_in){
-		.version = version,
-		.v2 = host->layout == CG_LAYOUT_V2,
-		.r = r,
-	};
-}
-
 static int device_props(struct cg_props *p, struct cg_props_in *in, const struct cg_host *host,
 			struct err *e)
 {
@@ -174,20 +164,46 @@ static int device_props(struct cg_props *p, struct cg_props_in *in, const struct
 	return r;
 }
 
-static int plan_props(struct cg_props *p, const struct cg_unit_names *names,
-		      const struct cg_host *host, int version, const struct cg_create_opts *o,
-		      pid_t pid, struct err *e)
-{
-	struct cg_props_in in;
-	int r = cg_props_unit(p, names, o->id, pid, e);
+/* What systemd is to be told. names: of a unit to be started; NULL for one that runs. */
+struct wish {
+	const struct cg_host *host;
+	const struct spec_resources *r;
+	const struct cg_unit_names *names;
+	const struct cg_create_opts *o;
+	pid_t pid;
+};
 
-	fill_in(&in, host, version, o->resources);
-	in.create = true;
+static int plan_props(struct cg_props *p, const struct wish *w, int version, int *needs,
+		      struct err *e)
+{
+	struct cg_props_in in = {
+		.version = version,
+		.needs = needs,
+		.v2 = w->host->layout == CG_LAYOUT_V2,
+		.create = w->names != NULL,
+		.r = w->r,
+	};
+	int r = w->names ? cg_props_unit(p, w->names, w->o->id, w->pid, e) : 0;
+
 	if (r == 0)
 		r = cg_props_resources(p, &in, e);
-	if (r == 0)
-		r = device_props(p, &in, host, e);
-	return r < 0 ? r : cg_props_annotations(p, o->annotations, e);
+	if (r == 0 && (w->names || w->r->devices.n))
+		r = device_props(p, &in, w->host, e);
+	return r == 0 && w->names ? cg_props_annotations(p, w->o->annotations, e) : r;
+}
+
+/* systemd is asked for its version only where that could make a difference. */
+static int props_for(struct cg_bus *b, struct cg_props *p, const struct wish *w, struct err *e)
+{
+	int needs = 0, version, r = plan_props(p, w, CG_VERSION_ANY, &needs, e);
+
+	if (r < 0 || !needs)
+		return r;
+	r = cg_bus_version(b, &version, e);
+	if (r < 0 || version >= needs)
+		return r;
+	cg_props_free(p);
+	return plan_props(p, w, version, NULL, e);
 }
 
 /* ---- create ---- */
@@ -208,12 +224,12 @@ static int start_unit(struct cg_bus *b, const struct cg_unit_names *names,
 		      struct err *e)
 {
 	AUTO_PROPS struct cg_props props = { 0 };
-	int version, r = cg_bus_version(b, &version, e);
+	struct wish w = { .host = host, .r = o->resources, .names = names, .o = o };
+	int r = names->is_slice ? 0 : park(pid, e);
 
-	if (r == 0 && !names->is_slice)
-		r = park(pid, e);
+	w.pid = *pid;
 	if (r == 0)
-		r = plan_props(&props, names, host, version, o, *pid, e);
+		r = props_for(b, &props, &w, e);
 	return r < 0 ? r : start(b, names->unit, &props, e);
 }
 
@@ -229,13 +245,42 @@ static int check_limits(const struct cg_host *host, const struct spec_resources 
 	return ret;
 }
 
+/* Where systemd has put the parked process: the unit's cgroup, as we see it. malloc'ed. */
+static int path_of(pid_t pid, char **out, struct err *e)
+{
+	AUTO_FREE char *text = NULL;
+	const char *found = NULL;
+	char file[32], *save = NULL;
+	int r;
+
+	snprintf(file, sizeof(file), "/proc/%d/cgroup", (int)pid);
+	r = io_read_file(AT_FDCWD, file, (size_t)1 << 20, &text, NULL);
+	if (r < 0)
+		return err_sys(e, -r, "read %s", file);
+	for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		const char *c = strchr(l, ':'), *v1 = c ? str_after(c, ":name=systemd:") : NULL;
+
+		if (v1 || (!found && str_after(l, "0::")))
+			found = v1 ? v1 : l + strlen("0::");
+	}
+	*out = found ? strdup(found) : NULL;
+	if (!*out)
+		return found ? err_sys(e, ENOMEM, "read %s", file)
+			     : err_set(e, ENOENT, "%s: not in a hierarchy of systemd", file);
+	return 0;
+}
+
 /* The cgroup that systemd has made, as a cg that may be used like any other. */
 static int adopt(const struct cg_host *host, const struct cg_create_opts *o, struct cg_bus *b,
-		 const struct cg_unit_names *names, struct cg **out, struct err *e)
+		 const struct cg_unit_names *names, pid_t pid, struct cg **out, struct err *e)
 {
 	AUTO_FREE char *path = NULL;
-	int r = cg_bus_cgroup(b, names->unit, names->is_slice ? "Slice" : "Scope", &path, e);
+	int r = pid ? path_of(pid, &path, e) : cg_bus_cgroup(b, names->unit, "Slice", &path, e);
 
+	if (r == 0 && !str_ends(path, names->unit))
+		r = err_set(e, EPROTO,
+			    "cgroup manager systemd: start unit %s: its process is in cgroup %s",
+			    names->unit, path);
 	if (r == 0)
 		r = cg_new(host, path, CG_DRIVER_SYSTEMD, out, e);
 	if (r < 0)
@@ -259,14 +304,14 @@ int cg_systemd_create(const struct cg_host *host, const struct cg_create_opts *o
 	if (r == 0)
 		r = check_limits(host, o->resources, e);
 	if (r == 0)
-		r = cg_bus_open(o->rootless, cg_now_ms() + CG_BUS_DEADLINE_MS, &b, e);
+		r = cg_bus_open(o->rootless, CG_BUS_PATIENCE_MS, &b, e);
 	if (r == 0)
 		r = start_unit(b, &names, host, o, &pid, e);
 	if (r < 0) {
 		unpark(&pid);
 		return r;
 	}
-	r = adopt(host, o, b, &names, &cg, e);
+	r = adopt(host, o, b, &names, pid, &cg, e);
 	if (r == 0) {
 		cg->parked = pid;
 		r = cg_set_up(cg, o->resources, e);
@@ -296,18 +341,11 @@ int cg_systemd_update(struct cg *cg, const struct spec_resources *r, struct err 
 {
 	AUTO_BUS struct cg_bus *b = NULL;
 	AUTO_PROPS struct cg_props p = { 0 };
-	struct cg_props_in in;
-	int version, ret;
+	const struct wish w = { .host = &cg->host, .r = r };
+	int ret = cg_bus_open(is_users(cg), CG_BUS_PATIENCE_MS, &b, e);
 
-	ret = cg_bus_open(is_users(cg), cg_now_ms() + CG_BUS_DEADLINE_MS, &b, e);
 	if (ret == 0)
-		ret = cg_bus_version(b, &version, e);
-	if (ret < 0)
-		return ret;
-	fill_in(&in, &cg->host, version, r);
-	ret = cg_props_resources(&p, &in, e);
-	if (ret == 0 && r->devices.n)
-		ret = device_props(&p, &in, &cg->host, e);
+		ret = props_for(b, &p, &w, e);
 	return ret < 0 || !p.n ? ret : cg_bus_set(b, cg->unit, &p, e);
 }
 
@@ -318,7 +356,7 @@ void cg_systemd_stop(struct cg *cg)
 	int r;
 
 	unpark(&cg->parked);
-	r = cg_bus_open(is_users(cg), cg_now_ms() + CG_STOP_DEADLINE_MS, &b, &e);
+	r = cg_bus_open(is_users(cg), CG_BUS_PATIENCE_MS, &b, &e);
 	if (r == 0)
 		r = cg_bus_stop(b, cg->unit, &e);
 	if (r < 0)

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The driver that lets systemd make the container's cgroup, as a transient scope (or slice) of its own. */
+/* The driver that lets systemd make the container's cgroup, as a transient scope (or slice) of its
+ * own. */
 #ifndef CTR_CGROUPS_CG_SYSTEMD_H
 #define CTR_CGROUPS_CG_SYSTEMD_H
 
 #include "cgroups/cg_internal.h"
 
-#define CG_BUS_DEADLINE_MS 25000  /* for all that create and update ask of systemd */
-#define CG_STOP_DEADLINE_MS 15000 /* for the end of the unit, which is empty by then */
+#define CG_BUS_PATIENCE_MS 25000 /* with a systemd that does not answer; see cg_bus.h */
 
 /* What cg_create does for CG_DRIVER_SYSTEMD. On failure no unit stays behind. */
-int cg_systemd_create(const struct cg_host *host, const struct cg_create_opts *o, struct cg **out, struct err *e);
+int cg_systemd_create(const struct cg_host *host, const struct cg_create_opts *o, struct cg **out,
+		      struct err *e);
 
-/* Tells systemd of new limits. cgroupfs has them already, exactly, and must get them again afterwards. */
+/* Tells systemd of new limits. cgroupfs has them already, exactly, and must get them again
+ * afterwards. */
 int cg_systemd_update(struct cg *cg, const struct spec_resources *r, struct err *e);
 
 /*
- * Ends the unit. What fails is only a warning: the cgroups are removed by the caller in any case, and a scope
- * without any is given up by systemd itself.
+ * Ends the unit. What fails is only a warning: the cgroups are removed by the caller in any case,
+ * and a scope without any is given up by systemd itself.
  */
 void cg_systemd_stop(struct cg *cg);
 

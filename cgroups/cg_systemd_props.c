@@ -134,6 +134,13 @@ int cg_props_unit(struct cg_props *p, const struct cg_unit_names *names, const c
 
 /* ---- memory, cpu, tasks, io ---- */
 
+static bool has(const struct cg_props_in *in, int version)
+{
+	if (in->needs && *in->needs < version)
+		*in->needs = version;
+	return in->version >= version;
+}
+
 static uint64_t bytes(int64_t v)
 {
 	return v < 0 ? INF : (uint64_t)v;
@@ -162,7 +169,7 @@ static int memory(struct cg_props *p, const struct cg_props_in *in, struct err *
 static int put_period(struct cg_props *p, const struct cg_props_in *in, uint64_t period,
 		      struct err *e)
 {
-	return in->version >= 242 ? put_t(p, "CPUQuotaPeriodUSec", period, e) : 0;
+	return has(in, 242) ? put_t(p, "CPUQuotaPeriodUSec", period, e) : 0;
 }
 
 /* systemd counts in hundredths of a CPU: rounded up, the exact value is written to cgroupfs
@@ -230,7 +237,7 @@ static int cpuset(struct cg_props *p, const struct cg_props_in *in, const char *
 {
 	int r = 0;
 
-	if (in->version < 244 || !in->v2)
+	if (!in->v2 || (!(cpus && *cpus) && !(mems && *mems)) || !has(in, 244))
 		return 0;
 	if (cpus && *cpus)
 		r = put_set(p, "AllowedCPUs", "cpu.cpus", cpus, e);
@@ -248,7 +255,7 @@ static int cpu(struct cg_props *p, const struct cg_props_in *in, struct err *e)
 	if (!c)
 		return 0;
 	idle = c->idle.set && c->idle.v == 1;
-	if (idle && in->v2 && in->version >= 252)
+	if (idle && in->v2 && has(in, 252))
 		r = put_t(p, "CPUWeight", 0, e);
 	else if (!idle && c->shares.set && c->shares.v)
 		r = in->v2 ? put_t(p, "CPUWeight", cg_plan_weight(c->shares.v), e)
@@ -314,10 +321,10 @@ static int uni_special(struct cg_props *p, const struct cg_props_in *in, const c
 		return cpuset(p, in, value, NULL, e);
 	if (str_eq(key, "cpuset.mems"))
 		return cpuset(p, in, NULL, value, e);
-	if (str_eq(key, "cpu.idle") && in->version >= 252 && str_eq(value, "1"))
+	if (str_eq(key, "cpu.idle") && str_eq(value, "1") && has(in, 252))
 		return put_t(p, "CPUWeight", 0, e);
 	/* For scopes since 253, and never for a unit that runs. */
-	if (str_eq(key, "memory.oom.group") && in->version >= 253 && in->create)
+	if (str_eq(key, "memory.oom.group") && in->create && has(in, 253))
 		return put_string(p, "OOMPolicy", false, str_eq(value, "1") ? "kill" : "continue",
 				  e);
 	if (str_eq(key, "io.weight")) {
@@ -349,7 +356,7 @@ static int unified(struct cg_props *p, const struct cg_props_in *in, struct err 
 		const struct spec_pair *u = &in->r->unified.v[i];
 
 		for (size_t j = 0; j < ARRAY_SIZE(numbers) && r == 0; j++)
-			if (str_eq(u->key, numbers[j].key) && in->version >= numbers[j].version)
+			if (str_eq(u->key, numbers[j].key) && has(in, numbers[j].version))
 				r = uni_number(p, numbers[j].prop, u->value, e);
 		if (r == 0)
 			r = uni_special(p, in, u->key, u->value, e);

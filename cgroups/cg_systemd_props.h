@@ -10,6 +10,7 @@
 #include "cgroups/cg_value.h"
 #include "oci/spec.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,8 @@ struct cg_prop {
 	struct cg_value value;
 };
 
+#define CG_VERSION_ANY INT_MAX
+
 /* Zero-initialise; cg_props_free releases everything. A later value of a property is the one that counts. */
 struct cg_props {
 	struct arena arena;
@@ -49,7 +52,8 @@ struct cg_props {
 };
 
 struct cg_props_in {
-	int version;              /* systemd's: what it does not know yet is left to cgroupfs */
+	int version;              /* systemd's, or CG_VERSION_ANY: what it lacks is left to cgroupfs */
+	int *needs;               /* gets the highest version that made a difference, or stays; may be NULL */
 	bool v2;                  /* cgroup v2 holds the controllers */
 	bool create;              /* for a unit to be started, not for a running one */
 	const char *proc_devices; /* text of /proc/devices, on v1; may be NULL */

@@ -253,6 +253,25 @@ static void test_no_limits(void **state)
 	assert_int_equal(p.n, 0);
 }
 
+/* Whether systemd's version has to be asked for. */
+static void test_needs(void **state)
+{
+	struct spec_cpu c = { .shares = SET(500) };
+	struct spec_resources r = { .memory = &mem, .cpu = &c, .pids_limit = SET(5) };
+	int needs = 0;
+	struct cg_props_in in = { .version = CG_VERSION_ANY, .needs = &needs, .v2 = true, .r = &r };
+	struct cg_props p = { 0 };
+	struct err e;
+
+	(void)state;
+	assert_int_equal(cg_props_resources(&p, &in, &e), 0);
+	assert_int_equal(needs, 0);
+	r.cpu = &cpu;
+	assert_int_equal(cg_props_resources(&p, &in, &e), 0);
+	assert_int_equal(needs, 244);
+	cg_props_free(&p);
+}
+
 static void test_sets(void **state)
 {
 	static const struct {
@@ -428,12 +447,19 @@ static void test_bad_annotations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),       cmocka_unit_test(test_long_names),
-		cmocka_unit_test(test_slice_path),  cmocka_unit_test(test_owned),
-		cmocka_unit_test(test_unit),        cmocka_unit_test(test_resources),
-		cmocka_unit_test(test_no_limits),   cmocka_unit_test(test_sets),
-		cmocka_unit_test(test_unified),     cmocka_unit_test(test_devices),
-		cmocka_unit_test(test_annotations), cmocka_unit_test(test_bad_annotations),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_long_names),
+		cmocka_unit_test(test_slice_path),
+		cmocka_unit_test(test_owned),
+		cmocka_unit_test(test_unit),
+		cmocka_unit_test(test_resources),
+		cmocka_unit_test(test_no_limits),
+		cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_needs),
+		cmocka_unit_test(test_unified),
+		cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_annotations),
+		cmocka_unit_test(test_bad_annotations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
