@@ -362,12 +362,12 @@ two_inside() {
     if ! is_cgroup2; then
         ok exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" --cgroup pids,memory:sub "$ID" /bin/sleep 1001
         for ctl in pids memory; do
-            grep -q ":$ctl:.*/$ID/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup"
+            grep -q ":$ctl:.*$ID/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup"
         done
         [ "$(grep -c "$ID/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup")" -eq 2 ]
         ok exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" --cgroup unified:sub --cgroup memory:/ "$ID" /bin/sleep 1001
-        grep -q "^0::.*/$ID/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup"
-        grep -q ":memory:.*/$ID\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup"
+        grep -q "^0::.*$ID/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup"
+        grep -q ":memory:.*$ID\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup"
     fi
     down
 }
