@@ -255,7 +255,7 @@ host_device() {
 
 # Without the hierarchies of controllers that are not mounted everything must be below PATH.
 all_below() {
-    ! grep -vE "^[0-9]+:[^:]*:$2\$" "/proc/$(state_of "$1" pid)/cgroup"
+    ! grep -vE "^[0-9]+:[^:]*:$2\$" "/proc/$(state_of "$1" pid)/cgroup" || fail "found what must not be there"
 }
 
 @test "cgroupsPath: absolute, relative, and the default; in every hierarchy" {
@@ -374,7 +374,7 @@ all_below() {
 @test "disabled: --cgroup-manager disabled makes none, and refuses limits" {
     set_args /bin/cat /proc/self/cgroup
     ok --cgroup-manager disabled run --bundle "$BUNDLE" "$ID"
-    ! grep -q "$ID" "$OUT"
+    ! grep -q "$ID" "$OUT" || fail "found what must not be there"
     edit_config '.linux.resources.memory.limit = 67108864'
     fails 1 'linux.resources.memory.limit' --cgroup-manager disabled run --bundle "$BUNDLE" "$ID"
 }
