@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Start time (field 22 of /proc/PID/stat, clock ticks) of a process that is not dead or a zombie; 0 or -errno (-ESRCH). */
+/* Start time (field 22 of /proc/PID/stat, clock ticks) of a process that is not dead or a zombie. 0 or -errno:
+   -ESRCH. */
 int proc_start_time(pid_t pid, uint64_t *start);
 
 /* True while pid is the very process that started then. */
