@@ -212,7 +212,7 @@ is_said() {
     [ "$(sed -n 1p <<<"$output")" -gt 50 ]
     [[ $output == *$'\napt '*$'\nbase-files:\nit runs\nStatus: install ok installed\nconfigured\ndaemon' ]]
     [ ! -e /var/lib/ctr-e2e ]
-    ! dpkg -s ctr-e2e 2>/dev/null
+    ! dpkg -s ctr-e2e 2>/dev/null || fail "found what must not be there"
 }
 
 @test "clone: ordinary programs work: bash, python3, gcc, tar, sort, threads, shared memory" {
@@ -237,7 +237,7 @@ asyncio.run(asyncio.sleep(0))
     ok run --clone -d "$ID" /usr/bin/python3 -m http.server --bind 127.0.0.1 --directory /etc 8099
     wait_for 10 answers "$ID"
     [[ $output == *root:x:0:0* ]]
-    ! timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/8099' 2>/dev/null
+    ! timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/8099' 2>/dev/null || fail "found what must not be there"
     ok delete --force "$ID"
 }
 

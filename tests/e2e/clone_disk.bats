@@ -49,8 +49,8 @@ disk() {
     local mark=ctr-$TESTID
     disk "$DISK:64m" "echo one >/etc/$mark; rm -r /usr/share/doc; echo changed >>/etc/issue; useradd -m $mark"
     [ ! -e "/etc/$mark" ] && [ -d /usr/share/doc ]
-    ! grep -q changed /etc/issue
-    ! id "$mark" 2>/dev/null
+    ! grep -q changed /etc/issue || fail "found what must not be there"
+    ! id "$mark" 2>/dev/null || fail "found what must not be there"
     # another ID, and the size is not asked again
     ID=$ID-b
     disk "$DISK" "cat /etc/$mark; test ! -e /usr/share/doc; tail -n 1 /etc/issue; stat -c %U /home/$mark; hostname

@@ -285,7 +285,7 @@ load isolation
     [ "$status" -ne 0 ]
     # and nothing goes the other way
     ok exec --cap SYS_ADMIN "$ID" /bin/sh -c 'mkdir /mnt/slave/mine && mount -t tmpfs tmpfs /mnt/slave/mine'
-    ! grep -q "$SRC/mine" /proc/self/mountinfo
+    ! grep -q "$SRC/mine" /proc/self/mountinfo || fail "found what must not be there"
     umount "$SRC/later"
     ctr exec "$ID" /bin/cat /mnt/slave/later/file
     [ "$status" -ne 0 ]

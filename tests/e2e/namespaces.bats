@@ -340,7 +340,7 @@ userns_rootfs() { chown -R "${1:-200000}:${2:-300000}" "$BUNDLE/rootfs"; }
     [ "$status" -eq 0 ]
     [[ $output == 0x*9$'\n'* ]]
     [[ $output == *answers ]]
-    ! grep -q eth "$OUT"
+    ! grep -q eth "$OUT" || fail "found what must not be there"
 }
 
 @test "user: maps of several lines, seen from both sides, files owned right" {

@@ -25,7 +25,7 @@ load isolation
     has gid=5 "$(super /dev/pts)"
     has size=65536k "$(super /dev/shm)"
     # nothing of the host's tree but the root itself
-    ! grep -q "$BATS_TEST_TMPDIR/root " "$OUT"
+    ! grep -q "$BATS_TEST_TMPDIR/root " "$OUT" || fail "found what must not be there"
 }
 
 @test "devices: the default ones, their numbers and modes, and the links" {
@@ -125,7 +125,7 @@ load isolation
         touch /secret-dir/x /other-dir/x; wc -c </proc/keys; echo x >/secret-file; rm /secret-file; echo shown'
     [ "$(grep -cx 0 "$OUT")" -eq 3 ]
     grep -qx '/secret-file 1:3' "$OUT"
-    ! grep -q '^file$' "$OUT"
+    ! grep -q '^file$' "$OUT" || fail "found what must not be there"
     [ "$(grep -c 'Read-only file system' "$ERR")" -eq 2 ]
     grep -q 'rm:.*busy' "$ERR"
     has ro "$(opts /secret-dir)"
@@ -152,12 +152,12 @@ load isolation
     ok run --no-pivot --bundle "$BUNDLE" "$ID"
     grep -qx proc "$OUT"
     [ "$(fstype /proc)" = proc ]
-    ! grep -qx boot "$OUT"
+    ! grep -qx boot "$OUT" || fail "found what must not be there"
     # chroot's classical way out, and the host's tree below
     edit_config '.process.capabilities[] |= . + ["CAP_SYS_CHROOT", "CAP_SYS_ADMIN"]'
     set_args /bin/sh -c 'mkdir -p /tmp/x; chroot /tmp/x /bin/true; cd ../../../../..; ls -d etc/shadow; umount -l /proc; ls /proc | wc -l'
     ctr run --no-pivot --bundle "$BUNDLE" "$ID"
-    ! grep -q 'etc/shadow$' "$OUT"
+    ! grep -q 'etc/shadow$' "$OUT" || fail "found what must not be there"
     [ "$(tail -n 1 "$OUT")" = 0 ]
 }
 
@@ -186,7 +186,7 @@ load isolation
         for f in /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/*/cgroup.procs; do
             [ ! -e $f ] || echo $f $(grep -cx 1 $f); done
         touch /sys/fs/cgroup/x; mkdir /sys/fs/cgroup/y; for d in /sys/fs/cgroup/*/; do mkdir ${d}z; done'
-    ! grep -qE '^[0-9]+:[^:]*:/.+' "$OUT"
+    ! grep -qE '^[0-9]+:[^:]*:/.+' "$OUT" || fail "found what must not be there"
     if is_cgroup2; then
         [ "$(fstype /sys/fs/cgroup)" = cgroup2 ]
         grep -qx '/sys/fs/cgroup/cgroup.procs 1' "$OUT"
@@ -204,7 +204,7 @@ load isolation
     fi
     has ro "$(opts /sys/fs/cgroup)"
     [ "$(grep -c 'Read-only file system' "$ERR")" -ge 2 ]
-    ! grep -q 'cgroup/[a-z]*/[yz]$' "$OUT"
+    ! grep -q 'cgroup/[a-z]*/[yz]$' "$OUT" || fail "found what must not be there"
 }
 
 @test "cgroup mount: without a cgroup namespace only the container's own directories are there" {

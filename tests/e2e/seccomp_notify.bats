@@ -75,7 +75,7 @@ PROBE='mkdir /tmp/x 2>&1 | sed "s/.*: //"'
         .state.pid == $pid and .state.bundle == $b and .state.annotations.colour == "blue"' "$AGENT_DIR/state.0" ||
         fail "$(cat "$AGENT_DIR/state.0")"
     # nobody but the process has the listener or the connection
-    ! ls -l "/proc/$pid/fd" | grep -E 'seccomp|socket'
+    ! ls -l "/proc/$pid/fd" | grep -E 'seccomp|socket' || fail "found what must not be there"
 }
 
 @test "notify: create and start, with and without no_new_privs" {

@@ -46,7 +46,7 @@ refused_to_write() {
     wait_for 10 grep -qE 'WRITTEN|refused' "$BUNDLE/rootfs/overwrite.log"
     cat "$BUNDLE/rootfs/overwrite.log"
     grep -q opened "$BUNDLE/rootfs/overwrite.log"
-    ! grep -q WRITTEN "$BUNDLE/rootfs/overwrite.log"
+    ! grep -q WRITTEN "$BUNDLE/rootfs/overwrite.log" || fail "found what must not be there"
 }
 
 @test "CVE-2019-5736: a program that is /proc/self/exe cannot overwrite ctr (run)" {
@@ -84,7 +84,7 @@ refused_to_write() {
     done
     refused_to_write
     [ "$(sum)" = "$before" ]
-    ! grep -q WRITTEN "$BUNDLE/rootfs/seen" 2>/dev/null
+    ! grep -q WRITTEN "$BUNDLE/rootfs/seen" 2>/dev/null || fail "found what must not be there"
     ok delete --force "$ID"
 }
 
@@ -252,8 +252,9 @@ refused_to_write() {
         run_sh 'stat -c %t:%T /etc/group; wc -c </etc/group; cat /proc/self/mountinfo'
         [ "$status" -eq 0 ]
         [ "$(head -n 2 "$OUT")" = $'1:3\n0' ]
-        ! awk '$5 == "/etc/group" { print $4 }' "$OUT" | grep -v '^/null$'
-        ! awk '$5 == "/proc/sys/kernel/core_pattern"' "$OUT" | grep .
+        ! awk '$5 == "/etc/group" { print $4 }' "$OUT" | grep -v '^/null$' ||
+            fail "something else than the null device is masked"
+        ! awk '$5 == "/proc/sys/kernel/core_pattern"' "$OUT" | grep . || fail "the mask went to the host's file"
     done
     canary_untouched
 }

@@ -200,7 +200,7 @@ END
     grep -q "_ses.$ID: " "$OUT"
     set_args /bin/cat /proc/keys
     ok run --no-new-keyring --bundle "$BUNDLE" "$ID-none"
-    ! grep -q "_ses.$ID-none" "$OUT"
+    ! grep -q "_ses.$ID-none" "$OUT" || fail "found what must not be there"
 }
 
 @test "umask: 022 whatever the caller's is, or the configured one" {
@@ -255,12 +255,12 @@ END
     set_args /bin/sh -c "ls -d $g/$TESTID-theirs; mkdir $g/$TESTID-theirs/made && echo MADE; echo 1 >$g/$TESTID-theirs/cgroup.procs && echo MOVED"
     ctr run --bundle "$BUNDLE" "$ID"
     [ ! -e "$g/$TESTID-theirs/made" ] || { rmdir "$g/$TESTID-theirs/made"; fail 'made a cgroup on the host'; }
-    ! grep -qE 'MADE|MOVED' "$OUT"
+    ! grep -qE 'MADE|MOVED' "$OUT" || fail "found what must not be there"
     # and by a cgroup mount
     drop_mounts /sys
     add_mount /sys none /sys bind ro
     add_mount /sys/fs/cgroup cgroup cgroup ro
     ctr run --bundle "$BUNDLE" "$ID"
-    ! grep -qE 'MADE|MOVED' "$OUT"
+    ! grep -qE 'MADE|MOVED' "$OUT" || fail "found what must not be there"
     rmdir "$g/$TESTID-theirs"
 }
