@@ -9,6 +9,7 @@
  *                    ours and whatever is in it too (not earlier: it may turn out to be somebody else's)
  *   console          both ends of what the child will need: console socket, start socket, signals blocked
  *   spawn            the child, in its namespaces and its cgroup
+ *   network devices  those of the host that the configuration gives to the container
  *   identity maps    id maps; what only the host's root may set on the child
  *   handshake        serves the child until it is ready; runs the runtime hooks when it asks
  *   record           state.json with the pid, pid file; then the child may outlive us
@@ -38,7 +39,7 @@
 
 bool create_init_waits(const struct create *c)
 {
-	return c->ns.new_flags & CLONE_NEWUSER || c->two;
+	return c->ns.new_flags & CLONE_NEWUSER || c->two || c->spec->linux_.net_devices.n;
 }
 
 static int state_directory(void *ctx, struct err *e)
@@ -178,6 +179,33 @@ static void undo_spawn(void *ctx)
 		cg_kill(c->cg, SIGKILL, NULL);
 	waitpid(c->pid, NULL, 0);
 	c->poststop_due = true;
+}
+
+/* Before anything runs inside, and given back when the creation fails: a new namespace would take them along. */
+static int network_devices(void *ctx, struct err *e)
+{
+	struct create *c = ctx;
+	const struct spec_net_devices *l = &c->spec->linux_.net_devices;
+	char path[32];
+
+	if (l->n == 0)
+		return 0;
+	if (c->ns.fd[NS_NETWORK] >= 0) {
+		c->netns = fcntl(c->ns.fd[NS_NETWORK], F_DUPFD_CLOEXEC, 3);
+	} else {
+		snprintf(path, sizeof(path), "/proc/%d/ns/net", c->pid);
+		c->netns = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (c->netns < 0)
+		return err_sys(e, errno, "linux.netDevices: open the container's network namespace");
+	return devices_move(l, c->netns, &c->devices, e);
+}
+
+static void undo_network_devices(void *ctx)
+{
+	struct create *c = ctx;
+
+	devices_return(&c->devices, c->netns);
 }
 
 static int identity_maps(void *ctx, struct err *e)
@@ -368,6 +396,7 @@ static const struct stage create_stages[] = {
 	{ "cgroup", cgroup, undo_cgroup },
 	{ "console", console, undo_console },
 	{ "spawn", spawn, undo_spawn },
+	{ "network devices", network_devices, undo_network_devices },
 	{ "identity maps", identity_maps, NULL },
 	{ "handshake", handshake, NULL },
 	{ "record", record, undo_record },
@@ -377,7 +406,7 @@ int create_run(struct create *c, struct err *e)
 {
 	int r;
 
-	c->dir = c->sync_parent = c->sync_child = c->start_fd = c->console = c->master = c->pidfd = -1;
+	c->dir = c->sync_parent = c->sync_child = c->start_fd = c->console = c->master = c->pidfd = c->netns = -1;
 	c->store = (struct store)STORE_INIT;
 	c->ns = (struct ns_plan)NS_PLAN_INIT;
 	c->sup.master = -1;
@@ -396,7 +425,7 @@ void create_undo(struct create *c)
 
 void create_close(struct create *c)
 {
-	int *fds[] = { &c->dir, &c->sync_parent, &c->start_fd, &c->console, &c->master, &c->pidfd };
+	int *fds[] = { &c->dir, &c->sync_parent, &c->start_fd, &c->console, &c->master, &c->pidfd, &c->netns };
 
 	if (c->wl.ops)
 		c->wl.ops->release(&c->wl);
@@ -408,6 +437,7 @@ void create_close(struct create *c)
 	while (c->n_join > 0)
 		close(c->join_fd[--c->n_join]);
 	ns_plan_close(&c->ns);
+	devices_free(&c->devices);
 	cg_free(c->cg);
 	store_close(&c->store);
 	spec_free(c->spec);

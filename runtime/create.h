@@ -10,6 +10,7 @@
 #include "cgroups/cg.h"
 #include "ctr.h"
 #include "namespaces/ns.h"
+#include "netns/device.h"
 #include "oci/annotations.h"
 #include "store.h"
 #include "supervise.h"
@@ -37,6 +38,9 @@ struct create {
 	size_t n_join;
 	struct ns_plan ns;
 	bool two; /* an intermediate child joins them and makes init (spawn.c) */
+
+	struct devices devices; /* network devices of the host that are the container's now */
+	int netns;              /* its network namespace while they are moved, or -1 */
 
 	int sync_parent, sync_child;
 	int start_fd; /* listening start socket, or -1 */

@@ -46,8 +46,6 @@ static int container_check(const struct spec *s, struct err *e)
 		field = "vm";
 	else if (l->intel_rdt)
 		field = "linux.intelRdt";
-	else if (l->net_devices.n > 0)
-		field = "linux.netDevices";
 	else if (l->mount_label)
 		field = "linux.mountLabel";
 	if (field)
@@ -97,6 +95,8 @@ static int container_prepare(struct workload *w, struct err *e)
 		return err_sys(e, ENOMEM, "prepare the container");
 	w->data = k;
 	k->receiver = (struct seccomp_receiver)SECCOMP_RECEIVER_INIT;
+	if (c->spec->linux_.net_devices.n && !c->spec->linux_.ns[NS_NETWORK].wanted)
+		return err_set(e, EINVAL, "linux.netDevices: needs the namespace \"network\" in linux.namespaces");
 	k->disk_fd = -1;
 	k->rootfs = (struct rootfs)ROOTFS_INIT;
 	r = ns_plan_spec(&c->spec->linux_, &c->ns, e);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* IP addresses of a link. */
+#ifndef CTR_NETNS_ADDR_H
+#define CTR_NETNS_ADDR_H
+
+#include "netns/nl.h"
+
+#include <net/if.h>
+
+struct addr {
+	uint8_t family, prefix, scope;
+	uint32_t flags;
+	/* Each len bytes (4 or 16); has tells which are there. */
+	uint8_t len, has_local, has_address, has_broadcast;
+	uint8_t local[16], address[16], broadcast[16];
+	uint32_t priority; /* of its route; 0: none said */
+	char label[IFNAMSIZ];
+};
+
+struct addrs {
+	struct addr *v; /* malloc'ed */
+	size_t n;
+};
+
+/* The permanent addresses of global scope: what somebody has configured. 0 or -errno. */
+int addrs_get(struct nl *n, int index, struct addrs *out);
+void addrs_free(struct addrs *a);
+
+/*
+ * Adds one. A label that is made of the old name of the link becomes one of its new name. 0 or -errno;
+ * one that is there already is no error.
+ */
+int addr_add(struct nl *n, int index, const struct addr *a, const char *old_name, const char *new_name);
+
+#endif
