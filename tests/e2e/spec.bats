@@ -148,6 +148,70 @@ resource() {
     fails 1 'linux.mountLabel' run --bundle "$BUNDLE" "$ID"
 }
 
+# ---- what comes from outside ----
+
+# enabled FEATURE: of `features`.
+enabled() {
+    ok features
+    [ "$(jq -r ".linux.$1.enabled" "$OUT")" = true ]
+}
+
+@test "netDevices: the interface is inside, under its new name and with its address, and back to nobody" {
+    require_program ip
+    local a=ctr$$a b=ctr$$b
+    ip link add "$a" type dummy 2>/dev/null || ip link add "$a" type veth peer name "$b" 2>/dev/null ||
+        skip 'no interface can be made here'
+    ip addr add 198.51.100.7/24 dev "$a"
+    edit_config '.linux.netDevices = {($n): {name: "inside0"}}' --arg n "$a"
+    run_sh 'ip -o addr show dev inside0'
+    ip link del "$a" 2>/dev/null || ip link del "$b" 2>/dev/null || true
+    if enabled netDevices; then
+        grep -q '198.51.100.7/24' "$BATS_TEST_TMPDIR/out.2" || grep -rq '198.51.100.7/24' "$BATS_TEST_TMPDIR"/out.*
+    else
+        grep -q 'linux.netDevices' "$BATS_TEST_TMPDIR"/err.*
+    fi
+    edit_config '.linux.netDevices = {ctrnone0: {}}'
+    fails 1 linux.netDevices run --bundle "$BUNDLE" "$ID"
+}
+
+@test "intelRdt: refused by name where there is no resctrl, in check and in create" {
+    ! grep -q resctrl /proc/filesystems || skip 'this machine has resctrl'
+    set_args true
+    edit_config '.linux.intelRdt = {closID: "ctr-x", schemata: ["L3:0=f"], enableMonitoring: true}'
+    fails 1 linux.intelRdt run --bundle "$BUNDLE" "$ID"
+    ctr check --bundle "$BUNDLE"
+    [ "$status" -eq 1 ]
+    grep -qE '^linux\.intelRdt\.schemata +cannot: ' "$OUT"
+    edit_config '.linux.intelRdt = {l3CacheSchema: "L3:0=f", memBwSchema: "MB:0=20"}'
+    fails 1 linux.intelRdt run --bundle "$BUNDLE" "$ID"
+}
+
+@test "seccomp listener: gets the descriptor, the metadata and the state of the process" {
+    local socket=$BATS_TEST_TMPDIR/listener got=$BATS_TEST_TMPDIR/got
+    python3 -c '
+import array, json, socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(1); s.settimeout(20)
+c, _ = s.accept()
+data, anc, _, _ = c.recvmsg(65536, socket.CMSG_SPACE(16))
+fds = array.array("i", anc[0][2][:len(anc[0][2]) // 4 * 4])
+state = json.loads(data)
+print(len(fds), state["fds"][0], state["metadata"], state["state"]["id"], state["pid"] > 0)' "$socket" >"$got" 2>&1 3>&- &
+    local listener=$!
+    wait_for 10 [ -S "$socket" ]
+    edit_config '.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", listenerPath: $p, listenerMetadata: "words",
+        syscalls: [{names: ["swapoff"], action: "SCMP_ACT_NOTIFY"}]}' --arg p "$socket"
+    run_sh 'echo ran'
+    local rc=$status
+    [ "$rc" -eq 0 ] || kill "$listener" 2>/dev/null
+    wait "$listener" || true
+    if [ "$rc" -eq 0 ]; then
+        [ "$output" = ran ]
+        [ "$(cat "$got")" = "1 seccompFd words $ID True" ] || fail "$(cat "$got")"
+    else
+        [[ $stderr == *linux.seccomp.listenerPath* ]]
+    fi
+}
+
 # ---- a field of another kind of container ----
 
 @test "vm: what describes a virtual machine is refused by name, not ignored" {

@@ -89,4 +89,22 @@ printf 'secretword\n' >"$tree.words"
 echo 'a secretword' >"$tree/docs/a.md"
 CTR_LINT_WORDS=$tree.words expect check_format 'one machine'; fresh
 rm -f "$tree.words"
+
+# spec FIELD ROW TITLE EXPECT: a specification of one field, a table of one row and one test.
+spec() {
+    mkdir -p "$tree/tests/data/bad" "$tree/tests/e2e"
+    echo "$1" >"$tree/tests/data/schema-fields.txt"
+    printf '%b\n' "$2" >"$tree/tests/data/spec-support.tsv"
+    printf '@test "%s" {\n' "$3" >"$tree/tests/e2e/a.bats"
+    echo 'config.json: f.g[3]: why not' >"$tree/tests/data/bad/a.expect"
+    python3 "$here/../tools/spec_support.py" "$tree" >/dev/null
+    expect check_spec "$4"
+    fresh
+}
+spec f.g 'f.g\thow\ta.bats: t' t pass
+spec f.g 'f.g\thow\ta.bats: t' u 'no such test'
+spec f.g 'f.g\ta.bats: t' t 'not FIELD, HOW, TEST'
+spec f.g '# f.g\thow\ta.bats: t' t 'no row'
+spec f.h 'f.h\thow\ta.bats: t' t 'no wrong value'
+spec f.g 'f.g\thow\ta.bats: t\nx\thow\ta.bats: t' t 'no field of the specification'
 exit "$failed"
