@@ -3,9 +3,6 @@
  * sd-bus is used by its asynchronous half only: its blocking calls have deadlines of their own,
  * each from zero, and none while the bus says hello. Here one loop processes what comes and waits
  * no longer than the bus's deadline.
- *
- * The few prototypes are declared here, so that ctr builds without libsystemd's headers and starts
- * without the library.
  */
 #include "cgroups/cg_bus.h"
 
@@ -13,69 +10,18 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cgroups/cg_internal.h"
+#include "cgroups/cg_sd.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
-
-#define LIBRARY "libsystemd.so.0"
-#define PRIVATE                                                                                 \
-	"/run/systemd/private" /* systemd's own socket, for root on a machine without a message \
-				  bus */
-#define SYSTEM_BUS "/run/dbus/system_bus_socket"
 
 #define SYSTEMD "org.freedesktop.systemd1"
 #define OBJECT "/org/freedesktop/systemd1"
 #define MANAGER SYSTEMD ".Manager"
-
-struct sd_bus;
-struct sd_bus_message;
-struct sd_bus_slot;
-struct sd_bus_error {
-	const char *name, *message;
-	int need_free;
-};
-typedef int (*sd_handler)(struct sd_bus_message *, void *,
-			  struct sd_bus_error *); /* as the library wants it */
-
-#define FUNCTIONS(F)                                                                              \
-	F(int, open_system, (struct sd_bus **))                                                   \
-	F(int, open_user, (struct sd_bus **))                                                     \
-	F(int, new, (struct sd_bus **))                                                           \
-	F(int, set_address, (struct sd_bus *, const char *))                                      \
-	F(int, start, (struct sd_bus *))                                                          \
-	F(void, close, (struct sd_bus *))                                                         \
-	F(struct sd_bus *, unref, (struct sd_bus *))                                              \
-	F(int, process, (struct sd_bus *, struct sd_bus_message **))                              \
-	F(int, wait, (struct sd_bus *, uint64_t))                                                 \
-	F(int, call_async,                                                                        \
-	  (struct sd_bus *, struct sd_bus_slot **, struct sd_bus_message *, sd_handler, void *,   \
-	   uint64_t))                                                                             \
-	F(int, add_match_async,                                                                   \
-	  (struct sd_bus *, struct sd_bus_slot **, const char *, sd_handler, sd_handler, void *)) \
-	F(struct sd_bus_slot *, slot_unref, (struct sd_bus_slot *))                               \
-	F(int, message_new_method_call,                                                           \
-	  (struct sd_bus *, struct sd_bus_message **, const char *, const char *, const char *,   \
-	   const char *))                                                                         \
-	F(int, message_append_basic, (struct sd_bus_message *, char, const void *))               \
-	F(int, message_open_container, (struct sd_bus_message *, char, const char *))             \
-	F(int, message_close_container, (struct sd_bus_message *))                                \
-	F(int, message_enter_container, (struct sd_bus_message *, char, const char *))            \
-	F(int, message_read_basic, (struct sd_bus_message *, char, void *))                       \
-	F(const struct sd_bus_error *, message_get_error, (struct sd_bus_message *))              \
-	F(int, error_get_errno, (const struct sd_bus_error *))                                    \
-	F(struct sd_bus_message *, message_ref, (struct sd_bus_message *))                        \
-	F(struct sd_bus_message *, message_unref, (struct sd_bus_message *))                      \
-	F(int, path_encode, (const char *, const char *, char **))
-
-struct lib {
-#define MEMBER(type, name, args) type(*name) args;
-	FUNCTIONS(MEMBER)
-#undef MEMBER
-};
+#define BUS "org.freedesktop.DBus"
 
 struct cg_bus {
-	struct lib sd;
+	struct cg_sd sd;
 	struct sd_bus *bus;
 	bool user, direct;               /* direct: to systemd itself, there is no bus in between */
 	int64_t patience, deadline, end; /* of one answer in ms; of the next one; of them all */
@@ -83,37 +29,6 @@ struct cg_bus {
 	const char *unit; /* the caller's, the same for every job of this bus */
 	char job[128], result[32];
 };
-
-/* ---- the library ---- */
-
-static int load(struct lib *sd, struct err *e)
-{
-	static const struct {
-		const char *symbol;
-		size_t at;
-	} table[] = {
-#define ROW(type, name, args) { "sd_bus_" #name, offsetof(struct lib, name) },
-		FUNCTIONS(ROW)
-#undef ROW
-	};
-	/* Never unloaded: it may have started what cannot be stopped, and it is needed until the
-	 * end. */
-	void *handle = dlopen(LIBRARY, RTLD_LAZY | RTLD_LOCAL);
-
-	if (!handle)
-		return err_set(e, ENOENT, "cgroup manager systemd: cannot load %s: %s", LIBRARY,
-			       dlerror());
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		void *f = dlsym(handle, table[i].symbol);
-
-		if (!f)
-			return err_set(e, ENOTSUP,
-				       "cgroup manager systemd: %s is too old: it has no %s",
-				       LIBRARY, table[i].symbol);
-		memcpy((char *)sd + table[i].at, &f, sizeof(f));
-	}
-	return 0;
-}
 
 void cg_bus_close(struct cg_bus *b)
 {
@@ -133,7 +48,9 @@ static void cleanup_bus(struct cg_bus **b)
 
 static const char *bus_name(const struct cg_bus *b)
 {
-	return b->direct ? PRIVATE : b->user ? "the user's bus" : "the system bus";
+	return b->direct ? "systemd's private socket"
+	       : b->user ? "the user's bus"
+			 : "the system bus";
 }
 
 static int bus_failed(const struct cg_bus *b, int code, struct err *e)
@@ -141,15 +58,17 @@ static int bus_failed(const struct cg_bus *b, int code, struct err *e)
 	return err_sys(e, code, "cgroup manager systemd: connect to %s", bus_name(b));
 }
 
-/* Runs for every JobRemoved(u id, o job, s unit, s result); an error would end the connection. */
-static int on_job_removed(struct sd_bus_message *m, void *data, struct sd_bus_error *ret)
+/* Sees every message. JobRemoved is (u id, o job, s unit, s result); 0 leaves a message to the
+ * others. */
+static int on_message(struct sd_bus_message *m, void *data, struct sd_bus_error *ret)
 {
 	struct cg_bus *b = data;
 	const char *job, *unit, *result;
 	uint32_t id;
 
 	(void)ret;
-	if (b->sd.message_read_basic(m, 'u', &id) <= 0 ||
+	if (b->sd.message_is_signal(m, MANAGER, "JobRemoved") <= 0 ||
+	    b->sd.message_read_basic(m, 'u', &id) <= 0 ||
 	    b->sd.message_read_basic(m, 'o', &job) <= 0 ||
 	    b->sd.message_read_basic(m, 's', &unit) <= 0 ||
 	    b->sd.message_read_basic(m, 's', &result) <= 0)
@@ -161,20 +80,42 @@ static int on_job_removed(struct sd_bus_message *m, void *data, struct sd_bus_er
 	return 0;
 }
 
-/* On a machine without a message bus root still reaches systemd. */
+/*
+ * systemd's own socket, for who has no message bus to reach it over: root, and a user with a
+ * manager of his own. A path with characters that an address would have to escape is none of those
+ * that systemd makes.
+ */
+static bool private_address(bool user, char *out, size_t size)
+{
+	static const char plain[] =
+		"/-_.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	const char *dir = user ? getenv("XDG_RUNTIME_DIR") : "/run";
+	char path[128];
+
+	if (getenv(user ? "DBUS_SESSION_BUS_ADDRESS" : "DBUS_SYSTEM_BUS_ADDRESS") || !dir ||
+	    *dir != '/')
+		return false;
+	snprintf(path, sizeof(path), "%s%s", dir, user ? "/bus" : "/dbus/system_bus_socket");
+	if (access(path, F_OK) == 0 || dir[strspn(dir, plain)])
+		return false;
+	if (snprintf(path, sizeof(path), "%s/systemd/private", dir) >= (int)sizeof(path) ||
+	    access(path, W_OK) < 0)
+		return false;
+	snprintf(out, size, "unix:path=%s", path);
+	return true;
+}
+
 static int open_any(struct cg_bus *b)
 {
+	char address[160];
 	int r;
 
-	if (b->user)
-		return b->sd.open_user(&b->bus);
-	if (getenv("DBUS_SYSTEM_BUS_ADDRESS") || access(SYSTEM_BUS, F_OK) == 0 ||
-	    access(PRIVATE, W_OK) < 0)
-		return b->sd.open_system(&b->bus);
+	if (!private_address(b->user, address, sizeof(address)))
+		return b->user ? b->sd.open_user(&b->bus) : b->sd.open_system(&b->bus);
 	b->direct = true;
 	r = b->sd.new(&b->bus);
 	if (r >= 0)
-		r = b->sd.set_address(b->bus, "unix:path=" PRIVATE);
+		r = b->sd.set_address(b->bus, address);
 	return r < 0 ? r : b->sd.start(b->bus);
 }
 
@@ -188,7 +129,7 @@ int cg_bus_open(bool user, int64_t patience, struct cg_bus **out, struct err *e)
 	b->user = user;
 	b->patience = patience;
 	b->deadline = b->end = cg_now_ms() + 3 * patience;
-	r = load(&b->sd, e);
+	r = cg_sd_load(&b->sd, e);
 	if (r < 0)
 		return r;
 	r = open_any(b);
@@ -209,7 +150,7 @@ struct call {
 
 static void cleanup_call(struct call *c)
 {
-	const struct lib *sd = &c->b->sd;
+	const struct cg_sd *sd = &c->b->sd;
 
 	/* The slot first: nothing may answer into a call that is gone. */
 	if (c->slot)
@@ -264,7 +205,7 @@ static int turn_failed(const struct call *c, int r, struct err *e)
 }
 
 /* systemd's own names of errors first: the library does not know them. */
-static int error_code(const struct lib *sd, const struct sd_bus_error *err)
+static int error_code(const struct cg_sd *sd, const struct sd_bus_error *err)
 {
 	static const struct {
 		const char *name;
@@ -329,7 +270,7 @@ static int do_call(struct call *c, struct err *e)
 
 /* ---- messages ---- */
 
-static int append_leaf(const struct lib *sd, struct sd_bus_message *m, char type,
+static int append_leaf(const struct cg_sd *sd, struct sd_bus_message *m, char type,
 		       const union cg_leaf *l)
 {
 	uint8_t y = (uint8_t)l->u;
@@ -359,8 +300,8 @@ static int append_leaf(const struct lib *sd, struct sd_bus_message *m, char type
 	}
 }
 
-static int append_element(const struct lib *sd, struct sd_bus_message *m, const struct cg_value *v,
-			  const union cg_leaf *leaf)
+static int append_element(const struct cg_sd *sd, struct sd_bus_message *m,
+			  const struct cg_value *v, const union cg_leaf *leaf)
 {
 	int r = v->tuple ? sd->message_open_container(m, 'r', v->types) : 0;
 
@@ -369,7 +310,7 @@ static int append_element(const struct lib *sd, struct sd_bus_message *m, const 
 	return r >= 0 && v->tuple ? sd->message_close_container(m) : r;
 }
 
-static int append_value(const struct lib *sd, struct sd_bus_message *m, const struct cg_value *v)
+static int append_value(const struct cg_sd *sd, struct sd_bus_message *m, const struct cg_value *v)
 {
 	size_t each = strlen(v->types);
 	char element[CG_VALUE_TYPES_MAX + 4], whole[CG_VALUE_TYPES_MAX + 5];
@@ -389,7 +330,7 @@ static int append_value(const struct lib *sd, struct sd_bus_message *m, const st
 
 static int append_props(const struct call *c, const struct cg_props *p, struct err *e)
 {
-	const struct lib *sd = &c->b->sd;
+	const struct cg_sd *sd = &c->b->sd;
 	int r = sd->message_open_container(c->m, 'a', "(sv)");
 
 	if (r < 0)
@@ -445,31 +386,35 @@ static int await_job(struct call *c, struct err *e)
 }
 
 /*
- * Who asked for a job is told of its end, without a subscription to everything else. The bus tells
- * it of all jobs that somebody is to be told of, unless it is asked for those of one unit.
+ * Who asked for a job is told of its end, without a subscription to everything else; and the bus
+ * passes on only the end of this unit's jobs. sd-bus has no match of its own for that: it cannot
+ * look behind an argument that is a number.
  */
-static int expect_job(const struct call *c, struct err *e)
+static int expect_job(struct cg_bus *b, const char *unit, struct err *e)
 {
-	struct cg_bus *b = c->b;
-	AUTO_FREE char *match =
-		str_printf("type='signal',%spath='" OBJECT "',interface='" MANAGER "',"
-			   "member='JobRemoved'",
-			   b->direct ? "" : "sender='" SYSTEMD "',");
-	AUTO_FREE char *one = match ? str_printf("%s,arg2='%s'", match, c->unit) : NULL;
+	AUTO_CALL struct call c = { .b = b, .what = "watch unit", .unit = unit };
+	AUTO_FREE char *match = NULL;
 	int r;
 
-	if (!one)
-		return call_failed(c, ENOMEM, NULL, e);
 	b->job[0] = b->result[0] = '\0';
 	if (b->unit)
 		return 0;
-	/* Bus and library do not agree about what a backslash means there. */
-	r = b->sd.add_match_async(b->bus, NULL, strchr(c->unit, '\\') ? match : one, on_job_removed,
-				  NULL, b);
+	r = b->sd.add_filter(b->bus, NULL, on_message, b);
 	if (r < 0)
-		return call_failed(c, -r, NULL, e);
-	b->unit = c->unit;
-	return 0;
+		return call_failed(&c, -r, NULL, e);
+	b->unit = unit;
+	if (b->direct)
+		return 0;
+	match = str_printf("type='signal',sender='" SYSTEMD "',path='" OBJECT
+			   "',interface='" MANAGER "',member='JobRemoved',arg2='%s'",
+			   unit);
+	r = !match ? -ENOMEM
+		   : b->sd.message_new_method_call(b->bus, &c.m, BUS, "/org/freedesktop/DBus", BUS,
+						   "AddMatch");
+	if (r < 0)
+		return call_failed(&c, -r, NULL, e);
+	r = append_strings(&c, match, NULL, e);
+	return r < 0 ? r : do_call(&c, e);
 }
 
 int cg_bus_start(struct cg_bus *b, const char *unit, const struct cg_props *props, struct err *e)
@@ -488,7 +433,7 @@ int cg_bus_start(struct cg_bus *b, const char *unit, const struct cg_props *prop
 		r = b->sd.message_close_container(c.m);
 	if (r < 0)
 		return call_failed(&c, -r, NULL, e);
-	r = expect_job(&c, e);
+	r = expect_job(b, unit, e);
 	if (r == 0)
 		r = do_call(&c, e);
 	return r < 0 ? r : await_job(&c, e);
@@ -507,6 +452,24 @@ int cg_bus_set(struct cg_bus *b, const char *unit, const struct cg_props *props,
 	if (r == 0)
 		r = append_props(&c, props, e);
 	return r < 0 ? r : do_call(&c, e);
+}
+
+int cg_bus_attach(struct cg_bus *b, const char *unit, pid_t pid, struct err *e)
+{
+	AUTO_CALL struct call c = { .b = b, .what = "put a process into unit", .unit = unit };
+	const uint32_t u = (uint32_t)pid;
+	int r = new_call(&c, "AttachProcessesToUnit", e);
+
+	if (r == 0)
+		r = append_strings(&c, unit, "", e);
+	if (r < 0)
+		return r;
+	r = b->sd.message_open_container(c.m, 'a', "u");
+	if (r >= 0)
+		r = b->sd.message_append_basic(c.m, 'u', &u);
+	if (r >= 0)
+		r = b->sd.message_close_container(c.m);
+	return r < 0 ? call_failed(&c, -r, NULL, e) : do_call(&c, e);
 }
 
 int cg_bus_reset_failed(struct cg_bus *b, const char *unit, struct err *e)
@@ -529,7 +492,7 @@ int cg_bus_stop(struct cg_bus *b, const char *unit, struct err *e)
 	if (r == 0)
 		r = append_strings(&c, unit, "replace", e);
 	if (r == 0)
-		r = expect_job(&c, e);
+		r = expect_job(b, unit, e);
 	if (r < 0)
 		return r;
 	r = do_call(&c, e);
@@ -545,7 +508,7 @@ int cg_bus_stop(struct cg_bus *b, const char *unit, struct err *e)
 static int get(struct call *c, const char *path, const char *interface, const char *prop,
 	       const char **out, struct err *e)
 {
-	const struct lib *sd = &c->b->sd;
+	const struct cg_sd *sd = &c->b->sd;
 	int r = sd->message_new_method_call(c->b->bus, &c->m, SYSTEMD, path,
 					    "org.freedesktop.DBus.Properties", "Get");
 

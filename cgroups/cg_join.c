@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How processes get into the container's cgroups, and which are there. */
 #include "cgroups/cg_internal.h"
+#include "cgroups/cg_systemd.h"
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -64,6 +65,10 @@ int cg_attach(struct cg *cg, pid_t pid, struct err *e)
 		r = cg_dir_fd(d);
 		if (r >= 0)
 			r = io_write_file(d->fd, "cgroup.procs", text);
+		/* A user may not move what is outside of his own cgroups; the machine's systemd
+		 * does it for his. */
+		if (r == -EACCES && cg->unit && d->hier->v2)
+			return cg_systemd_attach(cg, pid, e);
 		if (r < 0)
 			return err_sys(e, -r, "put process %d into cgroup %s", (int)pid, d->dir);
 	}

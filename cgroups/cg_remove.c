@@ -6,6 +6,7 @@
  */
 #include "cgroups/cg_internal.h"
 #include "cgroups/cg_systemd.h"
+#include "cgroups/cg_systemd_props.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -144,6 +145,29 @@ int cg_remove(struct cg *cg, struct err *e)
 	return cg_remove_until(cg, cg_now_ms() + CG_DEADLINE_MS, e);
 }
 
+/*
+ * With the systemd driver the unit has gone with the process that was parked in it. What is left is
+ * in the v1 hierarchies that systemd does not manage.
+ */
+static void remove_unused_unit(const char *id, const char *cgroups_path)
+{
+	AUTO_FREE char *slice = NULL, *path = NULL;
+	AUTO_CG struct cg *cg = NULL;
+	struct cg_unit_names n;
+	struct err ignored;
+
+	if (cg_unit_names(id, cgroups_path, false, &n, &ignored) < 0 ||
+	    cg_slice_path(n.is_slice ? n.unit : n.slice, &slice) < 0)
+		return;
+	path = n.is_slice ? strdup(slice)
+			  : str_printf("%s/%s", str_eq(slice, "/") ? "" : slice, n.unit);
+	if (!path || cg_open(path, n.unit, CG_DRIVER_SYSTEMD, &cg, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < cg->n; i++)
+		if (!cg_systemd_owns(cg->dir[i].hier) && rmdir(cg->dir[i].dir) == 0)
+			remove_parents(cg, &cg->dir[i]);
+}
+
 /* Nothing ever ran in them, so nothing can be below them: one that is in use belongs to somebody
  * else. */
 int cg_remove_unused(const char *id, const char *cgroups_path, struct err *e)
@@ -154,6 +178,7 @@ int cg_remove_unused(const char *id, const char *cgroups_path, struct err *e)
 
 	if (r == 0)
 		r = cg_open(path, NULL, CG_DRIVER_CGROUPFS, &cg, e);
+	remove_unused_unit(id, cgroups_path);
 	for (size_t i = 0; r == 0 && i < cg->n; i++) {
 		struct cg_dir *d = &cg->dir[i];
 

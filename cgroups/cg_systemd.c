@@ -349,6 +349,14 @@ int cg_systemd_update(struct cg *cg, const struct spec_resources *r, struct err 
 	return ret < 0 || !p.n ? ret : cg_bus_set(b, cg->unit, &p, e);
 }
 
+int cg_systemd_attach(struct cg *cg, pid_t pid, struct err *e)
+{
+	AUTO_BUS struct cg_bus *b = NULL;
+	int r = cg_bus_open(is_users(cg), CG_BUS_PATIENCE_MS, &b, e);
+
+	return r < 0 ? r : cg_bus_attach(b, cg->unit, pid, e);
+}
+
 void cg_systemd_stop(struct cg *cg)
 {
 	AUTO_BUS struct cg_bus *b = NULL;

@@ -16,6 +16,9 @@ int cg_systemd_create(const struct cg_host *host, const struct cg_create_opts *o
  * afterwards. */
 int cg_systemd_update(struct cg *cg, const struct spec_resources *r, struct err *e);
 
+/* Has systemd put a process into the unit. */
+int cg_systemd_attach(struct cg *cg, pid_t pid, struct err *e);
+
 /*
  * Ends the unit. What fails is only a warning: the cgroups are removed by the caller in any case,
  * and a scope without any is given up by systemd itself.

@@ -36,6 +36,7 @@ struct create {
 	struct cg *cg;
 	int join_fd[CG_MAX_HIER];
 	size_t n_join;
+	bool attach; /* only systemd may move a process into the cgroup: it is asked to */
 	struct ns_plan ns;
 	bool two; /* an intermediate child joins them and makes init (spawn.c) */
 

@@ -40,6 +40,7 @@ struct exec {
 	int join_fd[CG_MAX_HIER];
 	size_t n_join;
 	uint64_t ns_flags; /* of the container, without pid */
+	bool attach; /* only systemd may move a process into the cgroup: it is asked to */
 	bool own_pid_ns, userns;
 	int init_pidfd;
 	int root; /* init's root, when it shares our mount namespace; else -1 */
@@ -263,7 +264,7 @@ static int cgroup(struct exec *x, struct err *e)
 static pid_t clone_into(struct exec *x)
 {
 	struct clone_args a = { .flags = CLONE_PIDFD, .exit_signal = SIGCHLD, .pidfd = (uintptr_t)&x->pidfd };
-	int into = x->cg ? cg_into_fd(x->cg) : -1;
+	int into = x->cg && !x->attach ? cg_into_fd(x->cg) : -1;
 
 	if (into >= 0) {
 		a.flags |= CLONE_INTO_CGROUP;
@@ -331,6 +332,9 @@ static int spawn(struct exec *x, struct err *e)
 			return r;
 		x->pid = clone_into(x);
 	}
+	x->attach = x->pid == -EACCES && x->cg && cg_unit(x->cg);
+	if (x->attach)
+		x->pid = clone_into(x);
 	if (x->pid == 0) {
 		close(x->sync_parent);
 		close(TAKE_FD(x->c.dir));
@@ -344,7 +348,8 @@ static int spawn(struct exec *x, struct err *e)
 		return err_set(e, ESRCH, "exec: the container's init has ended");
 	if (x->pid < 0)
 		return err_sys(e, -x->pid, "make a process in the container");
-	return two ? await_second(x, e) : 0;
+	r = two ? await_second(x, e) : 0;
+	return r == 0 && x->attach ? cg_attach(x->cg, x->pid, e) : r;
 }
 
 static int handshake(struct exec *x, struct err *e)

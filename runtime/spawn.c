@@ -86,15 +86,18 @@ static pid_t clone_into(struct create *c, uint64_t flags, int *pidfd, struct err
 		if (pid >= 0 || (pid != -EINVAL && pid != -EACCES && pid != -EBUSY && pid != -EOPNOTSUPP &&
 				 pid != -E2BIG))
 			return pid;
-		/* An old kernel, or one that refuses: the child writes itself into all hierarchies. */
+		a.flags &= ~(uint64_t)CLONE_INTO_CGROUP;
+		a.cgroup = 0;
 		log_debug("clone into the cgroup: %s", strerrordesc_np(-pid));
+		c->attach = pid == -EACCES && cg_unit(c->cg);
+		if (c->attach)
+			return sys_clone3(&a);
+		/* An old kernel, or one that refuses: the child writes itself into all hierarchies. */
 		while (c->n_join > 0)
 			close(c->join_fd[--c->n_join]);
 		r = cg_join_open(c->cg, true, c->join_fd, &c->n_join, e);
 		if (r < 0)
 			return r;
-		a.flags &= ~(uint64_t)CLONE_INTO_CGROUP;
-		a.cgroup = 0;
 	}
 	return sys_clone3(&a);
 }
@@ -175,11 +178,12 @@ int spawn_child(struct create *c, struct err *e)
 		log_warn("return to the own pid namespace: %s", strerrordesc_np(errno));
 	if (pid < 0)
 		return err_sys(e, -pid, "make a process with new namespaces");
-	if (!c->two) {
+	if (c->two) {
+		close(pidfd);
+		r = await_second(c, pid, e);
+	} else {
 		c->pid = pid;
 		c->pidfd = pidfd;
-		return 0;
 	}
-	close(pidfd);
-	return await_second(c, pid, e);
+	return r == 0 && c->attach ? cg_attach(c->cg, c->pid, e) : r;
 }
