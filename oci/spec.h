@@ -128,7 +128,9 @@ enum hook_kind {
 
 struct spec_hooks {
 	struct spec_hook_list kind[HOOK_KINDS];
-	char *dir; /* not of the configuration: where its user wants them to run (the bundle), or NULL; borrowed */
+	/* Not of the configuration, borrowed: */
+	char *dir;          /* where its user wants them to run (the bundle), or NULL */
+	int out_fd, err_fd; /* where their output is copied to (run.oci.hooks.stdout, .stderr); 0: nowhere */
 };
 
 /* ---- linux ---- */

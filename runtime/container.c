@@ -98,6 +98,7 @@ void container_close(struct container_ref *r)
 int container_hooks(const struct container_ref *r, enum hook_kind kind, enum status status, struct err *e)
 {
 	AUTO_SPEC struct spec *spec = NULL;
+	struct annotations notes;
 	struct json_out j = {};
 	int rc = store_read_config(r->dir, &spec, e);
 
@@ -105,6 +106,11 @@ int container_hooks(const struct container_ref *r, enum hook_kind kind, enum sta
 		return rc;
 	if (!spec->hooks.kind[kind].n)
 		return 0;
+	rc = annotations_read(spec, &spec->arena, &notes, e);
+	if (rc == 0)
+		rc = hooks_open_output(&spec->hooks, &notes, e);
+	if (rc < 0)
+		return rc;
 	spec->hooks.dir = r->st->bundle;
 	state_out_hook(&j, r->st, status);
 	if (kind == HOOK_POSTSTOP)
@@ -112,6 +118,7 @@ int container_hooks(const struct container_ref *r, enum hook_kind kind, enum sta
 	else
 		rc = hooks_run(&spec->hooks, kind, j.buf.s, NULL, e);
 	json_out_free(&j);
+	hooks_close_output(&spec->hooks);
 	return rc;
 }
 

@@ -17,7 +17,6 @@
 #include "create.h"
 
 #include "base/cleanup.h"
-#include "base/fdpass.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/stage.h"
@@ -88,7 +87,9 @@ static int prepare(void *ctx, struct err *e)
 {
 	struct create *c = ctx;
 
-	return c->wl.ops->prepare(&c->wl, e);
+	int r = hooks_open_output(&c->spec->hooks, &c->notes, e);
+
+	return r < 0 ? r : c->wl.ops->prepare(&c->wl, e);
 }
 
 static void undo_prepare(void *ctx)
@@ -320,19 +321,6 @@ static int handshake(void *ctx, struct err *e)
 	}
 }
 
-static int send_pidfd(const struct create *c, struct err *e)
-{
-	AUTO_CLOSE int sock = console_connect(c->o->pidfd_socket, e);
-	char name[16];
-	int r;
-
-	if (sock < 0)
-		return sock;
-	snprintf(name, sizeof(name), "pidfd");
-	r = fdpass_send(sock, name, strlen(name), &c->pidfd, 1);
-	return r < 0 ? err_sys(e, -r, "send the pidfd to %s", c->o->pidfd_socket) : 0;
-}
-
 /*
  * From here on the child outlives us. With create it closes its end once it no longer dies with its
  * parent: only then may the parent end.
@@ -360,6 +348,7 @@ static int let_go(struct create *c, struct err *e)
 static int record(void *ctx, struct err *e)
 {
 	struct create *c = ctx;
+	const char *pidfd_socket = c->o->pidfd_socket ?: c->notes.pidfd_receiver;
 	int r = proc_start_time(c->pid, &c->st.pid_start);
 
 	if (r < 0)
@@ -368,8 +357,8 @@ static int record(void *ctx, struct err *e)
 	r = store_write_state(c->dir, &c->st, e);
 	if (r < 0)
 		return r;
-	if (c->o->pidfd_socket) {
-		r = send_pidfd(c, e);
+	if (pidfd_socket) {
+		r = proc_send_pidfd(pidfd_socket, c->pidfd, e);
 		if (r < 0)
 			return r;
 	}
@@ -440,6 +429,8 @@ void create_close(struct create *c)
 	devices_free(&c->devices);
 	cg_free(c->cg);
 	store_close(&c->store);
+	if (c->spec)
+		hooks_close_output(&c->spec->hooks);
 	spec_free(c->spec);
 	free(c->config);
 	free(c->bundle);

@@ -134,8 +134,9 @@ static int child(struct exec *x, struct err *e)
 		r = terminal(x, e);
 	if (r < 0)
 		return r;
-	p.keep_groups = x->userns && io_read_small(AT_FDCWD, "/proc/self/setgroups", buf, sizeof(buf)) > 0 &&
-			str_eq(buf, "deny");
+	p.keep_groups = x->spec.notes.keep_groups ||
+			(x->userns && io_read_small(AT_FDCWD, "/proc/self/setgroups", buf, sizeof(buf)) > 0 &&
+			 str_eq(buf, "deny"));
 	r = payload_settle(&p, e);
 	if (r < 0)
 		return r;
@@ -371,6 +372,8 @@ static int handshake(struct exec *x, struct err *e)
 		console_user_size(x->master);
 	}
 	r = sync_expect(x->sync_parent, SYNC_READY, "the new process", &m, NULL, e);
+	if (r == 0 && x->o->pidfd_socket)
+		r = proc_send_pidfd(x->o->pidfd_socket, x->pidfd, e);
 	if (r < 0)
 		return r;
 	r = sync_send(x->sync_parent, SYNC_GO, 0, NULL, -1);

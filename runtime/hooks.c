@@ -30,6 +30,7 @@
 /* The end of what came through a pipe. */
 struct tail {
 	int fd;
+	int copy; /* where all of it goes too; 0: nowhere */
 	size_t len;
 	char text[TAIL_MAX];
 };
@@ -75,6 +76,9 @@ static void tail_read(struct tail *t, int rounds)
 
 		if (n > 0) {
 			tail_add(t, buf, (size_t)n);
+			/* A log that is full must not end the container. */
+			if (t->copy > 0 && io_write_full(t->copy, buf, (size_t)n) < 0)
+				t->copy = 0;
 			continue;
 		}
 		if (n < 0 && errno == EINTR)
@@ -261,11 +265,13 @@ static int judge(const struct hook_run *h, const char *path, int status, struct 
 		       last_words(h, words));
 }
 
-static int run_one(const struct spec_hook *hook, const char *state_json, char *const *env, int dir,
-		   struct err *e)
+static int run_one(const struct spec_hooks *all, const struct spec_hook *hook, const char *state_json,
+		   char *const *env, int dir, struct err *e)
 {
 	__attribute__((cleanup(hook_run_release))) struct hook_run h = {
-		.pidfd = -1, .out.fd = -1, .err.fd = -1
+		.pidfd = -1,
+		.out = { .fd = -1, .copy = all->out_fd },
+		.err = { .fd = -1, .copy = all->err_fd },
 	};
 	char words[TAIL_MAX + 3];
 	int64_t deadline = -1;
@@ -302,6 +308,38 @@ static void keep_exit_statuses(void)
 		signal(SIGCHLD, SIG_DFL);
 }
 
+static int open_output(const char *path, const char *key, int *out, struct err *e)
+{
+	int fd;
+
+	if (!path)
+		return 0;
+	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+	fd = fd < 0 ? -errno : above_stdio(fd);
+	if (fd < 0)
+		return err_sys(e, -fd, "annotations[\"run.oci.hooks.%s\"]: open %s", key, path);
+	*out = fd;
+	return 0;
+}
+
+int hooks_open_output(struct spec_hooks *h, const struct annotations *n, struct err *e)
+{
+	int r = open_output(n->hooks_stdout, "stdout", &h->out_fd, e);
+
+	return r < 0 ? r : open_output(n->hooks_stderr, "stderr", &h->err_fd, e);
+}
+
+void hooks_close_output(struct spec_hooks *h)
+{
+	int *fds[] = { &h->out_fd, &h->err_fd };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		if (*fds[i] > 0)
+			close(*fds[i]);
+		*fds[i] = 0;
+	}
+}
+
 /* startContainer hooks are in the container, where that directory is not. A bundle may be gone by now. */
 static int open_dir(const struct spec_hooks *h, enum hook_kind kind)
 {
@@ -314,7 +352,7 @@ static int run_nth(const struct spec_hooks *h, enum hook_kind kind, size_t i, co
 		   char *const *env, struct err *e)
 {
 	AUTO_CLOSE int dir = open_dir(h, kind);
-	int r = run_one(&h->kind[kind].v[i], state_json, env, dir, e);
+	int r = run_one(h, &h->kind[kind].v[i], state_json, env, dir, e);
 
 	if (r < 0)
 		err_wrap(e, "error running %s hook #%zu", table_name(&names_hooks, kind), i + 1);

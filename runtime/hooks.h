@@ -7,6 +7,7 @@
 #define CTR_HOOKS_H
 
 #include "base/err.h"
+#include "oci/annotations.h"
 #include "oci/spec.h"
 
 /*
@@ -23,7 +24,14 @@
 int hooks_run(const struct spec_hooks *h, enum hook_kind kind, const char *state_json,
 	      char *const *env, struct err *e);
 
-/* The same for poststop: failures are warnings, all hooks run. */
+/*
+ * Opens what run.oci.hooks.stdout and .stderr name, to be appended to, in the caller's mount namespace;
+ * hooks_close_output closes it. Errors name the annotation.
+ */
+int hooks_open_output(struct spec_hooks *h, const struct annotations *n, struct err *e);
+void hooks_close_output(struct spec_hooks *h); /* idempotent */
+
+/* hooks_run for poststop: failures are warnings, all hooks run. */
 void hooks_run_all(const struct spec_hooks *h, enum hook_kind kind, const char *state_json);
 
 #endif

@@ -46,11 +46,11 @@ static int die_with_parent(void *ctx, struct err *e)
 	return 0;
 }
 
-static int become_root(struct err *e)
+static int become_root(const struct create *c, struct err *e)
 {
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return err_sys(e, errno, "become root in the user namespace");
-	if (setgroups(0, NULL) < 0 && errno != EPERM)
+	if (!c->notes.keep_groups && setgroups(0, NULL) < 0 && errno != EPERM)
 		return err_sys(e, errno, "clear the groups in the user namespace");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	return 0;
@@ -68,7 +68,7 @@ static int await_maps(void *ctx, struct err *e)
 	}
 	/* In the joined one already, when there was an intermediate child (spawn.c). */
 	if (c->spec->linux_.ns[NS_USER].wanted && c->ns.fd[NS_USER] < 0) {
-		r = become_root(e);
+		r = become_root(c, e);
 		if (r < 0)
 			return r;
 	}
@@ -131,7 +131,7 @@ static int namespaces(void *ctx, struct err *e)
 	int r = ns_join(&c->ns, e);
 
 	if (r == 0 && user)
-		r = become_root(e);
+		r = become_root(c, e);
 	if (r < 0)
 		return r;
 	if ((c->ns.new_flags & CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)

@@ -2,8 +2,10 @@
 #include "proc.h"
 
 #include "base/cleanup.h"
+#include "base/fdpass.h"
 #include "base/io.h"
 #include "base/sys.h"
+#include "console.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -115,4 +117,15 @@ int proc_write_pid_file(const char *path, pid_t pid)
 	if (fd < 0)
 		return -errno;
 	return io_write_atomic(fd, name, text, (size_t)n, 0644);
+}
+
+int proc_send_pidfd(const char *path, int pidfd, struct err *e)
+{
+	AUTO_CLOSE int sock = console_connect(path, e);
+	int r;
+
+	if (sock < 0)
+		return sock;
+	r = fdpass_send(sock, "pidfd", strlen("pidfd"), &pidfd, 1);
+	return r < 0 ? err_sys(e, -r, "send the pidfd to %s", path) : 0;
 }

@@ -3,6 +3,8 @@
 #ifndef CTR_PROC_H
 #define CTR_PROC_H
 
+#include "base/err.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,5 +27,8 @@ int proc_wait_end(int pidfd, int ms);
 
 /* Writes a pid file so that readers see all of it or nothing. 0 or -errno. */
 int proc_write_pid_file(const char *path, pid_t pid);
+
+/* Sends a pidfd to the unix socket at path (--pidfd-socket). */
+int proc_send_pidfd(const char *path, int pidfd, struct err *e);
 
 #endif

@@ -54,8 +54,8 @@ int process_oom_score_adj(pid_t pid, const struct spec_process *p, struct err *e
 int process_user(const struct spec_user *u, bool keep_groups, struct err *e)
 {
 	if (keep_groups && u->additional_gids.n)
-		return err_set(e, EPERM, "process.user.additionalGids: groups cannot be set in this "
-					 "user namespace");
+		return err_set(e, EPERM, "process.user.additionalGids: groups cannot be set: this user "
+					 "namespace forbids it, or run.oci.keep_original_groups");
 	if (!keep_groups && setgroups(u->additional_gids.n, u->additional_gids.v) < 0)
 		return err_sys(e, errno, "process.user.additionalGids: set groups");
 	if (setresgid(u->gid, u->gid, u->gid) < 0)

@@ -247,7 +247,7 @@ static void fill_payload(struct create *c, struct container *k)
 		.receiver = &k->receiver,
 		.report = c->sync_child,
 		.landlock = c->notes.landlock,
-		.keep_groups = l->ns[NS_USER].wanted && setgroups_denied(),
+		.keep_groups = c->notes.keep_groups || (l->ns[NS_USER].wanted && setgroups_denied()),
 		.limits_set = l->ns[NS_USER].wanted,
 		.preserve_fds = c->o->preserve_fds,
 	};

@@ -96,3 +96,102 @@ numa() { [ -e /proc/self/numa_maps ] || skip "this kernel knows no memory nodes"
     edit_config '.process.terminal = false | .process.args = ["true"]'
     ok run --bundle "$BUNDLE" "$ID"
 }
+
+# ---- annotations that change what ctr does ----
+
+@test "annotations: hooks' output is kept where run.oci.hooks.stdout and .stderr say, of every kind of hook" {
+    make_bundle
+    local kind
+    for kind in createRuntime createContainer startContainer poststart poststop; do
+        edit_config '.hooks[$k] = [{path: "/bin/sh", args: ["sh", "-c", "echo \($k); echo \($k) >&2"]}]' --arg k $kind
+    done
+    edit_config '.annotations = {"run.oci.hooks.stdout": $o, "run.oci.hooks.stderr": $e}' \
+        --arg o "$BATS_TEST_TMPDIR/hooks.out" --arg e "$BATS_TEST_TMPDIR/hooks.err"
+    set_args true
+    ok run --bundle "$BUNDLE" "$ID"
+    local want=$'createRuntime\ncreateContainer\nstartContainer\npoststart\npoststop'
+    [ "$(cat "$BATS_TEST_TMPDIR/hooks.out")" = "$want" ] || fail "$(cat "$BATS_TEST_TMPDIR/hooks.out")"
+    [ "$(cat "$BATS_TEST_TMPDIR/hooks.err")" = "$want" ]
+    edit_config '.annotations["run.oci.hooks.stdout"] = "/no/such/dir/file"'
+    fails 1 'annotations["run.oci.hooks.stdout"]: open /no/such/dir/file: No such file' run --bundle "$BUNDLE" "$ID"
+}
+
+@test "annotations: run.oci.keep_original_groups leaves the caller's groups, in run and exec" {
+    require_program setpriv
+    make_bundle
+    edit_config '.annotations["run.oci.keep_original_groups"] = "1" | .process.user = {uid: 1000, gid: 1000}'
+    printf '#!/bin/sh\nexec setpriv --groups 0,4711,4712 "%s" "$@"\n' "$CTR" >"$BATS_TEST_TMPDIR/grouped"
+    chmod 755 "$BATS_TEST_TMPDIR/grouped"
+    local real=$CTR
+    CTR=$BATS_TEST_TMPDIR/grouped
+    run_sh 'grep ^Groups: /proc/self/status'
+    [ "$(echo $output)" = "Groups: 0 4711 4712" ] || fail "$output"
+    set_args sleep 1000
+    ok run -d --bundle "$BUNDLE" "$ID"
+    ok exec "$ID" grep ^Groups: /proc/self/status
+    [ "$(echo $output)" = "Groups: 0 4711 4712" ]
+    ok delete --force "$ID"
+    edit_config '.annotations["run.oci.keep_original_groups"] = "0"'
+    run_sh 'grep ^Groups: /proc/self/status'
+    [ "$(echo $output)" = "Groups:" ]
+    CTR=$real
+    edit_config '.annotations["run.oci.keep_original_groups"] = "1" | .process.user.additionalGids = [50]'
+    fails 1 'process.user.additionalGids' run --bundle "$BUNDLE" "$ID"
+}
+
+# pidfd_of COMMAND...: which process the pidfd that is sent to $SOCKET stands for.
+receive_pidfd() {
+    SOCKET=$BATS_TEST_TMPDIR/pidfd.sock
+    rm -f "$SOCKET"
+    python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()
+_, fds, _, _ = socket.recv_fds(s.accept()[0], 64, 1)
+print([l.split()[1] for l in open(f"/proc/self/fdinfo/{fds[0]}") if l.startswith("Pid:")][0])' "$SOCKET" \
+        >"$BATS_TEST_TMPDIR/pidfd" 3>&- &
+    RECEIVER=$!
+    wait_for 10 test -S "$SOCKET"
+}
+
+@test "annotations: run.oci.pidfd_receiver gets init's pidfd; exec --pidfd-socket that of its process" {
+    make_bundle
+    set_args sleep 1000
+    receive_pidfd
+    edit_config '.annotations["run.oci.pidfd_receiver"] = $p' --arg p "$SOCKET"
+    ok create --bundle "$BUNDLE" "$ID"
+    wait "$RECEIVER"
+    [ "$(cat "$BATS_TEST_TMPDIR/pidfd")" = "$(state_of "$ID" pid)" ]
+    ok start "$ID"
+    receive_pidfd
+    ok exec -d --pidfd-socket "$SOCKET" --pid-file "$BATS_TEST_TMPDIR/pid" "$ID" sleep 1000
+    wait "$RECEIVER"
+    [ "$(cat "$BATS_TEST_TMPDIR/pidfd")" = "$(cat "$BATS_TEST_TMPDIR/pid")" ]
+}
+
+@test "annotations: a raw BPF program in place of the profile, and names that must be known" {
+    make_bundle
+    # mkdir (83): errno 87; all else allowed
+    edit_config '.annotations["run.oci.seccomp_bpf_data"] = $b' \
+        --arg b "$(python3 -c 'import struct, base64
+print(base64.b64encode(b"".join(struct.pack("HBBI", *i) for i in [(0x20, 0, 0, 0), (0x15, 0, 1, 83), (6, 0, 0, 0x50000 | 87), (6, 0, 0, 0x7fff0000)])).decode())')"
+    run_sh 'mkdir /tmp/x 2>&1 | sed "s/.*: //"; grep ^Seccomp: /proc/self/status'
+    [ "$(uname -m)" != x86_64 ] || [ "$output" = $'Too many users\nSeccomp:\t2' ] || fail "$output $stderr"
+    edit_config 'del(.annotations) | .linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["no_such_call"], action: "SCMP_ACT_ERRNO"}]}'
+    set_args true
+    ok run --bundle "$BUNDLE" "$ID"
+    edit_config '.annotations["run.oci.seccomp_fail_unknown_syscall"] = "1"'
+    fails 1 'linux.seccomp.syscalls[0].names[0]: no_such_call: unknown system call' run --bundle "$BUNDLE" "$ID"
+}
+
+@test "annotations: what ctr cannot honour is refused by name, what is others' is theirs" {
+    make_bundle
+    set_args true
+    local key
+    for key in run.oci.seccomp.plugins run.oci.delegate-cgroup run.oci.systemd.force_cgroup_v1 org.ctr.no-such-thing; do
+        edit_config '.annotations = {($k): "x"}' --arg k "$key"
+        fails 1 "annotations[\"$key\"]: not supported by ctr" create --bundle "$BUNDLE" "$ID"
+    done
+    edit_config '.annotations = {"run.oci.handler": "krun"}'
+    fails 1 'annotations["run.oci.handler"]' create --bundle "$BUNDLE" "$ID"
+    edit_config '.annotations = {"krun.cpus": "2", "module.wasm.image/variant": "compat", "run.oci.systemd.subgroup": ""}'
+    ok run --bundle "$BUNDLE" "$ID"
+}
