@@ -12,7 +12,8 @@
  *   network devices  those of the host that the configuration gives to the container
  *   identity maps    id maps; what only the host's root may set on the child
  *   handshake        serves the child until it is ready; runs the runtime hooks when it asks
- *   record           state.json with the pid, pid file; then the child may outlive us
+ *   record           the cgroup is the container's own where it may be; state.json with the pid, pid file; then the
+ *                    child may outlive us
  */
 #include "create.h"
 
@@ -22,6 +23,7 @@
 #include "base/stage.h"
 #include "base/sys.h"
 #include "console.h"
+#include "delegate.h"
 #include "hooks.h"
 #include "namespaces/idmap.h"
 #include "oci/validate.h"
@@ -353,6 +355,9 @@ static int record(void *ctx, struct err *e)
 
 	if (r < 0)
 		return err_sys(e, -r, "start time of process %d", c->pid);
+	r = delegate_cgroup(c->spec, c->cg, e);
+	if (r < 0)
+		return r;
 	c->st.pid = c->pid;
 	r = store_write_state(c->dir, &c->st, e);
 	if (r < 0)
