@@ -32,6 +32,9 @@ struct state {
 	bool rootless_cgroup;
 	char *clone_dir;         /* OS clone: its work directory below the state directory; else NULL */
 	char *clone_loop;        /* OS clone with --disk: the loop device; else NULL */
+	char *rdt_clos;          /* linux.intelRdt: the group of its processes, absolute; NULL: none */
+	char *rdt_mon;           /* the monitoring group below it, made for it; or NULL */
+	bool rdt_clos_made;      /* the group was made for it too */
 	bool no_pivot;
 	bool keep;               /* run --keep */
 	struct spec_map annotations;

@@ -7,6 +7,7 @@
 #include "hooks.h"
 #include "oci/validate.h"
 #include "proc.h"
+#include "rdt.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -171,6 +172,8 @@ int container_destroy(struct container_ref *r, const char *id, struct err *e)
 			rc = kill_all(r, cg, id, e);
 		if (rc == 0 && cg)
 			rc = cg_remove(cg, e);
+		if (rc == 0)
+			rc = rdt_remove(r->st->rdt_clos_made ? r->st->rdt_clos : NULL, r->st->rdt_mon, e);
 		if (rc < 0)
 			return rc;
 		if (container_hooks(r, HOOK_POSTSTOP, STATUS_STOPPED, &ignored) < 0)

@@ -7,6 +7,7 @@
  *   prepare          the workload's part in the host's namespaces (filters compiled, namespaces and disks opened)
  *   cgroup           made and limited while it is empty; then the first state.json, which says that the cgroup is
  *                    ours and whatever is in it too (not earlier: it may turn out to be somebody else's)
+ *   resctrl          the group of linux.intelRdt, in state.json before anything uses it
  *   console          both ends of what the child will need: console socket, start socket, signals blocked
  *   spawn            the child, in its namespaces and its cgroup
  *   network devices  those of the host that the configuration gives to the container
@@ -40,7 +41,7 @@
 
 bool create_init_waits(const struct create *c)
 {
-	return c->ns.new_flags & CLONE_NEWUSER || c->two || c->spec->linux_.net_devices.n;
+	return c->ns.new_flags & CLONE_NEWUSER || c->two || c->spec->linux_.net_devices.n || c->rdt.clos;
 }
 
 static int state_directory(void *ctx, struct err *e)
@@ -131,6 +132,32 @@ static void undo_cgroup(void *ctx)
 		log_warn("%s", e.msg);
 }
 
+static int resctrl(void *ctx, struct err *e)
+{
+	struct create *c = ctx;
+	const struct spec_intel_rdt *s = c->spec->linux_.intel_rdt;
+	int r;
+
+	if (!s)
+		return 0;
+	r = rdt_create(s, c->st.id, NULL, &c->rdt, e);
+	if (r < 0)
+		return r;
+	c->st.rdt_clos = c->rdt.clos;
+	c->st.rdt_mon = c->rdt.mon;
+	c->st.rdt_clos_made = c->rdt.clos_made;
+	return store_write_state(c->dir, &c->st, e);
+}
+
+static void undo_resctrl(void *ctx)
+{
+	struct create *c = ctx;
+	struct err e;
+
+	if (rdt_remove(c->rdt.clos_made ? c->rdt.clos : NULL, c->rdt.mon, &e) < 0)
+		log_warn("%s", e.msg);
+}
+
 static int console(void *ctx, struct err *e)
 {
 	struct create *c = ctx;
@@ -217,6 +244,8 @@ static int identity_maps(void *ctx, struct err *e)
 	const struct spec_linux *l = &c->spec->linux_;
 	int r = process_oom_score_adj(c->pid, c->spec->process, e);
 
+	if (r == 0 && c->rdt.clos)
+		r = rdt_join(c->rdt.clos, c->rdt.mon, c->pid, e);
 	if (r < 0)
 		return r;
 	if (l->ns[NS_USER].wanted) {
@@ -388,6 +417,7 @@ static const struct stage create_stages[] = {
 	{ "state directory", state_directory, undo_state_directory },
 	{ "prepare", prepare, undo_prepare },
 	{ "cgroup", cgroup, undo_cgroup },
+	{ "resctrl", resctrl, undo_resctrl },
 	{ "console", console, undo_console },
 	{ "spawn", spawn, undo_spawn },
 	{ "network devices", network_devices, undo_network_devices },
@@ -432,6 +462,7 @@ void create_close(struct create *c)
 		close(c->join_fd[--c->n_join]);
 	ns_plan_close(&c->ns);
 	devices_free(&c->devices);
+	rdt_free(&c->rdt);
 	cg_free(c->cg);
 	store_close(&c->store);
 	if (c->spec)

@@ -12,6 +12,7 @@
 #include "namespaces/ns.h"
 #include "netns/device.h"
 #include "oci/annotations.h"
+#include "rdt.h"
 #include "store.h"
 #include "supervise.h"
 #include "workload.h"
@@ -40,6 +41,7 @@ struct create {
 	struct ns_plan ns;
 	bool two; /* an intermediate child joins them and makes init (spawn.c) */
 
+	struct rdt rdt;
 	struct devices devices; /* network devices of the host that are the container's now */
 	int netns;              /* its network namespace while they are moved, or -1 */
 

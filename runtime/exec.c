@@ -18,6 +18,7 @@
 #include "payload.h"
 #include "proc.h"
 #include "process.h"
+#include "rdt.h"
 #include "supervise.h"
 #include "sync.h"
 #include "terminal.h"
@@ -358,6 +359,8 @@ static int handshake(struct exec *x, struct err *e)
 	struct sync_msg m;
 	int r = process_oom_score_adj(x->pid, x->spec.process, e);
 
+	if (r == 0 && x->c.st->rdt_clos)
+		r = rdt_join(x->c.st->rdt_clos, x->c.st->rdt_mon, x->pid, e);
 	if (r == 0 && x->userns) {
 		r = process_rlimits(x->pid, &x->spec.process->rlimits, e);
 		if (r == 0 && (r = sync_send(x->sync_parent, SYNC_GO, 0, NULL, -1)) < 0)

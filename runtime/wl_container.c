@@ -44,8 +44,6 @@ static int container_check(const struct spec *s, struct err *e)
 
 	if (s->vm)
 		field = "vm";
-	else if (l->intel_rdt)
-		field = "linux.intelRdt";
 	else if (l->mount_label)
 		field = "linux.mountLabel";
 	if (field)

@@ -195,3 +195,17 @@ print(base64.b64encode(b"".join(struct.pack("HBBI", *i) for i in [(0x20, 0, 0, 0
     edit_config '.annotations = {"krun.cpus": "2", "module.wasm.image/variant": "compat", "run.oci.systemd.subgroup": ""}'
     ok run --bundle "$BUNDLE" "$ID"
 }
+
+# ---- linux.intelRdt ----
+
+@test "intelRdt: refused with the reason where resctrl is not mounted" {
+    ! grep -q ' - resctrl ' /proc/self/mountinfo || skip "resctrl is mounted here"
+    make_bundle
+    set_args true
+    local rdt
+    for rdt in '{closID: "x"}' '{l3CacheSchema: "L3:0=f"}' '{memBwSchema: "MB:0=20"}' '{schemata: ["L3:0=f"]}' '{enableMonitoring: true}'; do
+        edit_config ".linux.intelRdt = $rdt"
+        fails 1 'linux.intelRdt: resctrl is not mounted' run --bundle "$BUNDLE" "$ID"
+    done
+    [ -z "$(containers)" ]
+}

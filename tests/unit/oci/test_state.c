@@ -26,6 +26,9 @@ static struct state full = {
 	.rootless_cgroup = true,
 	.clone_dir = "/s/c1/clone",
 	.clone_loop = "/dev/loop3",
+	.rdt_clos = "/sys/fs/resctrl/c1",
+	.rdt_mon = "/sys/fs/resctrl/c1/mon_groups/c1",
+	.rdt_clos_made = true,
 	.no_pivot = true,
 	.keep = true,
 	.annotations = { annotations, 2 },
@@ -74,6 +77,9 @@ static void round_trip_one(const struct state *in)
 	assert_int_equal(out->rootless_cgroup, in->rootless_cgroup);
 	same(out->clone_dir, in->clone_dir);
 	same(out->clone_loop, in->clone_loop);
+	same(out->rdt_clos, in->rdt_clos);
+	same(out->rdt_mon, in->rdt_mon);
+	assert_int_equal(out->rdt_clos_made, in->rdt_clos_made);
 	assert_int_equal(out->no_pivot, in->no_pivot);
 	assert_int_equal(out->keep, in->keep);
 	assert_int_equal(out->annotations.n, in->annotations.n);
