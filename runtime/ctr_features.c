@@ -36,6 +36,7 @@ int ctr_features(struct json_out *j, struct err *e)
 		.selinux = takes(&(struct spec_linux){ .mount_label = "x" }),
 		.cgroup_v1 = true,
 		.cgroup_v2 = true,
+		.systemd = true,
 		.rdma = true,
 		.idmap = true,
 		.intel_rdt = takes(&(struct spec_linux){ .intel_rdt = &rdt }),
