@@ -7,8 +7,8 @@
 # test file's path. The last line is "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
 # Logs are kept in $BUILD/test-logs.
 #
-# Environment: BUILD (build), UNIT_DEADLINE and E2E_DEADLINE (seconds a file), FUZZ_CHECK_SECONDS (60), KEEP_TMP=1,
-# CTR_OCI_SCHEMA: the folder "schema" of the runtime specification, for the tests against it.
+# Environment: BUILD (build), UNIT_DEADLINE and E2E_DEADLINE (seconds a file), E2E_JOBS (files at a time: a processor
+# each), FUZZ_CHECK_SECONDS (60), KEEP_TMP=1, CTR_OCI_SCHEMA: the folder "schema" of the runtime specification, for the tests against it.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -16,6 +16,7 @@ BUILD=${BUILD:-build}
 case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac
 UNIT_DEADLINE=${UNIT_DEADLINE:-120}
 E2E_DEADLINE=${E2E_DEADLINE:-300}
+E2E_JOBS=${E2E_JOBS:-$(nproc)}
 # Where a checkout of the specification's schema is kept beside this tree, it is used.
 [ -n "${CTR_OCI_SCHEMA:-}" ] || [ ! -d ../shared/oci-schema ] || CTR_OCI_SCHEMA=$(cd ../shared/oci-schema && pwd)
 export CTR_OCI_SCHEMA=${CTR_OCI_SCHEMA:-}
@@ -194,8 +195,32 @@ e2e_stream() {
         -e 's/^/    /'
 }
 
+# One file, in the background; its exit status goes to LOG.rc.
+e2e_file() {
+    local file=$1 name=$2 log=$3 tmp
+    tmp=$(mktemp -d "$TMP/XXXXXX")
+    TMPDIR=$tmp CTR_TEST_CACHE=$TMP timeout -k 10 "$E2E_DEADLINE" \
+        bats --tap --print-output-on-failure --no-tempdir-cleanup "$file" </dev/null 2>&1 |
+        tee "$log" | e2e_stream "$name"
+    echo "${PIPESTATUS[0]}" >"$log.rc"
+    sweep "$tmp" | tee -a "$log"
+    [ -n "${KEEP_TMP:-}" ] || rm -rf --one-file-system "$tmp"
+}
+
+# Waits until at most $1 files are running.
+e2e_drain() {
+    while [ "${#running[@]}" -gt "$1" ]; do
+        wait -n "${running[@]}"
+        for pid in "${running[@]}"; do
+            kill -0 "$pid" 2>/dev/null || unset "running[$pid]"
+        done
+    done
+}
+
+# Several files at a time. A file that measures the whole machine says so in a line "# run: alone".
 run_e2e() {
-    local label=$1 file name log rc tmp any=
+    local label=$1 file name log rc names=() pid
+    local -A running=()
     export CTR=$2
     if [ ! -x "$CTR" ]; then
         note_fail "$label: not built: $CTR"
@@ -205,20 +230,28 @@ run_e2e() {
     for file in tests/e2e/*.bats; do
         [ -e "$file" ] || continue
         [[ $file == *"$FILTER"* ]] || continue
-        any=1
         name=${file##*/}
         name="$label ${name%.bats}"
         log=$LOGS/${name//[ \/]/-}.log
-        tmp=$(mktemp -d "$TMP/XXXXXX")
-        TMPDIR=$tmp CTR_TEST_CACHE=$TMP timeout -k 10 "$E2E_DEADLINE" \
-            bats --tap --print-output-on-failure --no-tempdir-cleanup "$file" </dev/null 2>&1 |
-            tee "$log" | e2e_stream "$name"
-        rc=${PIPESTATUS[0]}
-        sweep "$tmp" | tee -a "$log"
-        tap_result "$name" "$log" "$rc" || echo "FAILED $name: see $log"
-        [ -n "${KEEP_TMP:-}" ] || rm -rf --one-file-system "$tmp"
+        rm -f "$log.rc"
+        names+=("$name")
+        if grep -q '^# run: alone' "$file"; then
+            e2e_drain 0
+            e2e_file "$file" "$name" "$log"
+            continue
+        fi
+        e2e_drain $((E2E_JOBS - 1))
+        e2e_file "$file" "$name" "$log" &
+        running[$!]=$!
     done
-    [ -n "$any" ] || [ -n "$FILTER" ] || note_fail "$label: no test file found"
+    e2e_drain 0
+    for name in "${names[@]}"; do
+        log=$LOGS/${name//[ \/]/-}.log
+        rc=$(cat "$log.rc" 2>/dev/null || echo 1)
+        rm -f "$log.rc"
+        tap_result "$name" "$log" "$rc" || echo "FAILED $name: see $log"
+    done
+    [ "${#names[@]}" -gt 0 ] || [ -n "$FILTER" ] || note_fail "$label: no test file found"
 }
 
 # ---- main ----
@@ -235,7 +268,8 @@ done
 
 mkdir -p "$LOGS" || exit 1
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/ctr-test.XXXXXX") || exit 1
-trap '[ -n "${KEEP_TMP:-}" ] || rm -rf --one-file-system "$TMP"' EXIT
+# shellcheck disable=SC2046 # a list of numbers
+trap 'kill $(jobs -p) 2>/dev/null; [ -n "${KEEP_TMP:-}" ] || rm -rf --one-file-system "$TMP"' EXIT
 trap 'exit 130' INT TERM HUP
 
 for part in "${parts[@]}"; do

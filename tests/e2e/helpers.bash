@@ -92,9 +92,15 @@ ctr_tty() {
 
 # ---- bundles ----
 
-# The root file system every bundle is copied from, made once.
+# The root file system every bundle is copied from, made once, also when several files need it at the same time.
 base_rootfs() {
     local base=${CTR_TEST_CACHE:-$BATS_RUN_TMPDIR}/rootfs
+    [ -e "$base.ready" ] || (flock 9 && make_base_rootfs "$base") 9>"$base.lock"
+    echo "$base"
+}
+
+make_base_rootfs() {
+    local base=$1
     if [ ! -e "$base.ready" ]; then
         mkdir -p "$base"/{bin,dev,etc,proc,root,sys,tmp,usr,var,run,mnt,home}
         chmod 1777 "$base/tmp"
@@ -112,7 +118,6 @@ for name in sys.stdin.read().split():
         printf '%s\n' 'root:x:0:' 'daemon:x:1:' 'tty:x:5:' 'extra:x:50:user' 'user:x:1000:' >"$base/etc/group"
         : >"$base.ready"
     fi
-    echo "$base"
 }
 
 # make_bundle [DIR [SPEC OPTIONS...]]: a busybox bundle with the configuration that `ctr spec` writes, without a
