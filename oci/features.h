@@ -8,14 +8,15 @@
 
 /*
  * What oci/ cannot know of the build and the machine. Arrays end with NULL. "Enabled" means, as the
- * specification says, that the runtime can do it, wherever a host can: callers look for that themselves.
+ * specification says, that the runtime can do it, wherever a host can: callers look for that
+ * themselves.
  */
 struct features_facts {
-	const char *version;                      /* of ctr */
-	const char *seccomp_version;              /* libseccomp's, "2.5.4" */
-	const char *const *seccomp_archs;         /* that the library knows; names of names_seccomp_archs */
-	const char *const *seccomp_flags;         /* that this kernel supports */
-	const char *const *capabilities;          /* that this kernel has */
+	const char *version;              /* of ctr */
+	const char *seccomp_version;      /* libseccomp's, "2.5.4" */
+	const char *const *seccomp_archs; /* that the library knows; names of names_seccomp_archs */
+	const char *const *seccomp_flags; /* that this kernel supports */
+	const char *const *capabilities;  /* that this kernel has */
 	bool apparmor, selinux;
 	bool cgroup_v1, cgroup_v2, systemd, rdma;
 	bool idmap;

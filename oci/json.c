@@ -29,7 +29,7 @@ struct parser {
 	const char *what;
 	struct err *e;
 	const struct json_report *report; /* NULL: the first mistake ends it */
-	int rc; /* what a callback refused, already in *e */
+	int rc;                           /* what a callback refused, already in *e */
 	struct json *root;
 	struct frame frames[JSON_MAX_DEPTH];
 	size_t depth;
@@ -86,8 +86,9 @@ void json_path_key(struct json_path *p, const char *key)
 void json_path_index(struct json_path *p, size_t index)
 {
 	char buf[32];
+	int n = snprintf(buf, sizeof(buf), "[%zu]", index);
 
-	path_add(p, buf, (size_t)snprintf(buf, sizeof(buf), "[%zu]", index));
+	path_add(p, buf, (size_t)n);
 }
 
 /* Where the parser is now; with key, that member of the innermost object. */

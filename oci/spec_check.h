@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A configuration looked at as a whole, for `ctr check`: every mistake instead of the first one, and
- * which fields of the specification it uses. create goes the quick way, spec_parse; both accept and
- * refuse the same documents with the same words.
+ * A configuration looked at as a whole, for `ctr check`: every mistake instead of the first one,
+ * and which fields of the specification it uses. create goes the quick way, spec_parse; both accept
+ * and refuse the same documents with the same words.
  */
 #ifndef CTR_OCI_SPEC_CHECK_H
 #define CTR_OCI_SPEC_CHECK_H
@@ -16,7 +16,7 @@
 #include <stddef.h>
 
 struct spec_problem {
-	const char *path;   /* "linux.devices[2].path"; "" for the document as a whole */
+	const char *path; /* "linux.devices[2].path"; "" for the document as a whole */
 	const char *reason;
 };
 

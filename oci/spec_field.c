@@ -411,8 +411,7 @@ static int read_map(struct field_ctx *c, const struct field *f, const struct jso
 				: field_error(c, NULL, "the key must not be empty");
 		r = r ?: field_expect(c, item, JSON_STRING);
 		if (r == 0)
-			m->v[m->n++] =
-				(struct spec_pair){ (char *)v->keys[i], (char *)item->text };
+			m->v[m->n++] = (struct spec_pair){ (char *)v->keys[i], (char *)item->text };
 		else if (field_go_on(c, depth, r) < 0)
 			return r;
 		c->depth = depth;

@@ -17,7 +17,7 @@
 struct rules {
 	struct err *e;
 	const struct json_report *report; /* NULL: the first one ends it */
-	bool no_namespaces;               /* their list could not be read: nothing follows from it */
+	bool no_namespaces; /* their list could not be read: nothing follows from it */
 };
 
 /* Where the reason begins in "PATH: REASON"; the path may hold keys in quotes. */
@@ -62,12 +62,13 @@ static bool own_kernel(const struct spec *s)
 
 /* ---- namespaces ---- */
 
-static int need(const struct spec *s, enum ns_kind kind, bool used, const char *path, const struct rules *k)
+static int need(const struct spec *s, enum ns_kind kind, bool used, const char *path,
+		const struct rules *k)
 {
 	if (!used || s->linux_.ns[kind].wanted || k->no_namespaces)
 		return 0;
 	return wrong(k, "%s: needs the namespace \"%s\" in linux.namespaces", path,
-		       table_name(&names_namespaces, kind));
+		     table_name(&names_namespaces, kind));
 }
 
 /* Without these namespaces the change would be one of the host. */
@@ -94,9 +95,8 @@ static int check_time(const struct spec *s, const struct rules *k)
 	const struct spec_linux *l = &s->linux_;
 
 	if ((l->monotonic.set || l->boottime.set) && l->ns[NS_TIME].path)
-		return wrong(k,
-			       "linux.timeOffsets: the time namespace is joined by path, "
-			       "its offsets are fixed");
+		return wrong(k, "linux.timeOffsets: the time namespace is joined by path, "
+				"its offsets are fixed");
 	return 0;
 }
 
@@ -264,7 +264,8 @@ static int check_devices(const struct spec *s, const struct rules *k)
 		sorted[i] = &l->v[i];
 	qsort(sorted, l->n, sizeof(*sorted), by_path);
 	for (size_t i = 1; i < l->n && r == 0; i++)
-		if (sorted[i - 1]->path && sorted[i]->path && str_eq(sorted[i - 1]->path, sorted[i]->path) &&
+		if (sorted[i - 1]->path && sorted[i]->path &&
+		    str_eq(sorted[i - 1]->path, sorted[i]->path) &&
 		    !same_device(sorted[i - 1], sorted[i]))
 			r = wrong(k, "linux.devices[%td].path: two different devices at \"%.*s\"",
 				  sorted[i] - l->v, SHOWN, sorted[i]->path);
@@ -373,8 +374,7 @@ static int check_sysctl(const struct spec *s, const char *key, const struct rule
 		return 0;
 	owner = sysctl_owner(path);
 	if (owner < 0)
-		return wrong(k, "%s: belongs to no namespace, it would change the host",
-			       at.s);
+		return wrong(k, "%s: belongs to no namespace, it would change the host", at.s);
 	return need(s, (enum ns_kind)owner, true, at.s, k);
 }
 
@@ -425,9 +425,8 @@ static int check_seccomp(const struct spec *s, const struct rules *k)
 		notify = true;
 	}
 	if (r == 0 && sc->listener_path && !notify)
-		r = wrong(k,
-			  "linux.seccomp.listenerPath: no syscall has the action "
-			  "SCMP_ACT_NOTIFY");
+		r = wrong(k, "linux.seccomp.listenerPath: no syscall has the action "
+			     "SCMP_ACT_NOTIFY");
 	return r;
 }
 
@@ -474,8 +473,7 @@ static int check_memory_policy(const struct spec *s, const struct rules *k)
 		return 0;
 	if (str_eq(mode, "MPOL_BIND") || str_eq(mode, "MPOL_PREFERRED_MANY") ||
 	    str_ends(mode, "INTERLEAVE"))
-		return wrong(k, "linux.memoryPolicy.nodes: required for the mode %s",
-			       mode);
+		return wrong(k, "linux.memoryPolicy.nodes: required for the mode %s", mode);
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What this kernel and this caller can do for the fields of a configuration. Where a module has a
- * pure half that knows (mount plan, cgroup plan, seccomp compiler), it is asked; the rest is a table
- * of questions, one a field. Nothing is made or changed.
+ * pure half that knows (mount plan, cgroup plan, seccomp compiler), it is asked; the rest is a
+ * table of questions, one a field. Nothing is made or changed.
  */
 #include "ctr_check.h"
 
@@ -151,16 +151,17 @@ static bool grants(const struct opt_u64 *set, char *reason)
 {
 	for (int cap = 0; set->set && cap < 64; cap++)
 		if (set->v >> cap & 1 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 1)
-			return no(reason, "%s cannot be granted here, create warns and goes on without",
+			return no(reason,
+				  "%s cannot be granted here, create warns and goes on without",
 				  table_name(&names_capabilities, cap));
 	return true;
 }
 
-#define CAPABILITY_SET(set)                                                             \
-	static bool grants_##set(const struct spec *s, char *reason)                    \
-	{                                                                               \
+#define CAPABILITY_SET(set)                                                                       \
+	static bool grants_##set(const struct spec *s, char *reason)                              \
+	{                                                                                         \
 		const struct spec_capabilities *c = s->process ? s->process->capabilities : NULL; \
-		return !c || grants(&c->set, reason);                                   \
+		return !c || grants(&c->set, reason);                                             \
 	}
 CAPABILITY_SET(bounding)
 CAPABILITY_SET(effective)
@@ -178,7 +179,8 @@ static bool raises_limits(const struct spec *s, char *reason)
 		if (l->v[i].type < 0 || getrlimit((unsigned int)l->v[i].type, &now) < 0)
 			continue;
 		if (l->v[i].hard > now.rlim_max && !holds(CAP_SYS_RESOURCE))
-			return no(reason, "%s may not be raised above %llu without CAP_SYS_RESOURCE",
+			return no(reason,
+				  "%s may not be raised above %llu without CAP_SYS_RESOURCE",
 				  table_name(&names_rlimits, l->v[i].type),
 				  (unsigned long long)now.rlim_max);
 	}
@@ -205,9 +207,8 @@ static bool has_namespaces(const struct spec *s, char *reason)
 {
 	/* As the kernel names them, in the order of enum ns_kind. */
 	static const char *const files[NS_KINDS] = {
-		[NS_MOUNT] = "mnt", [NS_PID] = "pid",	[NS_NETWORK] = "net",
-		[NS_UTS] = "uts",   [NS_IPC] = "ipc",	[NS_USER] = "user",
-		[NS_CGROUP] = "cgroup", [NS_TIME] = "time",
+		[NS_MOUNT] = "mnt", [NS_PID] = "pid",   [NS_NETWORK] = "net",   [NS_UTS] = "uts",
+		[NS_IPC] = "ipc",   [NS_USER] = "user", [NS_CGROUP] = "cgroup", [NS_TIME] = "time",
 	};
 
 	for (int kind = 0; kind < NS_KINDS; kind++) {

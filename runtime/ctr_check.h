@@ -16,8 +16,9 @@ struct ctr_check_field {
 
 /* Zero-initialise; ctr_check_free. */
 struct ctr_check {
-	struct spec_check doc; /* .problems: all that is wrong with the configuration and the bundle */
-	struct spec_check host; /* .problems: what this host cannot honour, by field */
+	struct spec_check
+		doc; /* .problems: all that is wrong with the configuration and the bundle */
+	struct spec_check host;         /* .problems: what this host cannot honour, by field */
 	struct ctr_check_field *fields; /* in the order of the specification's tables */
 	size_t n;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libFuzzer: text that claims to be a config.json, through everything pure that is done with it. The
- * way that create goes and the way that check goes must agree on what is a configuration.
+ * libFuzzer: text that claims to be a config.json, through everything pure that is done with it.
+ * The way that create goes and the way that check goes must agree on what is a configuration.
  */
 #include "base/cleanup.h"
 #include "cgroups/cg_plan.h"

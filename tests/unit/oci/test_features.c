@@ -181,8 +181,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(from_the_tables), cmocka_unit_test(mount_options_are_sorted),
-		cmocka_unit_test(from_the_facts), cmocka_unit_test(from_other_facts),  cmocka_unit_test(annotations),
-		cmocka_unit_test(without_seccomp),
+		cmocka_unit_test(from_the_facts),  cmocka_unit_test(from_other_facts),
+		cmocka_unit_test(annotations),     cmocka_unit_test(without_seccomp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

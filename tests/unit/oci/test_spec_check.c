@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All mistakes at once: the corpus of bad files seen by spec_check, several mistakes in one document,
- * nothing that only follows from another mistake, and the fields that a document has.
+ * All mistakes at once: the corpus of bad files seen by spec_check, several mistakes in one
+ * document, nothing that only follows from another mistake, and the fields that a document has.
  */
 #include "oci/spec_check.h"
 
@@ -141,10 +141,12 @@ static void several(void **state)
 static void rules_after_mistakes(void **state)
 {
 	(void)state;
-	/* The rules of a sub-tree are still looked at when another one is broken, and the other way. */
+	/* The rules of a sub-tree are still looked at when another one is broken, and the other
+	 * way. */
 	EXPECT("{\"ociVersion\":1,\"hostname\":\"h\",\"linux\":{\"namespaces\":[],"
 	       "\"sysctl\":{\"vm.x\":\"1\",\"net.y\":\"1\"}}}",
-	       "ociVersion: must be a string, not a number", "hostname: needs the namespace \"uts\"",
+	       "ociVersion: must be a string, not a number",
+	       "hostname: needs the namespace \"uts\"",
 	       "linux.sysctl[\"vm.x\"]: belongs to no namespace", "linux.sysctl[\"net.y\"]: needs");
 	EXPECT("{\"ociVersion\":\"1.0.0\",\"process\":{\"cwd\":\"/\",\"args\":[\"x\"],\"scheduler\":"
 	       "{\"policy\":\"SCHED_OTHER\",\"priority\":1,\"runtime\":2,\"period\":3}}}",
@@ -170,7 +172,8 @@ static void nothing_that_follows(void **state)
 	       "\"uidMappings\":[{\"containerID\":7,\"hostID\":7,\"size\":0}],"
 	       "\"gidMappings\":[{\"containerID\":7,\"hostID\":7,\"size\":\"1\"}]}}",
 	       "process.user.uid: must be a number", "process.user.additionalGids[0]: out of range",
-	       "linux.uidMappings[0].size: out of range", "linux.gidMappings[0].size: must be a number");
+	       "linux.uidMappings[0].size: out of range",
+	       "linux.gidMappings[0].size: must be a number");
 }
 
 static void no_document(void **state)
@@ -251,9 +254,9 @@ static void schema_fields(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bad_corpus),	 cmocka_unit_test(several),
+		cmocka_unit_test(bad_corpus),           cmocka_unit_test(several),
 		cmocka_unit_test(rules_after_mistakes), cmocka_unit_test(nothing_that_follows),
-		cmocka_unit_test(no_document),	 cmocka_unit_test(fields),
+		cmocka_unit_test(no_document),          cmocka_unit_test(fields),
 		cmocka_unit_test(schema_fields),
 	};
 
