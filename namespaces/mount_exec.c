@@ -185,7 +185,7 @@ static int idmap_clone(int mnt_fd, const struct mount_op *op, int userns_fd, str
 	a.userns_fd = (uint64_t)userns_fd;
 	r = sys_mount_setattr(mnt_fd, "", AT_EMPTY_PATH | (op->ridmap ? AT_RECURSIVE : 0), &a);
 	if (r < 0)
-		return err_sys(e, -r, "mounts[%zu]: id-map %s", op->index, op->source);
+		return err_sys(e, -r, "mounts[%zu]: id-map %s", op->index, op->source ?: op->fstype);
 	return 0;
 }
 
@@ -329,10 +329,9 @@ static int fs_legacy(const struct exec *x, const struct mount_op *op, const stru
 	int r;
 
 	log_debug("mount %s: the new mount calls are refused, mount(2) is used", op->target);
-	if (op->copy_up)
-		return err_set(e, ENOSYS,
-			       "mounts[%zu]: tmpcopyup needs fsopen, which is refused here",
-			       op->index);
+	if (op->copy_up || op->idmap)
+		return err_set(e, ENOSYS, "mounts[%zu]: %s needs fsopen, which is refused here", op->index,
+			       op->copy_up ? "tmpcopyup" : "idmap");
 	r = mount_legacy_fs(op, t->fd, mode, e);
 	return r < 0 ? wrap(op, r, e) : finish_legacy(x, op, e);
 }
@@ -466,7 +465,7 @@ static int do_fs(const struct exec *x, const struct mount_op *op, struct err *e)
 		return explain(op, mnt, e);
 	if (mnt < 0)
 		return fs_legacy(x, op, &t, mode, e);
-	if ((r = check_procfs(mnt, op, e)) < 0)
+	if ((r = check_procfs(mnt, op, e)) < 0 || (op->idmap && (r = idmap_clone(mnt, op, -1, e)) < 0))
 		return r;
 	if (op->rec_attr_set | op->rec_attr_clr) {
 		r = mount_attr_fd(mnt, true, op->rec_attr_set, op->rec_attr_clr);
@@ -477,7 +476,7 @@ static int do_fs(const struct exec *x, const struct mount_op *op, struct err *e)
 	if (op->copy_up && (r = mount_copy_up(t.fd, mnt, e)) < 0)
 		return wrap(op, r, e);
 	r = mount_attach(mnt, t.fd);
-	if (not_to_be_had(r) && !op->copy_up)
+	if (not_to_be_had(r) && !op->copy_up && !op->idmap)
 		return fs_legacy(x, op, &t, mode, e);
 	if (r < 0)
 		return err_sys(e, -r, "mounts[%zu]: mount %s on %s", op->index, op->fstype,

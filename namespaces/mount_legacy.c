@@ -119,11 +119,20 @@ static uint64_t sb_ms(const struct spec_strings *flags)
 	return ms;
 }
 
+/* An SELinux label may hold commas: SELinux takes it in quotes then, and nothing else does. */
 static void add_data(struct str_buf *b, const char *s)
 {
+	const char *label = strstr(s, "context=");
+
 	if (b->len)
 		str_buf_add(b, ",");
-	str_buf_add(b, s);
+	if (label && strchr(label, ',') && !strchr(label, '"')) {
+		label += strlen("context=");
+		str_buf_addn(b, s, (size_t)(label - s));
+		str_buf_addf(b, "\"%s\"", label);
+	} else {
+		str_buf_add(b, s);
+	}
 }
 
 int mount_legacy_fs(const struct mount_op *op, int target_fd, const char *mode, struct err *e)

@@ -197,8 +197,12 @@ static int check_idmap(const struct parse *p, const struct mount_plan_in *in, st
 	}
 	if (!op->idmap)
 		return 0;
-	if (op->kind != MOUNT_OP_BIND)
-		return err_set(e, EINVAL, "mounts[%zu]: only a bind mount can be id-mapped",
+	if (op->kind == MOUNT_OP_REMOUNT)
+		return err_set(e, EINVAL, "mounts[%zu]: a remount cannot be id-mapped", p->index);
+	/* The owner of a new file system is whoever maps it: its own maps would change nothing. */
+	if (op->kind == MOUNT_OP_FS && !op->uid_mappings)
+		return err_set(e, EINVAL,
+			       "mounts[%zu]: idmap of a new file system needs uidMappings and gidMappings",
 			       p->index);
 	if (!op->uid_mappings && !in->userns)
 		return err_set(e, EINVAL,
@@ -279,6 +283,28 @@ static void close_cgroups(const struct mount_plan_in *in, struct mount_op *op)
 		op->rec_attr_set |= MOUNT_ATTR_RDONLY;
 }
 
+/*
+ * SELinux has labels of its own for what is in these, and one super block of theirs serves many mounts;
+ * the others get the container's, unless the mount says something itself.
+ */
+static bool takes_context(const struct mount_op *op)
+{
+	static const char *const own[] = { "proc", "sysfs", "cgroup", "cgroup2", "mqueue" };
+
+	if (op->kind != MOUNT_OP_FS)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (str_eq(op->fstype, own[i]))
+			return false;
+	for (size_t i = 0; i < op->data.n; i++) {
+		const char *at = strstr(op->data.v[i], "context=");
+
+		if (at && memchr(op->data.v[i], '=', (size_t)(at - op->data.v[i])) == NULL)
+			return false;
+	}
+	return true;
+}
+
 static int build_one(struct arena *a, const struct mount_plan_in *in, size_t i,
 		     struct mount_plan *out, struct err *e)
 {
@@ -288,7 +314,7 @@ static int build_one(struct arena *a, const struct mount_plan_in *in, size_t i,
 	int r;
 
 	op.target = mount_plan_clean(a, m->destination ? m->destination : "");
-	op.data.v = arena_array(a, m->options.n + 1, sizeof(char *));
+	op.data.v = arena_array(a, m->options.n + 2, sizeof(char *));
 	p.sb = arena_array(a, m->options.n + 1, sizeof(*p.sb));
 	if (!op.target || !op.data.v || !p.sb)
 		return err_sys(e, ENOMEM, "mounts[%zu]", i);
@@ -311,6 +337,8 @@ static int build_one(struct arena *a, const struct mount_plan_in *in, size_t i,
 		if (!op.source)
 			return err_sys(e, ENOMEM, "mounts[%zu]", i);
 	}
+	if (in->context && takes_context(&op))
+		op.data.v[op.data.n++] = (char *)in->context;
 	if (op.kind == MOUNT_OP_FS && str_eq(m->type, "cgroup"))
 		return mount_cgroup_expand(a, in, &op, out, e);
 	settle_ro(&op);

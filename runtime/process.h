@@ -78,4 +78,7 @@ int process_cloexec_from(unsigned int first);
  */
 int process_lsm(const struct spec_process *p, struct err *e);
 
+/* linux.mountLabel can be honoured: -EOPNOTSUPP on a kernel without SELinux. NULL is fine. */
+int process_mount_label(const char *label, struct err *e);
+
 #endif

@@ -6,6 +6,7 @@
 #include "runtime/process.h"
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "namespaces/path.h"
 
 #include <errno.h>
@@ -77,6 +78,23 @@ static int set_selinux(int proc, const char *label, struct err *e)
 		return err_set(e, EOPNOTSUPP,
 			       "process.selinuxLabel: %s: this kernel runs without SELinux", label);
 	return r < 0 ? err_wrap(e, "process.selinuxLabel: %s", label) : 0;
+}
+
+/* SELinux registers its file system when it is on, mounted or not. */
+int process_mount_label(const char *label, struct err *e)
+{
+	AUTO_FREE char *text = NULL;
+	size_t len;
+	int r;
+
+	if (!label)
+		return 0;
+	r = io_read_file(AT_FDCWD, "/proc/filesystems", 65536, &text, &len);
+	if (r < 0)
+		return err_sys(e, -r, "linux.mountLabel: read /proc/filesystems");
+	if (!strstr(text, "\tselinuxfs\n"))
+		return err_set(e, EOPNOTSUPP, "linux.mountLabel: %s: this kernel runs without SELinux", label);
+	return 0;
 }
 
 int process_lsm(const struct spec_process *p, struct err *e)

@@ -14,6 +14,7 @@
 #include "namespaces/rootfs.h"
 #include "namespaces/sysctl.h"
 #include "payload.h"
+#include "process.h"
 #include "seccomp_notify.h"
 #include "sync.h"
 #include "terminal.h"
@@ -36,18 +37,11 @@ struct container {
 	int disk_fd; /* OS clone with a disk: its mount */
 };
 
-/* Fields that are parsed and whose effect this version does not have: refused, never ignored. */
+/* What is parsed and has no effect in this mode: refused, never ignored. */
 static int container_check(const struct spec *s, struct err *e)
 {
-	const struct spec_linux *l = &s->linux_;
-	const char *field = NULL;
-
 	if (s->vm)
-		field = "vm";
-	else if (l->mount_label)
-		field = "linux.mountLabel";
-	if (field)
-		return err_set(e, ENOTSUP, "%s: not supported by this version of ctr", field);
+		return err_set(e, ENOTSUP, "vm: not supported by this version of ctr");
 	if (!s->process)
 		return err_set(e, EINVAL, "process: missing: there is nothing to run");
 	if (!s->root)
@@ -71,6 +65,11 @@ static int plan_mounts(struct workload *w, struct err *e)
 	if (k->planned)
 		return 0;
 	k->planned = true;
+	if (c->spec->linux_.mount_label) {
+		in.context = arena_printf(&k->arena, "%s=%s", c->notes.mount_context, c->spec->linux_.mount_label);
+		if (!in.context)
+			return err_sys(e, ENOMEM, "linux.mountLabel");
+	}
 	for (size_t i = 0; c->cg && i < ARRAY_SIZE(k->views) && cg_view(c->cg, i, &v); i++)
 		k->views[in.n_cgroups++] = (struct mount_cgroup){
 			.controllers = v.controllers,
@@ -79,6 +78,14 @@ static int plan_mounts(struct workload *w, struct err *e)
 			.v2 = v.v2,
 		};
 	return mount_plan_build(&k->arena, &in, &k->plan, e);
+}
+
+/* What only a look at the machine tells. */
+static int check_host(const struct spec_linux *l, struct err *e)
+{
+	if (l->net_devices.n && !l->ns[NS_NETWORK].wanted)
+		return err_set(e, EINVAL, "linux.netDevices: needs the namespace \"network\" in linux.namespaces");
+	return process_mount_label(l->mount_label, e);
 }
 
 static int container_prepare(struct workload *w, struct err *e)
@@ -93,11 +100,11 @@ static int container_prepare(struct workload *w, struct err *e)
 		return err_sys(e, ENOMEM, "prepare the container");
 	w->data = k;
 	k->receiver = (struct seccomp_receiver)SECCOMP_RECEIVER_INIT;
-	if (c->spec->linux_.net_devices.n && !c->spec->linux_.ns[NS_NETWORK].wanted)
-		return err_set(e, EINVAL, "linux.netDevices: needs the namespace \"network\" in linux.namespaces");
 	k->disk_fd = -1;
 	k->rootfs = (struct rootfs)ROOTFS_INIT;
-	r = ns_plan_spec(&c->spec->linux_, &c->ns, e);
+	r = check_host(&c->spec->linux_, e);
+	if (r == 0)
+		r = ns_plan_spec(&c->spec->linux_, &c->ns, e);
 	if (r < 0)
 		return r;
 	if (s)

@@ -209,3 +209,52 @@ print(base64.b64encode(b"".join(struct.pack("HBBI", *i) for i in [(0x20, 0, 0, 0
     done
     [ -z "$(containers)" ]
 }
+
+# ---- labels ----
+
+selinux() { grep -q selinuxfs /proc/filesystems; }
+
+@test "mountLabel: the context of new file systems, or refused where there is no SELinux" {
+    make_bundle
+    edit_config '.linux.mountLabel = "system_u:object_r:container_file_t:s0:c1,c2"'
+    if selinux; then
+        run_sh 'grep " /dev/shm " /proc/self/mountinfo'
+        [[ $output == *container_file_t* ]]
+    else
+        set_args true
+        fails 1 'linux.mountLabel: system_u:object_r:container_file_t:s0:c1,c2: this kernel runs without SELinux' run --bundle "$BUNDLE" "$ID"
+    fi
+    edit_config '.annotations["run.oci.mount_context_type"] = "size"'
+    fails 1 'annotations["run.oci.mount_context_type"]' create --bundle "$BUNDLE" "$ID"
+}
+
+@test "labels: apparmorProfile and selinuxLabel are refused by name where their module is not on" {
+    make_bundle
+    set_args true
+    if [ ! -e /sys/kernel/security/apparmor ] && [ ! -e /proc/self/attr/apparmor ]; then
+        edit_config '.process.apparmorProfile = "some-profile"'
+        fails 1 'process.apparmorProfile: some-profile: this kernel runs without AppArmor' run --bundle "$BUNDLE" "$ID"
+        edit_config '.process.apparmorProfile = "unconfined"'
+        ok run --bundle "$BUNDLE" "$ID"
+        edit_config 'del(.process.apparmorProfile)'
+    fi
+    if ! selinux; then
+        edit_config '.process.selinuxLabel = "a:b:c:s0"'
+        fails 1 'process.selinuxLabel: a:b:c:s0: this kernel runs without SELinux' run --bundle "$BUNDLE" "$ID"
+    fi
+}
+
+# ---- id-mapped new file systems ----
+
+@test "idmap: a new tmpfs with maps of its own shows mapped owners" {
+    make_bundle
+    edit_config '.mounts += [{destination: "/mapped", type: "tmpfs", source: "tmpfs",
+        options: ["uid=7", "gid=7", "mode=755"],
+        uidMappings: [{containerID: 0, hostID: 1000, size: 100}], gidMappings: [{containerID: 0, hostID: 1000, size: 100}]}]'
+    set_args stat -c '%u %g' /mapped
+    ctr run --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 0 ] || { [[ $stderr == *"mounts["*"id-map tmpfs"* ]] && skip "no id-mapped tmpfs here"; }
+    [ "$output" = "1007 1007" ] || fail "$output"
+    edit_config '.mounts[-1] |= (del(.uidMappings, .gidMappings) | .options += ["idmap"])'
+    fails 1 'mounts[' run --bundle "$BUNDLE" "$ID"
+}

@@ -289,6 +289,27 @@ static void test_many(void **state)
 	assert_int_equal(mount_plan_build(&arena, &in, &plan, &err), -EINVAL);
 }
 
+/* linux.mountLabel: on new file systems that have no labels of their own, unless the mount says something. */
+static void test_context(void **state)
+{
+	static const char *const without[] = { "proc", "sysfs", "cgroup2", "mqueue" };
+
+	(void)state;
+	in = (struct mount_plan_in){ .context = "context=u:r:t:s0:c1,c2" };
+	assert_int_equal(build("/x", "tmpfs", "tmpfs", "size=1m"), 0);
+	assert_int_equal(plan.v[0].data.n, 2);
+	assert_string_equal(plan.v[0].data.v[1], "context=u:r:t:s0:c1,c2");
+	assert_int_equal(build("/x", "tmpfs", "tmpfs", "rootcontext=a:b:c"), 0);
+	assert_int_equal(plan.v[0].data.n, 1);
+	assert_int_equal(build("/x", "bind", "/src", "bind"), 0);
+	assert_int_equal(plan.v[0].data.n, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(without); i++) {
+		assert_int_equal(build("/x", without[i], without[i], ""), 0);
+		assert_int_equal(plan.v[0].data.n, 0);
+	}
+	in = (struct mount_plan_in){};
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +317,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_fs, teardown),
 		cmocka_unit_test_teardown(test_bind, teardown),
 		cmocka_unit_test_teardown(test_idmap_options, teardown),
+		cmocka_unit_test_teardown(test_context, teardown),
 		cmocka_unit_test_teardown(test_refused, teardown),
 		cmocka_unit_test_teardown(test_every_option, teardown),
 		cmocka_unit_test_teardown(test_cgroup_v2, teardown),
