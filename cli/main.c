@@ -15,6 +15,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 /*
  * A caller may have closed 0, 1 or 2; the first files that we open would take their place and get
@@ -31,22 +33,58 @@ static bool std_fds_open(void)
 	return true;
 }
 
-/* --log: a path or file:PATH. Sets *fd (caller closes), or leaves it when no log is wanted. */
-static int open_log(const char *where, int *fd, struct err *e)
-{
-	const char *path = where ? str_after(where, "file:") : NULL;
+/* What is open of it; for the life of the program. */
+struct log_fds {
+	int file, sock;
+	enum log_target target;
+	const char *tag;
+};
 
-	if (!where || !*where)
-		return 0;
-	if (str_after(where, "journald:") || str_after(where, "syslog:"))
-		return err_kind(e, ERR_USAGE, EINVAL, "--log: not supported, only a file is: %s",
-				where);
-	if (!path)
-		path = where;
-	*fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
-	if (*fd < 0)
-		return err_sys(e, errno, "open log file: %s", path);
+static void log_fds_close(struct log_fds *l)
+{
+	cleanup_close(&l->file);
+	cleanup_close(&l->sock);
+}
+
+static int open_logger(struct log_fds *l, enum log_target target, const char *tag, struct err *e)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const char *path = target == LOG_TARGET_JOURNAL ? "/run/systemd/journal/socket"
+							: "/dev/log";
+
+	strcpy(a.sun_path, path);
+	l->target = target;
+	l->tag = *tag ? tag : "ctr";
+	l->sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (l->sock < 0 || connect(l->sock, (const struct sockaddr *)&a, sizeof(a)) < 0) {
+		l->target = LOG_TARGET_NONE;
+		return err_sys(e, errno, "connect to the log: %s", path);
+	}
 	return 0;
+}
+
+/* --log: a path, file:PATH, journald:ID or syslog:ID; and --systemd-log. */
+static int open_log(const struct global_opts *o, struct log_fds *l, struct err *e)
+{
+	const char *where = o->log ? o->log : "", *id;
+	int r = 0;
+
+	if ((id = str_after(where, "journald:")))
+		r = open_logger(l, LOG_TARGET_JOURNAL, id, e);
+	else if ((id = str_after(where, "syslog:")))
+		r = open_logger(l, LOG_TARGET_SYSLOG, id, e);
+	else if (*where) {
+		where = str_after(where, "file:") ?: where;
+		l->file = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+		if (l->file < 0)
+			r = err_sys(e, errno, "open log file: %s", where);
+	}
+	if (r == 0 && o->systemd_log && l->target == LOG_TARGET_SYSLOG)
+		return err_kind(e, ERR_USAGE, EINVAL,
+				"--systemd-log and --log=syslog: exclude each other");
+	if (r == 0 && o->systemd_log && l->target == LOG_TARGET_NONE)
+		r = open_logger(l, LOG_TARGET_JOURNAL, "", e);
+	return r;
 }
 
 /* How deep path leads below a directory that is depth below "/", by its words alone. */
@@ -152,7 +190,7 @@ static int dispatch(const struct ctr_global *g, const struct global_opts *o,
 int main(int argc, char **argv)
 {
 	struct global_opts opts = GLOBAL_OPTS_INIT;
-	AUTO_CLOSE int log = -1;
+	AUTO(log_fds_close) struct log_fds log = { .file = -1, .sock = -1 };
 	struct ctr_global global;
 	struct opt_words words;
 	struct err e = {};
@@ -166,9 +204,10 @@ int main(int argc, char **argv)
 	r = opt_parse(NULL, cmd_global_opts, OPT_FIRST, argv + 1, argc > 0 ? (size_t)argc - 1 : 0,
 		      &opts, &words, &e);
 	/* Also after a failed parse: a caller that reads the log must find the error there. */
-	opened = open_log(opts.log, &log, r == 0 ? &e : NULL);
-	log_setup(log, (enum log_format)opts.log_format,
+	opened = open_log(&opts, &log, r == 0 ? &e : NULL);
+	log_setup(log.file, (enum log_format)opts.log_format,
 		  opts.debug ? LOG_LEVEL_DEBUG : (enum log_level)opts.log_level);
+	log_setup_socket(log.sock, log.target, log.tag);
 	if (r == 0)
 		r = opened;
 	if (r == 0)

@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,7 +16,10 @@ static struct {
 	int fd;
 	enum log_format format;
 	enum log_level level;
-} sink = { .fd = -1, .format = LOG_FORMAT_TEXT, .level = LOG_LEVEL_WARNING };
+	int sock;
+	enum log_target target;
+	const char *tag;
+} sink = { .fd = -1, .sock = -1, .format = LOG_FORMAT_TEXT, .level = LOG_LEVEL_WARNING };
 
 static const char *const level_names[] = { "error", "warning", "debug" };
 
@@ -23,6 +28,13 @@ void log_setup(int fd, enum log_format format, enum log_level level)
 	sink.fd = fd;
 	sink.format = format;
 	sink.level = level;
+}
+
+void log_setup_socket(int fd, enum log_target target, const char *tag)
+{
+	sink.sock = target == LOG_TARGET_NONE ? -1 : fd;
+	sink.target = target;
+	sink.tag = tag;
 }
 
 bool log_debugging(void)
@@ -88,14 +100,19 @@ static void put_json(FILE *f, enum log_level level, const char *msg)
 	fprintf(f, "\",\"time\":\"%s.%09ldZ\"}\n", when, ts.tv_nsec);
 }
 
-/* One record is one line, whatever it quotes. */
+/* One record is one line, whatever it quotes; in the journal a newline would begin another field. */
+static void put_line(FILE *f, const char *msg)
+{
+	for (; *msg; msg++)
+		putc((unsigned char)*msg < 0x20 || *msg == 0x7f ? ' ' : *msg, f);
+}
+
 static void put_text(FILE *f, enum log_level level, const char *msg)
 {
 	fputs("ctr: ", f);
 	if (level != LOG_LEVEL_ERROR)
 		fprintf(f, "%s: ", level_names[level]);
-	for (; *msg; msg++)
-		putc((unsigned char)*msg < 0x20 || *msg == 0x7f ? ' ' : *msg, f);
+	put_line(f, msg);
 	putc('\n', f);
 }
 
@@ -119,6 +136,46 @@ static void emit(int fd, enum log_format format, enum log_level level, const cha
 		(void)io_write_full(fd, buf, (size_t)n);
 }
 
+static void put_syslog(FILE *f, int priority, const char *msg)
+{
+	time_t now = time(NULL);
+	char when[32];
+	struct tm tm;
+
+	localtime_r(&now, &tm);
+	strftime(when, sizeof(when), "%b %e %H:%M:%S", &tm);
+	fprintf(f, "<%d>%s %s[%d]: ", LOG_USER | priority, when, sink.tag, getpid());
+	put_line(f, msg);
+}
+
+static void put_journal(FILE *f, int priority, const char *msg)
+{
+	fprintf(f, "PRIORITY=%d\nSYSLOG_IDENTIFIER=ctr\nID=%s\nMESSAGE=", priority, sink.tag);
+	put_line(f, msg);
+	putc('\n', f);
+}
+
+/* A logger that does not take the record at once goes without it: nothing waits for a log. */
+static void emit_socket(enum log_level level, const char *msg)
+{
+	static const int priorities[] = { LOG_ERR, LOG_WARNING, LOG_DEBUG };
+	char buf[2 * ERR_MSG_MAX];
+	FILE *f = fmemopen(buf, sizeof(buf), "w");
+	long n;
+
+	if (!f)
+		return;
+	if (sink.target == LOG_TARGET_JOURNAL)
+		put_journal(f, priorities[level], msg);
+	else
+		put_syslog(f, priorities[level], msg);
+	fflush(f);
+	n = ftell(f);
+	fclose(f);
+	if (n > 0)
+		(void)send(sink.sock, buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void vlog(enum log_level level, const char *fmt, va_list ap)
 {
 	char msg[ERR_MSG_MAX];
@@ -128,7 +185,9 @@ static void vlog(enum log_level level, const char *fmt, va_list ap)
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	if (sink.fd >= 0)
 		emit(sink.fd, sink.format, level, msg);
-	if (sink.fd < 0)
+	if (sink.sock >= 0)
+		emit_socket(level, msg);
+	if (sink.fd < 0 && sink.sock < 0)
 		emit(STDERR_FILENO, sink.format, level, msg);
 	else if (level == LOG_LEVEL_ERROR)
 		emit(STDERR_FILENO, LOG_FORMAT_TEXT, level, msg);

@@ -18,7 +18,6 @@ load helpers
     fails 1 'exec: an argument is missing' exec "$ID"
     fails 1 '--clone and --bundle exclude each other' run --clone --bundle /x "$ID"
     fails 1 '--root: / is refused' --root /tmp/.. list
-    fails 1 'only a file is' --log journald:x list
     [ "$(wc -l <"$ERR")" -eq 1 ]
 }
 
