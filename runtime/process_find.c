@@ -18,6 +18,9 @@
  */
 static const char *reason(int code, char buf[REASON_MAX])
 {
+	/* Engines differ in which of the two they know as "cannot be executed", exit code 126. */
+	if (code == EISDIR)
+		return "is a directory: permission denied";
 	snprintf(buf, REASON_MAX, "%s", strerrordesc_np(code) ?: "unknown error");
 	buf[0] = (char)tolower((unsigned char)buf[0]);
 	return buf;

@@ -213,7 +213,8 @@ static void find_cases(void)
 		      "exec: \"/x\": stat /x: no such file or directory"));
 	CHECK(refuses("/bin/tool/x", "PATH=", ERR_NOT_FOUND_PROGRAM,
 		      "exec: \"/bin/tool/x\": stat /bin/tool/x: not a directory"));
-	CHECK(refuses("/bin", "PATH=", ERR_CANNOT_EXECUTE, "exec: \"/bin\": is a directory"));
+	CHECK(refuses("/bin", "PATH=", ERR_CANNOT_EXECUTE,
+		      "exec: \"/bin\": is a directory: permission denied"));
 	CHECK(refuses("/plain/tool", "PATH=", ERR_CANNOT_EXECUTE,
 		      "exec: \"/plain/tool\": permission denied"));
 	CHECK(refuses("/closed/tool", "PATH=", ERR_CANNOT_EXECUTE,
