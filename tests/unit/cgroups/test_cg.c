@@ -430,6 +430,7 @@ static void test_v2_stat(void **state)
 	assert_int_equal(st.cpu.usage.v, 12000);
 	assert_false(st.pids.current.set);
 	assert_false(st.cpu.periods.set);
+	cg_stat_free(&st);
 }
 
 /* ---- pure v1 made of files ---- */

@@ -144,6 +144,7 @@ static void test_live_limits(void **state)
 	assert_int_equal(st.memory.limit.v, 16 << 20);
 	assert_int_equal(st.pids.limit.v, 20);
 	assert_true(st.memory.usage.set && st.cpu.usage.set && st.pids.current.set);
+	cg_stat_free(&st);
 	live_end(cg);
 }
 

@@ -4,14 +4,19 @@
 #include "cgroups/cg_stat.h"
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/str.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -165,6 +170,166 @@ static void test_undo(void **state)
 	}
 }
 
+/* ---- a container on a host of plain files ---- */
+
+static char tmp[64];
+
+static void put_file(const char *name, const char *content)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/c/%s", tmp, name);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	fputs(content, f);
+	fclose(f);
+}
+
+static void assert_file(const char *name, const char *want)
+{
+	char path[256], buf[256];
+
+	snprintf(path, sizeof(path), "%s/c/%s", tmp, name);
+	assert_true(io_read_small(AT_FDCWD, path, buf, sizeof(buf)) >= 0);
+	assert_string_equal(buf, want);
+}
+
+static int make_tmp(void **state)
+{
+	char path[96];
+
+	(void)state;
+	strcpy(tmp, "/tmp/test-cg-XXXXXX");
+	if (!mkdtemp(tmp))
+		return -1;
+	snprintf(path, sizeof(path), "%s/c", tmp);
+	return mkdir(path, 0755);
+}
+
+static int remove_entry(const char *p, const struct stat *st, int flag, struct FTW *f)
+{
+	(void)st;
+	(void)flag;
+	(void)f;
+	return remove(p);
+}
+
+static int remove_tmp(void **state)
+{
+	return tear_down(state) < 0 ? -1 : nftw(tmp, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct cg *open_cg(bool v2, const char *controllers)
+{
+	struct cg_host h = { .layout = v2 ? CG_LAYOUT_V2 : CG_LAYOUT_V1, .n = 1 };
+	struct cg *cg = NULL;
+	struct err e;
+
+	h.hier[0].v2 = v2;
+	strcpy(h.hier[0].controllers, controllers);
+	strcpy(h.hier[0].mount, tmp);
+	assert_int_equal(cg_open_on(&h, "/c", &cg, &e), 0);
+	return cg;
+}
+
+static void test_read_v2(void **state)
+{
+	AUTO_CG struct cg *cg = NULL;
+	struct cg_stat st;
+	struct err e = { 0 };
+
+	(void)state;
+	put_file("memory.current", "1000\n");
+	put_file("memory.max", "5000\n");
+	put_file("memory.swap.current", "30\n");
+	put_file("memory.swap.max", "200\n");
+	put_file("memory.stat", "anon 1\nfile 77\nkernel 9\n");
+	put_file("memory.pressure", "some avg10=0.10 avg60=0 avg300=0 total=4\n");
+	put_file("io.stat", "7:0 rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n");
+	put_file("cpuset.cpus.effective", "0-1\n");
+	put_file("hugetlb.2MB.current", "0\n");
+	put_file("hugetlb.2MB.rsvd.current", "2097152\n");
+	put_file("hugetlb.2MB.events", "max 6\n");
+	cg = open_cg(true, "");
+	if (cg_stat_read(cg, &st, &e) < 0)
+		fail_msg("%s", e.msg);
+	/* As v1 shows it: memory and swap together. */
+	assert_int_equal(st.memory.swap.usage.v, 1030);
+	assert_int_equal(st.memory.swap.limit.v, 5200);
+	assert_int_equal(st.memory.cache.v, 77);
+	assert_int_equal(st.memory.kernel.usage.v, 9);
+	assert_int_equal(st.memory.raw.n, 3);
+	assert_true(st.memory.psi.set);
+	assert_false(st.cpu.psi.set);
+	assert_int_equal(st.blkio.list[CG_BLKIO_BYTES].v[0].value, 4096);
+	assert_string_equal(st.cpuset.cpus, "0-1");
+	assert_int_equal(st.hugetlb.n, 1);
+	assert_string_equal(st.hugetlb.v[0].size, "2MB");
+	assert_int_equal(st.hugetlb.v[0].u.usage.v, 2097152);
+	assert_int_equal(st.hugetlb.v[0].u.failcnt.v, 6);
+	cg_stat_free(&st);
+	/* A file that makes no sense is named. */
+	put_file("io.stat", "7:0 rbytes=x\n");
+	assert_int_equal(cg_stat_read(cg, &st, &e), -EBADMSG);
+	assert_non_null(strstr(e.msg, "/c/io.stat"));
+}
+
+/* Which of the three layers counts: the first that has anything. */
+static void test_read_blkio_v1(void **state)
+{
+	AUTO_CG struct cg *cg = NULL;
+	struct cg_stat st;
+	struct err e = { 0 };
+
+	(void)state;
+	put_file("blkio.bfq.io_serviced_recursive", "Total 0\n");
+	put_file("blkio.throttle.io_serviced_recursive", "7:0 Read 2\nTotal 2\n");
+	put_file("blkio.throttle.io_service_bytes_recursive", "7:0 Read 8192\nTotal 8192\n");
+	cg = open_cg(false, "blkio");
+	assert_int_equal(cg_stat_read(cg, &st, &e), 0);
+	assert_int_equal(st.blkio.list[CG_BLKIO_SERVICED].n, 1);
+	assert_int_equal(st.blkio.list[CG_BLKIO_BYTES].v[0].value, 8192);
+	cg_stat_free(&st);
+}
+
+static void test_gone(void **state)
+{
+	AUTO_CG struct cg *cg = NULL;
+	struct cg_stat st;
+	struct err e = { 0 };
+	char path[96];
+
+	(void)state;
+	cg = open_cg(false, "memory");
+	snprintf(path, sizeof(path), "%s/c", tmp);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(cg_stat_read(cg, &st, &e), -ENOENT);
+}
+
+static void test_undo_files(void **state)
+{
+	struct cg_undo u = { 0 };
+	char dir[96];
+
+	(void)state;
+	snprintf(dir, sizeof(dir), "%s/c", tmp);
+	put_file("pids.max", "50\n");
+	put_file("memory.max", "10\n");
+	assert_int_equal(cg_undo_save(&u, dir, "pids.max", "99"), 0);
+	assert_int_equal(cg_undo_save(&u, dir, "memory.max", "99"), 0);
+	assert_int_equal(cg_undo_save(&u, dir, "no.such.file", "1"), 0);
+	cg_undo_drop(&u);
+	assert_int_equal(u.n, 2);
+	put_file("pids.max", "99");
+	put_file("memory.max", "99");
+	cg_undo_run(&u);
+	assert_file("pids.max", "50");
+	assert_file("memory.max", "10");
+	cg_undo_free(&u);
+	assert_null(u.v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +339,10 @@ int main(void)
 		cmocka_unit_test_teardown(test_blkio, tear_down),
 		cmocka_unit_test_teardown(test_io_stat, tear_down),
 		cmocka_unit_test_teardown(test_undo, tear_down),
+		cmocka_unit_test_setup_teardown(test_read_v2, make_tmp, remove_tmp),
+		cmocka_unit_test_setup_teardown(test_read_blkio_v1, make_tmp, remove_tmp),
+		cmocka_unit_test_setup_teardown(test_gone, make_tmp, remove_tmp),
+		cmocka_unit_test_setup_teardown(test_undo_files, make_tmp, remove_tmp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
