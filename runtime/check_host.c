@@ -14,11 +14,13 @@
 #include "namespaces/mount_plan.h"
 #include "namespaces/sysctl.h"
 #include "oci/names.h"
+#include "rdt.h"
 #include "seccomp.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/landlock.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -28,6 +30,8 @@
 #include <unistd.h>
 
 #define POLICY_ISO 4
+#define LANDLOCK_NEEDED 3
+#define MOUNTINFO_MAX ((size_t)16 << 20)
 #define REASON 256
 
 /* ---- asking the modules ---- */
@@ -246,13 +250,24 @@ static bool has_mount_setattr(const struct spec *s, char *reason)
 
 static bool has_resctrl(const struct spec *s, char *reason)
 {
-	AUTO_FREE char *text = NULL;
+	AUTO_FREE char *text = NULL, *mount = NULL;
 
 	(void)s;
-	if (io_read_file(AT_FDCWD, "/proc/filesystems", 1 << 16, &text, NULL) == 0 &&
-	    strstr(text, "\tresctrl\n"))
+	if (io_read_file(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, NULL) == 0)
+		mount = rdt_mount_point(text);
+	return mount || no(reason, "resctrl is not mounted on this host");
+}
+
+/* The version that landlock_apply needs: before it nobody could be kept from cutting files. */
+static bool has_landlock(const struct spec *s, char *reason)
+{
+	long version;
+
+	if (!spec_annotation(s, "org.ctr.landlock"))
 		return true;
-	return no(reason, "this machine or kernel has no resctrl");
+	version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	return version >= LANDLOCK_NEEDED ||
+	       no(reason, "org.ctr.landlock: this kernel has no Landlock, or one before Linux 6.2");
 }
 
 static bool has_mempolicy(const struct spec *s, char *reason)
@@ -299,6 +314,7 @@ static const struct question {
 	const char *field;
 	bool (*can)(const struct spec *s, char *reason);
 } questions[] = {
+	{ "annotations", has_landlock },
 	{ "process.apparmorProfile", has_apparmor },
 	{ "process.selinuxLabel", has_selinux },
 	{ "process.capabilities.bounding", grants_bounding },

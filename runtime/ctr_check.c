@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "oci/annotations.h"
 #include "oci/names.h"
 #include "workload.h"
 
@@ -70,7 +71,8 @@ void check_refusal(struct ctr_check *k, int r, const struct err *e)
 		return;
 	}
 	field_of_path(path, field, sizeof(field));
-	spec_check_add(&k->host, field, colon ? colon + 2 : e->msg);
+	/* The field alone would not say which of the user's keys is meant. */
+	spec_check_add(&k->host, field, colon && !strchr(path, '"') ? colon + 2 : e->msg);
 }
 
 /* ---- the files that a bundle names ---- */
@@ -182,6 +184,23 @@ static int list_fields(struct ctr_check *k, struct err *e)
 	return k->doc.failed || k->host.failed ? err_sys(e, ENOMEM, "check") : 0;
 }
 
+/* One at a time: reading ends at the first refusal. */
+static void check_annotations(struct ctr_check *k, const struct spec *s)
+{
+	for (size_t i = 0; i < s->annotations.n; i++) {
+		AUTO(arena_free) struct arena a = {};
+		struct annotations notes = {};
+		struct spec one = *s;
+		struct err e = {};
+		int r;
+
+		one.annotations = (struct spec_map){ .v = &s->annotations.v[i], .n = 1 };
+		r = annotations_read(&one, &a, &notes, &e);
+		if (r < 0)
+			check_refusal(k, r, &e);
+	}
+}
+
 static int check_spec(struct ctr_check *k, struct spec *s, int dir, const char *bundle,
 		      struct err *e)
 {
@@ -192,6 +211,7 @@ static int check_spec(struct ctr_check *k, struct spec *s, int dir, const char *
 	if (isolation && !str_eq(isolation, "vm") && !str_eq(isolation, "container"))
 		problem(k, "annotations[\"org.ctr.isolation\"]",
 			"\"%s\" is neither \"container\" nor \"vm\"", isolation);
+	check_annotations(k, s);
 	check_root(k, s, dir);
 	check_hooks(k, s);
 	check_sources(k, s, dir);
