@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 
 #define MAX_ROUNDS 100
 
@@ -19,44 +20,72 @@ static int signal_all(const pid_t *pids, size_t n, int sig, struct err *e)
 	return 0;
 }
 
-/* True when one of v is not in old: something has forked between the listing and the signal. */
-static bool has_new(const pid_t *v, size_t n, const pid_t *old, size_t n_old)
+static bool is_in(pid_t pid, const pid_t *v, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		size_t j = 0;
-
-		while (j < n_old && old[j] != v[i])
-			j++;
-		if (j == n_old)
+	for (size_t i = 0; i < n; i++)
+		if (v[i] == pid)
 			return true;
-	}
 	return false;
 }
 
-/* Without any freezer: again and again until a listing shows nobody new. */
-static int kill_rounds(struct cg *cg, struct err *e)
+/* Those of v that are not in old, to the front: they have come since. How many. */
+static size_t keep_new(pid_t *v, size_t n, const pid_t *old, size_t n_old)
 {
-	AUTO_FREE pid_t *old = NULL;
-	size_t n_old = 0;
+	size_t kept = 0;
 
+	for (size_t i = 0; i < n; i++)
+		if (!is_in(v[i], old, n_old))
+			v[kept++] = v[i];
+	return kept;
+}
+
+/*
+ * Again and again until a listing shows nobody new, each process once: what has forked between the
+ * listing and the signal is met in the next one. *all gets how many they were; -EAGAIN when there
+ * is no end to it.
+ */
+static int signal_rounds(struct cg *cg, int sig, size_t *all, struct err *e)
+{
+	AUTO_FREE pid_t *told = NULL;
+	size_t n_told = 0;
+
+	*all = 0;
 	for (int i = 0; i < MAX_ROUNDS; i++) {
 		AUTO_FREE pid_t *pids = NULL;
+		pid_t *grown;
 		size_t n;
 		int r = cg_pids(cg, &pids, &n, e);
 
-		if (r == 0)
-			r = signal_all(pids, n, SIGKILL, e);
 		if (r < 0)
 			return r;
-		if (!has_new(pids, n, old, n_old))
+		n = keep_new(pids, n, told, n_told);
+		if (n == 0)
 			return 0;
-		free(old);
-		old = TAKE_PTR(pids);
-		n_old = n;
+		r = signal_all(pids, n, sig, e);
+		if (r < 0)
+			return r;
+		*all += n;
+		grown = reallocarray(told, n_told + n, sizeof(*told));
+		if (!grown)
+			return err_sys(e, ENOMEM, "kill the processes of cgroup %s", cg->path);
+		told = grown;
+		memcpy(told + n_told, pids, n * sizeof(*told));
+		n_told += n;
 	}
-	return err_set(e, EAGAIN,
-		       "kill the processes of cgroup %s: they multiply faster than they die",
-		       cg->path);
+	return -EAGAIN;
+}
+
+/* Without any freezer. */
+static int kill_rounds(struct cg *cg, struct err *e)
+{
+	size_t n;
+	int r = signal_rounds(cg, SIGKILL, &n, e);
+
+	return r == -EAGAIN
+		       ? err_set(e, EAGAIN,
+				 "kill the processes of cgroup %s: they multiply faster than they die",
+				 cg->path)
+		       : r;
 }
 
 /* What is frozen cannot fork, so one listing is all of them. */
@@ -90,14 +119,16 @@ int cg_kill(struct cg *cg, int sig, struct err *e)
 	AUTO_FREE pid_t *pids = NULL;
 	struct cg_dir *v2 = cg_find_v2(cg);
 	size_t n;
-	int r = cg_pids(cg, &pids, &n, e);
+	int r;
 
+	/* Who forks without end and lives on with this signal has been told often enough. */
+	if (sig != SIGKILL) {
+		r = signal_rounds(cg, sig, &n, e);
+		return r < 0 && r != -EAGAIN ? r : (int)n;
+	}
+	r = cg_pids(cg, &pids, &n, e);
 	if (r < 0 || n == 0)
 		return r;
-	if (sig != SIGKILL) {
-		r = signal_all(pids, n, sig, e);
-		return r < 0 ? r : (int)n;
-	}
 	r = v2 ? cg_dir_fd(v2) : -ENOENT;
 	if (r >= 0)
 		r = io_write_file(v2->fd, "cgroup.kill", "1");
