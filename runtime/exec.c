@@ -450,7 +450,8 @@ int ctr_exec(const struct ctr_global *g, const char *id, const struct exec_opts 
 	     struct err *e)
 {
 	struct exec x = {
-		.o = o, .c = CONTAINER_REF_INIT, .receiver = SECCOMP_RECEIVER_INIT, .init_pidfd = -1, .root = -1, .sync_parent = -1,
+		.o = o, .c = CONTAINER_REF_INIT, .receiver = SECCOMP_RECEIVER_INIT,
+		.init_pidfd = -1, .root = -1, .sync_parent = -1,
 		.sync_child = -1, .console = -1, .master = -1, .pidfd = -1, .sup.master = -1,
 	};
 	int r = prepare(&x, g, id, e);

@@ -111,6 +111,12 @@ static int helper(void *arg)
 
 /* ---- the thread that becomes the payload ---- */
 
+/* MAP_FAILED without memory. The descriptor means nothing with MAP_ANONYMOUS. */
+static void *fresh_pages(size_t len)
+{
+	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 0, 0);
+}
+
 /* -errno where this kernel, or who confines us, has no such faults for us. */
 static int make_gate(struct handover *h)
 {
@@ -121,7 +127,7 @@ static int make_gate(struct handover *h)
 	if (fd < 0)
 		return -errno;
 	h->page = (size_t)sysconf(_SC_PAGESIZE);
-	h->gate = mmap(NULL, h->page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	h->gate = fresh_pages(h->page);
 	if (h->gate == MAP_FAILED)
 		return -errno;
 	reg.range.start = (uintptr_t)h->gate;
@@ -143,7 +149,7 @@ static void pass_gate(struct handover *h)
 
 static int start_helper(struct handover *h)
 {
-	char *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	char *stack = fresh_pages(STACK_SIZE);
 	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 
 	if (stack == MAP_FAILED)

@@ -70,7 +70,8 @@ int seccomp_receiver_connect(struct seccomp_receiver *r, const struct spec_secco
 	if (!prog->notify)
 		return 0;
 	if (!path)
-		return err_set(e, EINVAL, "linux.seccomp: the filter notifies, and linux.seccomp.listenerPath is missing");
+		return err_set(e, EINVAL,
+			       "linux.seccomp: the filter notifies, and linux.seccomp.listenerPath is missing");
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return err_set(e, ENAMETOOLONG, "%s: %s: longer than the name of a socket can be", field, path);
 	memcpy(addr.sun_path, path, strlen(path) + 1);

@@ -77,7 +77,7 @@ gone() { ! host ip link show "$1" 2>/dev/null; }
         [.local, .prefixlen, .address // "", .broadcast // "", .label // ""]] | sort')
     [ "$addrs" = '[["10.1.1.1",32,"10.1.1.2","","eth7"],["192.0.2.1",24,"","192.0.2.255","eth7"],["192.0.2.7",32,"","","eth7:one"],["2001:db8::5",64,"","",""]]' ] ||
         fail "$addrs"
-    ! inside ip addr show eth7 | grep -q 169.254.7.7
+    [ -z "$(inside ip addr show eth7 | grep 169.254.7.7)" ]
     inside ip route | grep -q '192.0.2.0/24'
 }
 

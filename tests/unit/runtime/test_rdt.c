@@ -69,7 +69,7 @@ static void group(const char *name)
 static void mount_point(void **state)
 {
 	AUTO_FREE char *plain = rdt_mount_point("24 1 0:22 / /sys rw - sysfs sysfs rw\n"
-						"30 24 0:40 / /sys/fs/resctrl rw,nosuid shared:5 - resctrl resctrl rw,cdp\n");
+						"30 24 0:40 / /sys/fs/resctrl rw shared:5 - resctrl none rw,cdp\n");
 	AUTO_FREE char *blank = rdt_mount_point("30 24 0:40 / /a\\040b\\134c rw - resctrl none rw");
 
 	(void)state;
