@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sc [-t] [-32] NUMBER [ARG...]: makes one system call, prints "ok" or "errno N". -32: by the 32-bit entry
- * of x86. -t: with a handler for SIGSYS, which prints "trap NUMBER".
+ * sc [-t] [-32] NUMBER [ARG...]: makes one system call, prints "ok" or "errno N". -32: by the
+ * 32-bit entry of x86. -t: with a handler for SIGSYS, which prints "trap NUMBER".
  */
 #include <errno.h>
 #include <signal.h>
@@ -24,7 +24,10 @@ static long call32(const unsigned long *a)
 	long r = -ENOSYS;
 
 #ifdef __x86_64__
-	__asm__ volatile("int $0x80" : "=a"(r) : "a"(a[0]), "b"(a[1]), "c"(a[2]), "d"(a[3]) : "memory", "r8", "r9", "r10", "r11");
+	__asm__ volatile("int $0x80"
+			 : "=a"(r)
+			 : "a"(a[0]), "b"(a[1]), "c"(a[2]), "d"(a[3])
+			 : "memory", "r8", "r9", "r10", "r11");
 	r = (int)r;
 #else
 	(void)a;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an image loads into the runtime that is made to run itself inside (LD_PRELOAD, CVE-2019-5736): keeps
- * /proc/self/exe open, and when the program has ended, and is not busy any more, opens it again for writing.
- * /overwrite.log tells how far it came: "opened", then "refused ERRNO" or "WRITTEN".
+ * What an image loads into the runtime that is made to run itself inside (LD_PRELOAD,
+ * CVE-2019-5736): keeps /proc/self/exe open, and when the program has ended, and is not busy any
+ * more, opens it again for writing. /overwrite.log tells how far it came: "opened", then "refused
+ * ERRNO" or "WRITTEN".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,12 +30,14 @@ __attribute__((constructor)) static void begin(void)
 	say("opened", 0);
 	unsetenv("LD_PRELOAD");
 	/*
-	 * A program that runs is busy: become another one, and let the runtime outside end that waits for this
-	 * process. The first process of a container has nobody to go on for it; nobody waits when it is detached.
+	 * A program that runs is busy: become another one, and let the runtime outside end that
+	 * waits for this process. The first process of a container has nobody to go on for it;
+	 * nobody waits when it is detached.
 	 */
 	if (getpid() != 1 && fork() != 0)
 		_exit(0);
-	execl("/overwrite", "overwrite", exe < 10 ? (char[]){ (char)('0' + exe), '\0' } : "x", (char *)NULL);
+	execl("/overwrite", "overwrite", exe < 10 ? (char[]){ (char)('0' + exe), '\0' } : "x",
+	      (char *)NULL);
 	_exit(98);
 }
 #else

@@ -64,8 +64,11 @@ static void test_one_line(void **state)
 	err_wrap(&e, "%s", "p\nq");
 	assert_string_equal(e.msg, "p q: x y: Input/output error");
 	/* not ASCII is not control */
-	err_set(&e, EIO, "%s", "gr\xc3\xb6\xc3\x9f" "er");
-	assert_string_equal(e.msg, "gr\xc3\xb6\xc3\x9f" "er");
+	err_set(&e, EIO, "%s",
+		"gr\xc3\xb6\xc3\x9f"
+		"er");
+	assert_string_equal(e.msg, "gr\xc3\xb6\xc3\x9f"
+				   "er");
 }
 
 static void fill(char *s, size_t size, char c)
@@ -130,8 +133,8 @@ static void test_wrap_truncation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_set),	   cmocka_unit_test(test_sys),
-		cmocka_unit_test(test_kind),	   cmocka_unit_test(test_one_line),
+		cmocka_unit_test(test_set),        cmocka_unit_test(test_sys),
+		cmocka_unit_test(test_kind),       cmocka_unit_test(test_one_line),
 		cmocka_unit_test(test_truncation), cmocka_unit_test(test_wrap_truncation),
 	};
 

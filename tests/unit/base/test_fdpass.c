@@ -186,8 +186,8 @@ static void test_bad_fd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_message), TEST(test_fds),   TEST(test_most), TEST(test_unwanted),
-		TEST(test_flood),   TEST(test_gone),  TEST(test_bad_fd),
+		TEST(test_message), TEST(test_fds),  TEST(test_most),   TEST(test_unwanted),
+		TEST(test_flood),   TEST(test_gone), TEST(test_bad_fd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -356,12 +356,12 @@ static void test_atomic_race(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pipe),		cmocka_unit_test(test_short),
-		cmocka_unit_test(test_interrupted),	cmocka_unit_test(test_read_file),
-		cmocka_unit_test(test_limits),		cmocka_unit_test(test_small),
-		cmocka_unit_test(test_write_file),	cmocka_unit_test(test_atomic),
-		cmocka_unit_test(test_atomic_link),	cmocka_unit_test(test_atomic_failures),
-		cmocka_unit_test(test_atomic_full),	cmocka_unit_test(test_atomic_race),
+		cmocka_unit_test(test_pipe),        cmocka_unit_test(test_short),
+		cmocka_unit_test(test_interrupted), cmocka_unit_test(test_read_file),
+		cmocka_unit_test(test_limits),      cmocka_unit_test(test_small),
+		cmocka_unit_test(test_write_file),  cmocka_unit_test(test_atomic),
+		cmocka_unit_test(test_atomic_link), cmocka_unit_test(test_atomic_failures),
+		cmocka_unit_test(test_atomic_full), cmocka_unit_test(test_atomic_race),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

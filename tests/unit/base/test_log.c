@@ -112,10 +112,12 @@ static void test_both(void **state)
 	log_debug("detail");
 	end(&s);
 	assert_string_equal(s.stderr_text, "ctr: bad\n");
-	assert_matches(s.text, "^\\{\"level\":\"error\",\"msg\":\"bad\",\"time\":\"[0-9]{4}-[0-9]{2}-[0-9]{2}T"
-			       "[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{9}Z\"\\}\n"
-			       "\\{\"level\":\"warning\",\"msg\":\"odd\",\"time\":\"[^\"]+\"\\}\n"
-			       "\\{\"level\":\"debug\",\"msg\":\"detail\",\"time\":\"[^\"]+\"\\}\n$");
+	assert_matches(
+		s.text,
+		"^\\{\"level\":\"error\",\"msg\":\"bad\",\"time\":\"[0-9]{4}-[0-9]{2}-[0-9]{2}T"
+		"[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{9}Z\"\\}\n"
+		"\\{\"level\":\"warning\",\"msg\":\"odd\",\"time\":\"[^\"]+\"\\}\n"
+		"\\{\"level\":\"debug\",\"msg\":\"detail\",\"time\":\"[^\"]+\"\\}\n$");
 }
 
 static void test_json_to_stderr(void **state)
@@ -126,7 +128,8 @@ static void test_json_to_stderr(void **state)
 	begin(&s, false, LOG_FORMAT_JSON, LOG_LEVEL_WARNING);
 	log_error("bad");
 	end(&s);
-	assert_matches(s.stderr_text, "^\\{\"level\":\"error\",\"msg\":\"bad\",\"time\":\"[^\"]+\"\\}\n$");
+	assert_matches(s.stderr_text,
+		       "^\\{\"level\":\"error\",\"msg\":\"bad\",\"time\":\"[^\"]+\"\\}\n$");
 }
 
 static const struct {
@@ -173,7 +176,8 @@ static void test_json_escapes(void **state)
 		begin(&s, true, LOG_FORMAT_JSON, LOG_LEVEL_WARNING);
 		log_warn("%s", escapes[i].in);
 		end(&s);
-		snprintf(want, sizeof(want), "{\"level\":\"warning\",\"msg\":\"%s\",\"time\":\"", escapes[i].out);
+		snprintf(want, sizeof(want), "{\"level\":\"warning\",\"msg\":\"%s\",\"time\":\"",
+			 escapes[i].out);
 		msg = strstr(s.text, "\",\"time\":\"");
 		assert_non_null(msg);
 		msg[strlen("\",\"time\":\"")] = '\0';
@@ -216,9 +220,9 @@ static void test_text_one_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text),	     cmocka_unit_test(test_levels),
-		cmocka_unit_test(test_both),	     cmocka_unit_test(test_json_to_stderr),
-		cmocka_unit_test(test_json_escapes), cmocka_unit_test(test_longest),
+		cmocka_unit_test(test_text),          cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_both),          cmocka_unit_test(test_json_to_stderr),
+		cmocka_unit_test(test_json_escapes),  cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_text_one_line),
 	};
 

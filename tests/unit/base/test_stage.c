@@ -34,14 +34,14 @@ static int run_one(struct trace *t, char who, struct err *e)
 	return t->fail && *t->fail == who ? err_set(e, EBUSY, "stage %c failed", who) : 0;
 }
 
-#define STAGE(c)                                      \
-	static int run_##c(void *ctx, struct err *e)  \
-	{                                             \
-		return run_one(ctx, (#c)[0], e);      \
-	}                                             \
-	static void undo_##c(void *ctx)               \
-	{                                             \
-		add(ctx, '-', (#c)[0]);               \
+#define STAGE(c)                                     \
+	static int run_##c(void *ctx, struct err *e) \
+	{                                            \
+		return run_one(ctx, (#c)[0], e);     \
+	}                                            \
+	static void undo_##c(void *ctx)              \
+	{                                            \
+		add(ctx, '-', (#c)[0]);              \
 	}
 
 STAGE(a)
@@ -161,8 +161,8 @@ static void test_debug(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all),	 cmocka_unit_test(test_undo_order),
-		cmocka_unit_test(test_no_undo),	 cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_all),      cmocka_unit_test(test_undo_order),
+		cmocka_unit_test(test_no_undo),  cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_positive), cmocka_unit_test(test_debug),
 	};
 

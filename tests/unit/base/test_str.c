@@ -250,9 +250,9 @@ static void test_list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ends),   cmocka_unit_test(test_u64),
-		cmocka_unit_test(test_i64),    cmocka_unit_test(test_size),
-		cmocka_unit_test(test_printf), cmocka_unit_test(test_buf),
+		cmocka_unit_test(test_ends),       cmocka_unit_test(test_u64),
+		cmocka_unit_test(test_i64),        cmocka_unit_test(test_size),
+		cmocka_unit_test(test_printf),     cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_buf_failed), cmocka_unit_test(test_list),
 	};
 

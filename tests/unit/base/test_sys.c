@@ -30,9 +30,9 @@ static int child_status(pid_t pid)
 static void test_clone3(void **state)
 {
 	int pidfd = -1;
-	struct clone_args a = {
-		.flags = CLONE_PIDFD, .exit_signal = SIGCHLD, .pidfd = (uintptr_t)&pidfd
-	};
+	struct clone_args a = { .flags = CLONE_PIDFD,
+				.exit_signal = SIGCHLD,
+				.pidfd = (uintptr_t)&pidfd };
 	struct clone_args bad = { .flags = CLONE_SIGHAND };
 	pid_t pid = sys_clone3(&a);
 
@@ -55,14 +55,17 @@ static void test_openat2(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	fd = sys_openat2(at, "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640, RESOLVE_IN_ROOT);
+	fd = sys_openat2(at, "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640,
+			 RESOLVE_IN_ROOT);
 	assert_true(fd >= 0);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_mode & 07777 & ~027, 0640 & ~027);
 	close(fd);
 	assert_int_equal(symlinkat("/etc/passwd", at, "link"), 0);
-	assert_int_equal(sys_openat2(at, "link", O_RDONLY | O_CLOEXEC, 0, RESOLVE_IN_ROOT), -ENOENT);
-	assert_int_equal(sys_openat2(at, "link", O_RDONLY | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS), -ELOOP);
+	assert_int_equal(sys_openat2(at, "link", O_RDONLY | O_CLOEXEC, 0, RESOLVE_IN_ROOT),
+			 -ENOENT);
+	assert_int_equal(sys_openat2(at, "link", O_RDONLY | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS),
+			 -ELOOP);
 	assert_int_equal(sys_openat2(at, "..", O_PATH | O_CLOEXEC, 0, RESOLVE_BENEATH), -EXDEV);
 	assert_int_equal(sys_openat2(at, "file", O_RDONLY, 0, 1ull << 40), -EINVAL);
 	unlinkat(at, "file", 0);
@@ -240,9 +243,9 @@ static void test_keyring(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_clone3),	     cmocka_unit_test(test_openat2),
+		cmocka_unit_test(test_clone3),       cmocka_unit_test(test_openat2),
 		cmocka_unit_test(test_mount_errors), cmocka_unit_test(test_mount),
-		cmocka_unit_test(test_pidfd),	     cmocka_unit_test(test_close_range),
+		cmocka_unit_test(test_pidfd),        cmocka_unit_test(test_close_range),
 		cmocka_unit_test(test_execveat),     cmocka_unit_test(test_capset),
 		cmocka_unit_test(test_keyring),
 	};

@@ -289,7 +289,10 @@ static void test_many(void **state)
 	assert_int_equal(mount_plan_build(&arena, &in, &plan, &err), -EINVAL);
 }
 
-/* linux.mountLabel: on new file systems that have no labels of their own, unless the mount says something. */
+/*
+ * linux.mountLabel: on new file systems that have no labels of their own, unless the mount says
+ * something.
+ */
 static void test_context(void **state)
 {
 	static const char *const without[] = { "proc", "sysfs", "cgroup2", "mqueue" };

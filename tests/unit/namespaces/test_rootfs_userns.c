@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The root file system made by a process in a user namespace, with a parent outside that opens what the
- * child may not reach: as create and init share the work.
+ * The root file system made by a process in a user namespace, with a parent outside that opens what
+ * the child may not reach: as create and init share the work.
  */
 #include "in_child.h"
 
@@ -21,13 +21,13 @@
 #include <sys/vfs.h>
 
 #define MAPPINGS "[{'containerID':0,'hostID':100000,'size':65536}]"
-#define MOUNTS                                                                                     \
-	"{'destination':'/proc','type':'proc','source':'proc'},"                                   \
-	"{'destination':'/dev','type':'tmpfs','source':'tmpfs','options':['mode=755']},"           \
+#define MOUNTS                                                                                            \
+	"{'destination':'/proc','type':'proc','source':'proc'},"                                          \
+	"{'destination':'/dev','type':'tmpfs','source':'tmpfs','options':['mode=755']},"                  \
 	"{'destination':'/dev/pts','type':'devpts','source':'devpts','options':['newinstance','gid=5']}," \
-	"{'destination':'/p','type':'bind','source':'/mnt/priv/src','options':['rbind','ro']},"    \
-	"{'destination':'/p/sub','type':'tmpfs','source':'t'},"                                    \
-	"{'destination':'/m','type':'bind','source':'/mnt/priv/src','options':['bind','idmap']},"   \
+	"{'destination':'/p','type':'bind','source':'/mnt/priv/src','options':['rbind','ro']},"           \
+	"{'destination':'/p/sub','type':'tmpfs','source':'t'},"                                           \
+	"{'destination':'/m','type':'bind','source':'/mnt/priv/src','options':['bind','idmap']},"         \
 	"{'destination':'/m/sub','type':'tmpfs','source':'t'}"
 
 struct ask {
@@ -46,8 +46,8 @@ static int ask(const struct ask *a, struct err *e)
 	int fd = -1;
 	char c;
 
-	if (fdpass_send(to_parent, a, sizeof(*a), NULL, 0) < 0 || fdpass_recv(to_parent, &c, 1, &fd, &n) != 1 ||
-	    n != 1)
+	if (fdpass_send(to_parent, a, sizeof(*a), NULL, 0) < 0 ||
+	    fdpass_recv(to_parent, &c, 1, &fd, &n) != 1 || n != 1)
 		return err_set(e, EIO, "the parent gave nothing");
 	return fd;
 }
@@ -148,7 +148,8 @@ static int make_tree(void)
 
 static int body_userns(void)
 {
-	struct clone_args args = { .flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC,
+	struct clone_args args = { .flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID |
+					    CLONE_NEWIPC,
 				   .exit_signal = SIGCHLD };
 	struct mount_plan_in in = { .userns = true };
 	struct arena arena = { 0 };
@@ -158,13 +159,16 @@ static int body_userns(void)
 
 	if (make_tree())
 		return 1;
-	spec = spec_text(MOUNTS,
-			 "'uidMappings':" MAPPINGS ",'gidMappings':" MAPPINGS
-			 ",'maskedPaths':['/proc/timer_list','/proc/acpi'],'readonlyPaths':['/proc/sys']", NULL);
+	spec = spec_text(
+		MOUNTS,
+		"'uidMappings':" MAPPINGS ",'gidMappings':" MAPPINGS
+		",'maskedPaths':['/proc/timer_list','/proc/acpi'],'readonlyPaths':['/proc/sys']",
+		NULL);
 	CHECK(spec);
 	in.spec = spec;
 	CHECK_OK(mount_plan_build(&arena, &in, &plan, &e), &e);
-	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sock) == 0 && pipe2(go, O_CLOEXEC) == 0);
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sock) == 0 &&
+	      pipe2(go, O_CLOEXEC) == 0);
 	pid = sys_clone3(&args);
 	CHECK(pid >= 0);
 	if (pid == 0) {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Netlink with the kernel, in a network namespace of the test's own, and with messages that no kernel sends. */
+/*
+ * Netlink with the kernel, in a network namespace of the test's own, and with messages that no
+ * kernel sends.
+ */
 #include "base/cleanup.h"
 #include "netns/addr.h"
 #include "netns/device.h"
@@ -61,8 +64,14 @@ static void links(void **state)
 static void addresses(void **state)
 {
 	const struct addr a = {
-		.family = AF_INET, .prefix = 24, .len = 4, .has_local = 1, .has_address = 1,
-		.local = { 192, 0, 2, 9 }, .address = { 192, 0, 2, 9 }, .label = "old:x",
+		.family = AF_INET,
+		.prefix = 24,
+		.len = 4,
+		.has_local = 1,
+		.has_address = 1,
+		.local = { 192, 0, 2, 9 },
+		.address = { 192, 0, 2, 9 },
+		.label = "old:x",
 		.flags = IFA_F_PERMANENT | IFA_F_NOPREFIXROUTE,
 	};
 	AUTO_NL struct nl n = {};
@@ -132,8 +141,9 @@ static void bad_attribute(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(links),	 cmocka_unit_test(addresses),	  cmocka_unit_test(own_is_refused),
-		cmocka_unit_test(short_message), cmocka_unit_test(bad_attribute),
+		cmocka_unit_test(links),          cmocka_unit_test(addresses),
+		cmocka_unit_test(own_is_refused), cmocka_unit_test(short_message),
+		cmocka_unit_test(bad_attribute),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

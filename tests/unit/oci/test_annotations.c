@@ -8,7 +8,8 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-static int read_pair(const char *key, const char *value, struct arena *a, struct annotations *out, struct err *e)
+static int read_pair(const char *key, const char *value, struct arena *a, struct annotations *out,
+		     struct err *e)
 {
 	struct spec_pair pair = { .key = (char *)key, .value = (char *)value };
 	struct spec s = { .annotations = { .v = &pair, .n = 1 } };
@@ -110,7 +111,8 @@ static void landlock(void **state)
 	struct annotations out;
 
 	(void)state;
-	good("org.ctr.landlock", "{\"read\": [\"/usr\", \"/etc\"], \"exec\": [\"/bin\"]}", &a, &out);
+	good("org.ctr.landlock", "{\"read\": [\"/usr\", \"/etc\"], \"exec\": [\"/bin\"]}", &a,
+	     &out);
 	assert_non_null(out.landlock);
 	assert_int_equal(out.landlock->read.n, 2);
 	assert_string_equal(out.landlock->read.v[1], "/etc");
@@ -145,8 +147,8 @@ static void others(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(switches), cmocka_unit_test(paths),  cmocka_unit_test(contexts),
-		cmocka_unit_test(bpf),	    cmocka_unit_test(landlock), cmocka_unit_test(others),
+		cmocka_unit_test(switches), cmocka_unit_test(paths),    cmocka_unit_test(contexts),
+		cmocka_unit_test(bpf),      cmocka_unit_test(landlock), cmocka_unit_test(others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the tests of seccomp: building profiles, and loading them in a child. Included once by each. */
+/*
+ * Shared by the tests of seccomp: building profiles, and loading them in a child. Included once by
+ * each.
+ */
 #ifndef CTR_TEST_SECCOMP_UTIL_H
 #define CTR_TEST_SECCOMP_UTIL_H
 
@@ -19,12 +22,22 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define NAMES(...) { .v = (char *[]){ __VA_ARGS__, NULL }, \
-		     .n = sizeof((char *[]){ __VA_ARGS__ }) / sizeof(char *) }
-#define ARGS(...) { .v = (struct spec_syscall_arg[]){ __VA_ARGS__ }, \
-		    .n = sizeof((struct spec_syscall_arg[]){ __VA_ARGS__ }) / sizeof(struct spec_syscall_arg) }
-#define RULES(...) { .v = (struct spec_syscall[]){ __VA_ARGS__ }, \
-		     .n = sizeof((struct spec_syscall[]){ __VA_ARGS__ }) / sizeof(struct spec_syscall) }
+#define NAMES(...)                                                      \
+	{                                                               \
+		.v = (char *[]){ __VA_ARGS__, NULL },                   \
+		.n = sizeof((char *[]){ __VA_ARGS__ }) / sizeof(char *) \
+	}
+#define ARGS(...)                                                         \
+	{                                                                 \
+		.v = (struct spec_syscall_arg[]){ __VA_ARGS__ },          \
+		.n = sizeof((struct spec_syscall_arg[]){ __VA_ARGS__ }) / \
+		     sizeof(struct spec_syscall_arg)                      \
+	}
+#define RULES(...)                                                                                \
+	{                                                                                         \
+		.v = (struct spec_syscall[]){ __VA_ARGS__ },                                      \
+		.n = sizeof((struct spec_syscall[]){ __VA_ARGS__ }) / sizeof(struct spec_syscall) \
+	}
 
 static inline void cleanup_prog(struct seccomp_prog *p)
 {

@@ -19,7 +19,10 @@
 #include <cmocka.h>
 
 #define BIT(c) (1ULL << (c))
-#define SET(x) { .set = true, .v = (x) }
+#define SET(x)                        \
+	{                             \
+		.set = true, .v = (x) \
+	}
 
 struct sets {
 	uint64_t effective, permitted, inheritable, bounding, ambient;
@@ -179,7 +182,9 @@ static void no_warning_without_need(void **state)
 	fclose(f);
 }
 
-/* Without CAP_SETPCAP a bounding set that must shrink is an error, one that is already so is not. */
+/*
+ * Without CAP_SETPCAP a bounding set that must shrink is an error, one that is already so is not.
+ */
 static void unprivileged_bounding(void **state)
 {
 	struct spec_capabilities c = { .bounding = SET(current().bounding) };

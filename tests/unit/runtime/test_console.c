@@ -24,12 +24,12 @@
 
 static char dir[] = "/tmp/ctr-test-console-XXXXXX";
 
-#define CHECK(cond)                                                                \
-	do {                                                                       \
-		if (!(cond)) {                                                     \
-			dprintf(9, "%s:%d: %s\n", __FILE__, __LINE__, #cond);      \
-			_exit(1);                                                  \
-		}                                                                  \
+#define CHECK(cond)                                                           \
+	do {                                                                  \
+		if (!(cond)) {                                                \
+			dprintf(9, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			_exit(1);                                             \
+		}                                                             \
 	} while (0)
 
 /* Listens at name in the working directory, which keeps the address short. */

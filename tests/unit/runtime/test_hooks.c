@@ -21,8 +21,15 @@
 
 static char dir[] = "/tmp/ctr-test-hooks-XXXXXX";
 
-#define SH(text) (char *[]){ "sh", "-c", (text), NULL }
-#define HOOK(text) { .path = "/bin/sh", .args = { .v = SH(text), .n = 3 } }
+#define SH(text)                         \
+	(char *[])                       \
+	{                                \
+		"sh", "-c", (text), NULL \
+	}
+#define HOOK(text)                                                  \
+	{                                                           \
+		.path = "/bin/sh", .args = {.v = SH(text), .n = 3 } \
+	}
 
 static int count_fds(void)
 {
@@ -99,7 +106,8 @@ static void environment_is_exactly_the_hooks(void **state)
 
 	(void)state;
 	setenv("LEAK", "1", 1);
-	own.args.v = (char *[]){ "env", "/bin/sh", "-c", "test \"$A$B$C$LEAK\" = 12 || exit 9", NULL };
+	own.args.v =
+		(char *[]){ "env", "/bin/sh", "-c", "test \"$A$B$C$LEAK\" = 12 || exit 9", NULL };
 	own.args.n = 4;
 	assert_int_equal(run(&own, 1, "{}", env, &e), 0);
 	assert_int_equal(run(&none, 1, "{}", NULL, &e), 0);
@@ -110,7 +118,8 @@ static void argv_is_args(void **state)
 {
 	struct spec_hook zero = {
 		.path = "/bin/sh",
-		.args = { .v = (char *[]){ "other-name", "-c", "echo \"$0\" > name; exec 2>&-", NULL },
+		.args = { .v = (char *[]){ "other-name", "-c", "echo \"$0\" > name; exec 2>&-",
+					   NULL },
 			  .n = 3 },
 	};
 	struct spec_hook bare = { .path = "/bin/true" };
@@ -142,8 +151,9 @@ static void failure_names_hook_and_words(void **state)
 	assert_string_equal(e.msg, "error running createRuntime hook #1: /bin/sh: exit status 1: "
 				   "only stdout");
 	run(&killed, 1, "{}", NULL, &e);
-	assert_string_equal(e.msg, "error running createRuntime hook #1: /bin/sh: killed by signal 9 "
-				   "(KILL)");
+	assert_string_equal(e.msg,
+			    "error running createRuntime hook #1: /bin/sh: killed by signal 9 "
+			    "(KILL)");
 }
 
 static void missing_program(void **state)
@@ -162,8 +172,9 @@ static void missing_program(void **state)
 /* The last kilobyte is kept; the pipes are read, so the hook is never blocked on them. */
 static void only_the_tail_of_much_output(void **state)
 {
-	struct spec_hook v = HOOK("i=0; while [ $i -lt 4000 ]; do echo \"line $i of something long\";"
-				  " echo \"err $i of something long\" >&2; i=$((i+1)); done; exit 1");
+	struct spec_hook v =
+		HOOK("i=0; while [ $i -lt 4000 ]; do echo \"line $i of something long\";"
+		     " echo \"err $i of something long\" >&2; i=$((i+1)); done; exit 1");
 	struct err e;
 
 	(void)state;
@@ -236,7 +247,10 @@ static void signals_are_default_in_the_hook(void **state)
 {
 	struct spec_hook v = HOOK("grep -E '^Sig(Blk|Ign)' /proc/self/status >&2; "
 				  "grep -q '^SigBlk:.0*$' /proc/self/status && "
-				  /* 32 and 33 are the C library's: its posix_spawn leaves them ignored */
+				  /*
+				   * 32 and 33 are the C library's: its posix_spawn leaves them
+				   * ignored
+				   */
 				  "grep -q '^SigIgn:.0*[01][08]0000000$' /proc/self/status");
 	sigset_t all, old;
 	struct err e;
@@ -283,7 +297,8 @@ static void works_without_stdio(void **state)
 		h.kind[HOOK_PRESTART] = (struct spec_hook_list){ &v, 1 };
 		if (hooks_run(&h, HOOK_PRESTART, "{1}", NULL, &e) != -EIO)
 			_exit(1);
-		_exit(strcmp(e.msg, "error running prestart hook #1: /bin/sh: exit status 4: words") != 0);
+		_exit(strcmp(e.msg,
+			     "error running prestart hook #1: /bin/sh: exit status 4: words") != 0);
 	}
 	waitpid(pid, &status, 0);
 	assert_int_equal(status, 0);

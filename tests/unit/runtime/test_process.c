@@ -332,7 +332,10 @@ static void user_cases(void)
 {
 	gid_t more[] = { 5, 2000 }, have[8];
 	struct spec_user u = {
-		.uid = 1000, .gid = 1001, .umask = { true, 0077 }, .additional_gids = { more, 2 },
+		.uid = 1000,
+		.gid = 1001,
+		.umask = { true, 0077 },
+		.additional_gids = { more, 2 },
 	};
 	uid_t r, ef, s;
 	gid_t gr, ge, gs;
@@ -379,7 +382,8 @@ static void signal_cases(void)
 		process_reset_signals();
 		execl("/bin/sh", "sh", "-c",
 		      "grep -q '^SigBlk:.0*$' /proc/self/status && "
-		      "grep -q '^SigIgn:.0*$' /proc/self/status", NULL);
+		      "grep -q '^SigIgn:.0*$' /proc/self/status",
+		      NULL);
 		_exit(9);
 	}
 	CHECK(waitpid(pid, &status, 0) == pid);
@@ -465,8 +469,10 @@ static int setup(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
 		if (mkdir(dirs[i], 0755) < 0 || chmod(dirs[i], 0755) < 0)
 			return -1;
-	put("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nbroken\n"
-			  "seven:x:7:7:::/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n", 0644);
+	put("etc/passwd",
+	    "root:x:0:0:root:/root:/bin/sh\nbroken\n"
+	    "seven:x:7:7:::/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n",
+	    0644);
 	put("bin/tool", "#!/bin/sh\n", 0755);
 	put("opt/tool", "#!/bin/sh\n", 0755);
 	put("plain/tool", "", 0644);

@@ -89,7 +89,8 @@ static void scheduling(void **state)
 
 static void affinity_cases(void)
 {
-	static const char *const bad[] = { "", ",", "0,", "-1", "0-", "1-0", "a", "0 1", "0,,1", "+0" };
+	static const char *const bad[] = { "",    ",", "0,",  "-1",   "0-",
+					   "1-0", "a", "0 1", "0,,1", "+0" };
 	struct err e = {};
 	cpu_set_t all, now;
 

@@ -84,7 +84,8 @@ static void action_default(void **state)
 		.syscalls = RULES({ .names = NAMES("exit_group", "rt_sigreturn", "close_range"),
 				    .action = ACT_ALLOW },
 				  /* the default again: changes nothing */
-				  { .names = NAMES("getpid"), .action = ACT_ERRNO,
+				  { .names = NAMES("getpid"),
+				    .action = ACT_ERRNO,
 				    .errno_ret = { true, EXDEV } }),
 	};
 
@@ -101,7 +102,8 @@ static void action_trace(void **state)
 {
 	struct spec_seccomp s = {
 		.default_action = ACT_ALLOW,
-		.syscalls = RULES({ .names = NAMES("getppid"), .action = ACT_TRACE,
+		.syscalls = RULES({ .names = NAMES("getppid"),
+				    .action = ACT_TRACE,
 				    .errno_ret = { true, 1234 } }),
 	};
 	AUTO_PROG struct seccomp_prog p = {};
@@ -205,7 +207,8 @@ static bool hits(uint32_t op, uint64_t value, uint64_t two, uint64_t arg)
 {
 	struct spec_seccomp s = {
 		.default_action = ACT_ALLOW,
-		.syscalls = RULES({ .names = NAMES("sched_yield"), .action = ACT_ERRNO,
+		.syscalls = RULES({ .names = NAMES("sched_yield"),
+				    .action = ACT_ERRNO,
 				    .args = ARGS({ 0, value, two, op }) }),
 	};
 
@@ -244,7 +247,9 @@ static int do_two(void)
 
 static bool two_hit(struct spec_syscall_args args, uint64_t a, uint64_t b)
 {
-	struct spec_syscall rule = { .names = NAMES("sched_yield"), .action = ACT_ERRNO, .args = args };
+	struct spec_syscall rule = { .names = NAMES("sched_yield"),
+				     .action = ACT_ERRNO,
+				     .args = args };
 	struct spec_seccomp s = { .default_action = ACT_ALLOW, .syscalls = { &rule, 1 } };
 
 	tried_two[0] = a;
@@ -255,7 +260,8 @@ static bool two_hit(struct spec_syscall_args args, uint64_t a, uint64_t b)
 static void several_conditions(void **state)
 {
 	struct spec_syscall_args both = ARGS({ 0, 1, 0, OP_EQ }, { 1, 2, 0, OP_EQ });
-	struct spec_syscall_args same = ARGS({ 0, 1, 0, OP_EQ }, { 1, 9, 0, OP_EQ }, { 0, 3, 0, OP_EQ });
+	struct spec_syscall_args same =
+		ARGS({ 0, 1, 0, OP_EQ }, { 1, 9, 0, OP_EQ }, { 0, 3, 0, OP_EQ });
 
 	(void)state;
 	assert_true(two_hit(both, 1, 2));
@@ -273,9 +279,11 @@ static void repeated_rules(void **state)
 {
 	struct spec_seccomp s = {
 		.default_action = ACT_ALLOW,
-		.syscalls = RULES({ .names = NAMES("sched_yield", "sched_yield"), .action = ACT_ERRNO,
+		.syscalls = RULES({ .names = NAMES("sched_yield", "sched_yield"),
+				    .action = ACT_ERRNO,
 				    .args = ARGS({ 0, 5, 0, OP_EQ }) },
-				  { .names = NAMES("sched_yield"), .action = ACT_ERRNO,
+				  { .names = NAMES("sched_yield"),
+				    .action = ACT_ERRNO,
 				    .args = ARGS({ 0, 5, 0, OP_EQ }) },
 				  { .names = NAMES("sched_yield", "getppid", "getppid"),
 				    .action = ACT_ERRNO }),
@@ -375,10 +383,12 @@ static void errors_name_the_place(void **state)
 	(void)state;
 	s.syscalls = (struct spec_syscalls){ rules, 2 };
 	assert_int_equal(compile_error(&s, &e), -ERANGE);
-	assert_string_equal(e.msg, "linux.seccomp.syscalls[1].errnoRet: out of range 0 to 4095: 4096");
+	assert_string_equal(e.msg,
+			    "linux.seccomp.syscalls[1].errnoRet: out of range 0 to 4095: 4096");
 	rules[1].action = ACT_KILL_PROCESS;
 	assert_int_equal(compile_error(&s, &e), -EINVAL);
-	assert_non_null(strstr(e.msg, "syscalls[1].errnoRet: the action SCMP_ACT_KILL_PROCESS takes"));
+	assert_non_null(
+		strstr(e.msg, "syscalls[1].errnoRet: the action SCMP_ACT_KILL_PROCESS takes"));
 	rules[1].errno_ret.set = false;
 	rules[1].action = 77;
 	assert_int_equal(compile_error(&s, &e), -EINVAL);
@@ -413,13 +423,16 @@ static void newer_calls_are_enosys(void **state)
 	struct spec_seccomp s = {
 		.default_action = ACT_ERRNO,
 		.architectures = NAMES("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"),
-		.syscalls = RULES({ .names = NAMES("exit_group", "close_range"), .action = ACT_ALLOW }),
+		.syscalls =
+			RULES({ .names = NAMES("exit_group", "close_range"), .action = ACT_ALLOW }),
 	};
 
 	(void)state;
 	assert_int_equal(exit_of(under(&s, do_future)), ENOSYS);
 	assert_int_equal(exit_of(under(&s, do_getppid)), EPERM);
-	/* An errno of the profile's own does not change that, other actions are meant as they are. */
+	/*
+	 * An errno of the profile's own does not change that, other actions are meant as they are.
+	 */
 	s.default_errno_ret = (struct opt_u64){ true, EACCES };
 	assert_int_equal(exit_of(under(&s, do_future)), ENOSYS);
 	assert_int_equal(exit_of(under(&s, do_getppid)), EACCES);

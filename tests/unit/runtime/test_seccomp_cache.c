@@ -51,10 +51,11 @@ struct many {
 static void many_init(struct many *m)
 {
 	AUTO_FREE char *text = strdup(many_names);
-	static char *personality_name[] = { "personality", NULL }, *getppid_name[] = { "getppid", NULL };
+	static char *personality_name[] = { "personality", NULL },
+		    *getppid_name[] = { "getppid", NULL };
 	static char *archs[] = { "SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", NULL };
 	static struct spec_syscall_arg persona[] = {
-		{ 0, 0, 0, OP_EQ }, { 0, 8, 0, OP_EQ }, { 0, 0x20000, 0, OP_EQ },
+		{ 0, 0, 0, OP_EQ },       { 0, 8, 0, OP_EQ },          { 0, 0x20000, 0, OP_EQ },
 		{ 0, 0x20008, 0, OP_EQ }, { 0, 0xffffffff, 0, OP_EQ },
 	};
 
@@ -62,7 +63,8 @@ static void many_init(struct many *m)
 	for (char *save, *t = strtok_r(text, " ", &save); t; t = strtok_r(NULL, " ", &save))
 		assert_int_equal(str_list_add(&m->names, t), 0);
 	m->rules[0] = (struct spec_syscall){
-		.names = { m->names.v, m->names.n }, .action = ACT_ALLOW,
+		.names = { m->names.v, m->names.n },
+		.action = ACT_ALLOW,
 	};
 	for (int i = 0; i < 5; i++)
 		m->rules[1 + i] = (struct spec_syscall){
@@ -71,7 +73,9 @@ static void many_init(struct many *m)
 			.args = { &persona[i], 1 },
 		};
 	m->rules[6] = (struct spec_syscall){
-		.names = { getppid_name, 1 }, .action = ACT_ERRNO, .errno_ret = { true, ENOLINK },
+		.names = { getppid_name, 1 },
+		.action = ACT_ERRNO,
+		.errno_ret = { true, ENOLINK },
 	};
 	m->s.syscalls = (struct spec_syscalls){ m->rules, 7 };
 	m->s.architectures = (struct spec_strings){ archs, 3 };
@@ -172,7 +176,9 @@ static void cache_keys_differ(void **state)
 {
 	struct spec_syscall_arg arg = { 0, 1, 2, OP_EQ };
 	struct spec_syscall rule = {
-		.names = NAMES("getppid", "getpid"), .action = ACT_ERRNO, .args = { &arg, 1 },
+		.names = NAMES("getppid", "getpid"),
+		.action = ACT_ERRNO,
+		.args = { &arg, 1 },
 	};
 	struct spec_seccomp s = { .default_action = ACT_ALLOW, .syscalls = { &rule, 1 } };
 	struct str_buf keys[12] = {};
@@ -280,7 +286,9 @@ static void cache_is_bounded(void **state)
 {
 	struct spec_syscall_arg arg = { 0, 0, 0, OP_EQ };
 	struct spec_syscall rule = {
-		.names = NAMES("getppid"), .action = ACT_ERRNO, .args = { &arg, 1 },
+		.names = NAMES("getppid"),
+		.action = ACT_ERRNO,
+		.args = { &arg, 1 },
 	};
 	struct spec_seccomp s = { .default_action = ACT_ALLOW, .syscalls = { &rule, 1 } };
 	struct err e = {};
@@ -338,12 +346,9 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(many_rules),
-		cmocka_unit_test(cache_hit_equals_miss),
-		cmocka_unit_test(cache_keys_differ),
-		cmocka_unit_test(cache_poisoned),
-		cmocka_unit_test(cache_is_bounded),
-		cmocka_unit_test(cache_unusable),
+		cmocka_unit_test(many_rules),        cmocka_unit_test(cache_hit_equals_miss),
+		cmocka_unit_test(cache_keys_differ), cmocka_unit_test(cache_poisoned),
+		cmocka_unit_test(cache_is_bounded),  cmocka_unit_test(cache_unusable),
 	};
 
 	return cmocka_run_group_tests_name("seccomp_cache", tests, setup, teardown);

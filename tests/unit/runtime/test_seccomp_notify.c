@@ -181,7 +181,9 @@ static void plan_raw(void **state)
 {
 	static const unsigned char allow[] = { 6, 0, 0, 0, 0, 0, 0xff, 0x7f };
 	const struct annotations raw = { .bpf = allow, .bpf_len = sizeof(allow) };
-	const struct annotations heard = { .bpf = allow, .bpf_len = sizeof(allow), .seccomp_receiver = "/x" };
+	const struct annotations heard = { .bpf = allow,
+					   .bpf_len = sizeof(allow),
+					   .seccomp_receiver = "/x" };
 	__attribute__((cleanup(seccomp_free))) struct seccomp_prog p = {}, q = {}, r = {};
 	struct err e = {};
 
@@ -200,7 +202,8 @@ static void plan_unknown(void **state)
 {
 	static char *names[] = { (char *)"mkdir", (char *)"no_such_call", NULL };
 	struct spec_syscall rule = { .names = { .v = names, .n = 2 }, .action = ACT_ERRNO };
-	const struct spec_seccomp s = { .default_action = ACT_ALLOW, .syscalls = { .v = &rule, .n = 1 } };
+	const struct spec_seccomp s = { .default_action = ACT_ALLOW,
+					.syscalls = { .v = &rule, .n = 1 } };
 	const struct annotations strict = { .fail_unknown_syscall = true };
 	__attribute__((cleanup(seccomp_free))) struct seccomp_prog p = {};
 	struct err e = {};
@@ -229,9 +232,10 @@ static void connect_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(by_fault),	 cmocka_unit_test(by_memory), cmocka_unit_test(long_state),
-		cmocka_unit_test(receiver_gone), cmocka_unit_test(bad_program), cmocka_unit_test(plan_raw),
-		cmocka_unit_test(plan_unknown),	 cmocka_unit_test(connect_errors),
+		cmocka_unit_test(by_fault),     cmocka_unit_test(by_memory),
+		cmocka_unit_test(long_state),   cmocka_unit_test(receiver_gone),
+		cmocka_unit_test(bad_program),  cmocka_unit_test(plan_raw),
+		cmocka_unit_test(plan_unknown), cmocka_unit_test(connect_errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

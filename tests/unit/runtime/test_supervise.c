@@ -63,8 +63,8 @@ static void orphans_are_reaped(void **state)
 
 static void signals_are_forwarded(void **state)
 {
-	static const int sent[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGALRM, SIGTSTP, SIGTTOU,
-				    SIGCONT, SIGWINCH, SIGPIPE, SIGURG, SIGCHLD, SIGIO };
+	static const int sent[] = { SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM, SIGUSR1, SIGALRM, SIGTSTP,
+				    SIGTTOU, SIGCONT, SIGWINCH, SIGPIPE, SIGURG,  SIGCHLD, SIGIO };
 	struct rig r = rig_pipes(lists_signals, false);
 	char text[32];
 
@@ -157,7 +157,9 @@ static void output_nobody_reads(void **state)
 	assert_int_equal(rig_end(&r), 9);
 }
 
-/* The user has stopped their terminal: signals still get through, and a second one ends the wait. */
+/*
+ * The user has stopped their terminal: signals still get through, and a second one ends the wait.
+ */
 static void blocked_output_does_not_block_signals(void **state)
 {
 	struct rig r = rig_pipes(writes_much, true);
