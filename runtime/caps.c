@@ -22,11 +22,8 @@
 enum set { BOUNDING, EFFECTIVE, INHERITABLE, PERMITTED, AMBIENT, SETS };
 
 static const char *const set_names[SETS] = {
-	[BOUNDING] = "bounding",
-	[EFFECTIVE] = "effective",
-	[INHERITABLE] = "inheritable",
-	[PERMITTED] = "permitted",
-	[AMBIENT] = "ambient",
+	[BOUNDING] = "bounding",   [EFFECTIVE] = "effective", [INHERITABLE] = "inheritable",
+	[PERMITTED] = "permitted", [AMBIENT] = "ambient",
 };
 
 static bool known(int cap)
@@ -117,7 +114,9 @@ int caps_before_user(const struct spec_capabilities *c, struct err *e)
 	for (int cap = 0; cap <= caps_last(); cap++) {
 		if (want[BOUNDING] >> cap & 1)
 			continue;
-		/* Without CAP_SETPCAP nothing can be dropped; that only matters for what is there. */
+		/*
+		 * Without CAP_SETPCAP nothing can be dropped; that only matters for what is there.
+		 */
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && bounding_of(1ULL << cap))
 			return err_sys(e, errno, "drop capability %d from the bounding set", cap);
 	}
@@ -163,9 +162,12 @@ int caps_after_user(const struct spec_capabilities *c, struct err *e)
 	got[BOUNDING] = bounding_of(want[BOUNDING]);
 	got[PERMITTED] = want[PERMITTED] & permitted;
 	got[EFFECTIVE] = want[EFFECTIVE] & got[PERMITTED];
-	/* What the kernel lets a thread without CAP_SETPCAP add: permitted and still in the bounding set. */
-	got[INHERITABLE] = want[INHERITABLE] &
-			   (inheritable | bounding_of(want[INHERITABLE] & permitted));
+	/*
+	 * What the kernel lets a thread without CAP_SETPCAP add: permitted and still in the
+	 * bounding set.
+	 */
+	got[INHERITABLE] =
+		want[INHERITABLE] & (inheritable | bounding_of(want[INHERITABLE] & permitted));
 	r = sys_capset(got[EFFECTIVE], got[PERMITTED], got[INHERITABLE]);
 	if (r < 0)
 		return err_sys(e, -r, "set capabilities");
@@ -174,7 +176,10 @@ int caps_after_user(const struct spec_capabilities *c, struct err *e)
 		return err_sys(e, errno, "forget to keep capabilities");
 	for (int s = 0; s < SETS; s++)
 		missing[s] = want[s] & ~got[s];
-	/* Ambient but not inheritable contradicts itself, and is what older engines write by default: no warning. */
+	/*
+	 * Ambient but not inheritable contradicts itself, and is what older engines write by
+	 * default: no warning.
+	 */
 	missing[AMBIENT] &= want[INHERITABLE] & want[PERMITTED];
 	warn_missing(missing);
 	return 0;

@@ -98,7 +98,10 @@ int console_adopt(int slave, const struct spec_console_size *size, uid_t uid, st
 		if (r < 0)
 			return r;
 	}
-	/* A uid without a mapping or a devpts of somebody else's user namespace: the terminal still works. */
+	/*
+	 * A uid without a mapping or a devpts of somebody else's user namespace: the terminal still
+	 * works.
+	 */
 	if (fchown(slave, uid, (gid_t)-1) < 0 && errno != EPERM && errno != EINVAL &&
 	    errno != EROFS && errno != EOVERFLOW)
 		return err_sys(e, errno, "change the owner of the terminal to %u", uid);

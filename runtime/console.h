@@ -42,8 +42,9 @@ void console_raw_restore(struct console_raw *c);
 int console_copy_size(int from, int to);
 
 /*
- * Gives a pty the size of the user's terminal: of the first of stdin, stdout, stderr that is one. To be
- * called as soon as the master has come, or a payload that is quick sees no size. -ENOTTY: there is none.
+ * Gives a pty the size of the user's terminal: of the first of stdin, stdout, stderr that is one.
+ * To be called as soon as the master has come, or a payload that is quick sees no size. -ENOTTY:
+ * there is none.
  */
 int console_user_size(int master);
 

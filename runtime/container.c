@@ -52,17 +52,24 @@ enum status container_status(int dir, const struct state *st)
 		return STATUS_STOPPED;
 	if (frozen(st))
 		return STATUS_PAUSED;
-	return faccessat(dir, STORE_START, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? STATUS_CREATED : STATUS_RUNNING;
+	return faccessat(dir, STORE_START, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? STATUS_CREATED
+									   : STATUS_RUNNING;
 }
 
-/* Before the first state.json, or after the last: nobody's container. Who has locked it knows that it stays so. */
+/*
+ * Before the first state.json, or after the last: nobody's container. Who has locked it knows that
+ * it stays so.
+ */
 static int no_state(int dir, const char *id, bool locked, struct err *e)
 {
 	if (!locked && being_created(dir))
 		return err_kind(e, ERR_NO_CONTAINER, ENOENT,
-				"%s: container does not exist (it is being created or deleted)", id);
-	return err_set(e, ENOENT, "container %s: its creation was interrupted, delete --force removes what is left",
-		       id);
+				"%s: container does not exist (it is being created or deleted)",
+				id);
+	return err_set(
+		e, ENOENT,
+		"container %s: its creation was interrupted, delete --force removes what is left",
+		id);
 }
 
 int container_open(struct container_ref *r, const struct ctr_global *g, const char *id, bool lock,
@@ -96,7 +103,8 @@ void container_close(struct container_ref *r)
 	store_close(&r->store);
 }
 
-int container_hooks(const struct container_ref *r, enum hook_kind kind, enum status status, struct err *e)
+int container_hooks(const struct container_ref *r, enum hook_kind kind, enum status status,
+		    struct err *e)
 {
 	AUTO_SPEC struct spec *spec = NULL;
 	struct annotations notes;
@@ -140,7 +148,8 @@ static int kill_all(const struct container_ref *r, struct cg *cg, const char *id
 			return rc;
 	}
 	if (pidfd >= 0 && proc_wait_end(pidfd, KILL_MS) < 0)
-		return err_set(e, ETIMEDOUT, "kill container %s: process %d did not end in %d seconds", id,
+		return err_set(e, ETIMEDOUT,
+			       "kill container %s: process %d did not end in %d seconds", id,
 			       r->st->pid, KILL_MS / 1000);
 	return 0;
 }
@@ -173,7 +182,8 @@ int container_destroy(struct container_ref *r, const char *id, struct err *e)
 		if (rc == 0 && cg)
 			rc = cg_remove(cg, e);
 		if (rc == 0)
-			rc = rdt_remove(r->st->rdt_clos_made ? r->st->rdt_clos : NULL, r->st->rdt_mon, e);
+			rc = rdt_remove(r->st->rdt_clos_made ? r->st->rdt_clos : NULL,
+					r->st->rdt_mon, e);
 		if (rc < 0)
 			return rc;
 		if (container_hooks(r, HOOK_POSTSTOP, STATUS_STOPPED, &ignored) < 0)

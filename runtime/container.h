@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A container that exists: its directory, its state, its present status. Shared by the commands that come after create. */
+/*
+ * A container that exists: its directory, its state, its present status. Shared by the commands
+ * that come after create.
+ */
 #ifndef CTR_CONTAINER_H
 #define CTR_CONTAINER_H
 
@@ -14,7 +17,10 @@ struct container_ref {
 	enum status status;
 };
 
-#define CONTAINER_REF_INIT { .store = STORE_INIT, .dir = -1 }
+#define CONTAINER_REF_INIT                     \
+	{                                      \
+		.store = STORE_INIT, .dir = -1 \
+	}
 
 /* Opens ID, locked when the caller will change it. ERR_NO_CONTAINER when there is none. */
 int container_open(struct container_ref *r, const struct ctr_global *g, const char *id, bool lock,
@@ -28,8 +34,12 @@ enum status container_status(int dir, const struct state *st);
 /* The container's cgroups; *cg stays NULL when it has none. */
 int container_cgroup(const struct state *st, struct cg **cg, struct err *e);
 
-/* Runs the hooks of a kind of the kept configuration with the state given. POSTSTOP: failures are warnings. */
-int container_hooks(const struct container_ref *r, enum hook_kind kind, enum status status, struct err *e);
+/*
+ * Runs the hooks of a kind of the kept configuration with the state given. POSTSTOP: failures are
+ * warnings.
+ */
+int container_hooks(const struct container_ref *r, enum hook_kind kind, enum status status,
+		    struct err *e);
 
 /* Kills what is left, runs poststop hooks, removes cgroup and state directory. Idempotent. */
 int container_destroy(struct container_ref *r, const char *id, struct err *e);

@@ -2,18 +2,24 @@
 /*
  * The parent's half of create. Each stage owns the undo of what it made:
  *
- *   state directory  made and locked, with the configuration in it before anything else exists: it says where the
+ *   state directory  made and locked, with the configuration in it before anything else exists: it
+ *                    says where the
  *                    cgroup will be, so that `delete --force` finds what a killed ctr left
- *   prepare          the workload's part in the host's namespaces (filters compiled, namespaces and disks opened)
- *   cgroup           made and limited while it is empty; then the first state.json, which says that the cgroup is
- *                    ours and whatever is in it too (not earlier: it may turn out to be somebody else's)
+ *   prepare          the workload's part in the host's namespaces (filters compiled, namespaces and
+ *                    disks opened)
+ *   cgroup           made and limited while it is empty; then the first state.json, which says that
+ *                    the cgroup is
+ *                    ours and whatever is in it too (not earlier: it may turn out to be somebody
+ *                    else's)
  *   resctrl          the group of linux.intelRdt, in state.json before anything uses it
- *   console          both ends of what the child will need: console socket, start socket, signals blocked
+ *   console          both ends of what the child will need: console socket, start socket, signals
+ *                    blocked
  *   spawn            the child, in its namespaces and its cgroup
  *   network devices  those of the host that the configuration gives to the container
  *   identity maps    id maps; what only the host's root may set on the child
  *   handshake        serves the child until it is ready; runs the runtime hooks when it asks
- *   record           the cgroup is the container's own where it may be; state.json with the pid, pid file; then the
+ *   record           the cgroup is the container's own where it may be; state.json with the pid,
+ *                    pid file; then the
  *                    child may outlive us
  */
 #include "create.h"
@@ -41,7 +47,8 @@
 
 bool create_init_waits(const struct create *c)
 {
-	return c->ns.new_flags & CLONE_NEWUSER || c->two || c->spec->linux_.net_devices.n || c->rdt.clos;
+	return c->ns.new_flags & CLONE_NEWUSER || c->two || c->spec->linux_.net_devices.n ||
+	       c->rdt.clos;
 }
 
 static int state_directory(void *ctx, struct err *e)
@@ -65,7 +72,10 @@ static char *hook_state(struct create *c, enum status status)
 	return j.buf.s;
 }
 
-/* A container that got as far as a process is one that is deleted: its poststop hooks run, last as always. */
+/*
+ * A container that got as far as a process is one that is deleted: its poststop hooks run, last as
+ * always.
+ */
 static void poststop(struct create *c)
 {
 	AUTO_FREE char *json = NULL;
@@ -211,7 +221,10 @@ static void undo_spawn(void *ctx)
 	c->poststop_due = true;
 }
 
-/* Before anything runs inside, and given back when the creation fails: a new namespace would take them along. */
+/*
+ * Before anything runs inside, and given back when the creation fails: a new namespace would take
+ * them along.
+ */
 static int network_devices(void *ctx, struct err *e)
 {
 	struct create *c = ctx;
@@ -227,7 +240,8 @@ static int network_devices(void *ctx, struct err *e)
 		c->netns = open(path, O_RDONLY | O_CLOEXEC);
 	}
 	if (c->netns < 0)
-		return err_sys(e, errno, "linux.netDevices: open the container's network namespace");
+		return err_sys(e, errno,
+			       "linux.netDevices: open the container's network namespace");
 	return devices_move(l, c->netns, &c->devices, e);
 }
 
@@ -269,7 +283,8 @@ static int serve(struct create *c, const struct sync_msg *m)
 	struct err e = {};
 	AUTO_CLOSE int fd = c->wl.ops->serve(&c->wl, m, &e);
 
-	return fd >= 0 ? sync_send(c->sync_parent, SYNC_SOURCE_FD, 0, NULL, fd) : sync_send_err(c->sync_parent, &e);
+	return fd >= 0 ? sync_send(c->sync_parent, SYNC_SOURCE_FD, 0, NULL, fd)
+		       : sync_send_err(c->sync_parent, &e);
 }
 
 static int runtime_hooks(struct create *c, struct err *e)
@@ -301,11 +316,15 @@ static int ended(const struct create *c, struct err *e)
 
 	if (waitid(P_PIDFD, (id_t)c->pidfd, &si, WEXITED | WNOWAIT) < 0 || si.si_code == CLD_EXITED)
 		return err_set(e, EPIPE, "container init ended while it was set up");
-	if (si.si_status == SIGKILL && r && r->memory && r->memory->limit.set && r->memory->limit.v > 0)
-		return err_set(e, ENOMEM,
-			       "container init was killed while it was set up: linux.resources.memory.limit: "
-			       "%lld bytes are probably too few", (long long)r->memory->limit.v);
-	return err_set(e, EPIPE, "container init was killed by signal %d while it was set up", si.si_status);
+	if (si.si_status == SIGKILL && r && r->memory && r->memory->limit.set &&
+	    r->memory->limit.v > 0)
+		return err_set(
+			e, ENOMEM,
+			"container init was killed while it was set up: linux.resources.memory.limit: "
+			"%lld bytes are probably too few",
+			(long long)r->memory->limit.v);
+	return err_set(e, EPIPE, "container init was killed by signal %d while it was set up",
+		       si.si_status);
 }
 
 static int handshake(void *ctx, struct err *e)
@@ -430,7 +449,8 @@ int create_run(struct create *c, struct err *e)
 {
 	int r;
 
-	c->dir = c->sync_parent = c->sync_child = c->start_fd = c->console = c->master = c->pidfd = c->netns = -1;
+	c->dir = c->sync_parent = c->sync_child = c->start_fd = c->console = c->master = c->pidfd =
+		c->netns = -1;
 	c->store = (struct store)STORE_INIT;
 	c->ns = (struct ns_plan)NS_PLAN_INIT;
 	c->sup.master = -1;
@@ -449,7 +469,8 @@ void create_undo(struct create *c)
 
 void create_close(struct create *c)
 {
-	int *fds[] = { &c->dir, &c->sync_parent, &c->start_fd, &c->console, &c->master, &c->pidfd, &c->netns };
+	int *fds[] = { &c->dir,    &c->sync_parent, &c->start_fd, &c->console,
+		       &c->master, &c->pidfd,       &c->netns };
 
 	if (c->wl.ops)
 		c->wl.ops->release(&c->wl);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What create and run share while a container comes to be. The parent's stages are in create.c, the
- * fork between them in spawn.c, the child's stages in init.c; the child sees this struct through its copy
- * of the parent's memory.
+ * fork between them in spawn.c, the child's stages in init.c; the child sees this struct through
+ * its copy of the parent's memory.
  */
 #ifndef CTR_CREATE_H
 #define CTR_CREATE_H
@@ -25,7 +25,7 @@ struct create {
 	bool wait_here; /* run: the start comes over the sync socket */
 
 	struct store store;
-	int dir; /* state directory, locked */
+	int dir;      /* state directory, locked */
 	char *bundle; /* absolute; "/" for an OS clone */
 	char *config;
 	size_t config_len;
@@ -56,7 +56,9 @@ struct create {
 	bool sup_blocked;
 };
 
-/* Loads, checks and creates; on failure nothing is left. On success c is live until create_close. */
+/*
+ * Loads, checks and creates; on failure nothing is left. On success c is live until create_close.
+ */
 int create_run(struct create *c, struct err *e);
 
 /* Takes a created container away again: process, cgroup, state (after a failed start). */
@@ -65,7 +67,10 @@ void create_undo(struct create *c);
 /* Frees what is in memory and closes all fds; the container stays. */
 void create_close(struct create *c);
 
-/* The spec, the configuration text and the bundle path: from the bundle or the OS clone, adjusted. create_load.c */
+/*
+ * The spec, the configuration text and the bundle path: from the bundle or the OS clone, adjusted.
+ * create_load.c
+ */
 int create_load(struct create *c, struct err *e);
 
 /* Makes the child (spawn.c): sets pid and pidfd. */
@@ -74,7 +79,10 @@ int spawn_child(struct create *c, struct err *e);
 /* The child's whole life (init.c): does not return. */
 _Noreturn void init_main(struct create *c);
 
-/* True when init waits for the parent's word before it does anything: id maps come, or it is not known yet. */
+/*
+ * True when init waits for the parent's word before it does anything: id maps come, or it is not
+ * known yet.
+ */
 bool create_init_waits(const struct create *c);
 
 #endif

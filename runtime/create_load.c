@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a configuration comes from: a bundle's config.json or the OS clone's own, with the front end's edits. */
+/*
+ * Where a configuration comes from: a bundle's config.json or the OS clone's own, with the front
+ * end's edits.
+ */
 #include "create.h"
 
 #include "base/cleanup.h"
@@ -25,7 +28,8 @@ static int bundle_text(struct create *c, struct err *e)
 		return err_sys(e, errno, "bundle %s", c->bundle);
 	r = io_read_file(fd, name, SPEC_MAX_BYTES, &c->config, &c->config_len);
 	if (r == -EFBIG)
-		return err_set(e, EFBIG, "%s/%s: larger than %zu bytes", c->bundle, name, SPEC_MAX_BYTES);
+		return err_set(e, EFBIG, "%s/%s: larger than %zu bytes", c->bundle, name,
+			       SPEC_MAX_BYTES);
 	return r < 0 ? err_sys(e, -r, "read %s/%s", c->bundle, name) : 0;
 }
 
@@ -53,11 +57,13 @@ static int check_terminal(const struct create *c, struct err *e)
 	bool stays = c->wait_here && !c->o->detach;
 
 	if (tty && !stays && !c->o->console_socket)
-		return err_set(e, EINVAL,
-			       "process.terminal: cannot allocate tty if ctr will detach without setting console socket");
+		return err_set(
+			e, EINVAL,
+			"process.terminal: cannot allocate tty if ctr will detach without setting console socket");
 	if (c->o->console_socket && (!tty || stays))
-		return err_set(e, EINVAL,
-			       "--console-socket: cannot use console socket if ctr will not detach or allocate tty");
+		return err_set(
+			e, EINVAL,
+			"--console-socket: cannot use console socket if ctr will not detach or allocate tty");
 	return 0;
 }
 
@@ -69,8 +75,9 @@ static char *now_rfc3339(struct arena *a)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
 	/* Not strftime: it reads the machine's time zone first. */
-	return arena_printf(a, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
-			    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ts.tv_nsec);
+	return arena_printf(a, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", tm.tm_year + 1900,
+			    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+			    ts.tv_nsec);
 }
 
 static int fill_state(struct create *c, struct err *e)
@@ -84,7 +91,8 @@ static int fill_state(struct create *c, struct err *e)
 		.oci_version = c->spec->oci_version,
 		.id = arena_strdup(a, c->o->id),
 		.bundle = c->bundle,
-		.rootfs = root[0] == '/' ? arena_strdup(a, root) : arena_printf(a, "%s/%s", c->bundle, root),
+		.rootfs = root[0] == '/' ? arena_strdup(a, root)
+					 : arena_printf(a, "%s/%s", c->bundle, root),
 		.mode = arena_strdup(a, c->wl.ops->name),
 		.created = now_rfc3339(a),
 		.owner = geteuid(),
@@ -104,8 +112,10 @@ static int choose_workload(struct create *c, struct err *e)
 	const char *isolation = spec_annotation(c->spec, "org.ctr.isolation");
 
 	if (isolation && !str_eq(isolation, "vm") && !str_eq(isolation, "container"))
-		return err_set(e, EINVAL, "annotations.org.ctr.isolation: \"%s\" is neither \"container\" nor \"vm\"",
-			       isolation);
+		return err_set(
+			e, EINVAL,
+			"annotations.org.ctr.isolation: \"%s\" is neither \"container\" nor \"vm\"",
+			isolation);
 	if (c->g->vm || (isolation && str_eq(isolation, "vm")))
 		return err_set(e, ENOTSUP, "micro-VM: not supported by this version of ctr");
 	c->wl = (struct workload){ .ops = &wl_container, .c = c };
@@ -118,8 +128,8 @@ int create_load(struct create *c, struct err *e)
 
 	if (c->o->clone) {
 		c->bundle = strdup("/");
-		r = c->bundle ? spec_clone_text(c->o->id, &c->config, &c->config_len, e) :
-				err_sys(e, ENOMEM, "create %s", c->o->id);
+		r = c->bundle ? spec_clone_text(c->o->id, &c->config, &c->config_len, e)
+			      : err_sys(e, ENOMEM, "create %s", c->o->id);
 	} else {
 		r = bundle_text(c, e);
 	}

@@ -19,8 +19,8 @@
 enum rootless { ROOTLESS_AUTO, ROOTLESS_NO, ROOTLESS_YES };
 
 struct ctr_global {
-	const char *root;  /* --root, or NULL: /run/ctr as root, $XDG_RUNTIME_DIR/ctr otherwise */
-	bool root_given;   /* --root was on the command line */
+	const char *root; /* --root, or NULL: /run/ctr as root, $XDG_RUNTIME_DIR/ctr otherwise */
+	bool root_given;  /* --root was on the command line */
 	enum cg_driver driver;
 	enum rootless rootless;
 	bool vm; /* argv[0] is ctr-vm, or --vm */
@@ -28,33 +28,38 @@ struct ctr_global {
 
 struct create_opts {
 	const char *id;
-	const char *bundle;         /* NULL: the current directory */
-	const char *config;         /* --config: another file name than config.json; NULL: that one */
+	const char *bundle; /* NULL: the current directory */
+	/* --config: another file name than config.json; NULL: that one */
+	const char *config;
 	const char *console_socket; /* or NULL */
 	const char *pid_file;       /* or NULL */
 	const char *pidfd_socket;   /* or NULL */
 	bool no_pivot, no_new_keyring, no_subreaper;
-	int preserve_fds;           /* fds 3.. passed on */
-	bool detach, keep;          /* run only */
-	bool clone;                 /* OS clone: no bundle */
-	const char *disk;           /* --disk FILE, or NULL */
-	uint64_t disk_size;         /* bytes, 0: default */
+	int preserve_fds;             /* fds 3.. passed on */
+	bool detach, keep;            /* run only */
+	bool clone;                   /* OS clone: no bundle */
+	const char *disk;             /* --disk FILE, or NULL */
+	uint64_t disk_size;           /* bytes, 0: default */
 	const struct spec_edit *edit; /* front-end adjustments, or NULL */
 };
 
 int ctr_create(const struct ctr_global *g, const struct create_opts *o, struct err *e);
 
-/* create + start, and in the foreground the wait. *status: exit status, 128 + signal; 0 when detached. */
+/*
+ * create + start, and in the foreground the wait. *status: exit status, 128 + signal; 0 when
+ * detached.
+ */
 int ctr_run(const struct ctr_global *g, const struct create_opts *o, int *status, struct err *e);
 
 int ctr_start(const struct ctr_global *g, const char *id, struct err *e);
 
 struct exec_opts {
-	const char *process; /* --process FILE, or NULL: then args and the copy of the configuration */
+	/* --process FILE, or NULL: then args and the copy of the configuration */
+	const char *process;
 	struct spec_strings args;
 	const char *cwd;
-	struct spec_strings env;      /* KEY=VALUE, added */
-	const char *user;             /* UID[:GID] as typed, or NULL */
+	struct spec_strings env;                            /* KEY=VALUE, added */
+	const char *user;                                   /* UID[:GID] as typed, or NULL */
 	struct spec_strings additional_gids, caps, cgroups; /* as typed */
 	const char *process_label, *apparmor;
 	bool tty, detach, no_new_privs, ignore_paused;
@@ -78,11 +83,13 @@ struct update_opts {
 };
 
 /* All of it or nothing, live, and kept for later commands. Not for a stopped container. */
-int ctr_update(const struct ctr_global *g, const char *id, const struct update_opts *o, struct err *e);
+int ctr_update(const struct ctr_global *g, const char *id, const struct update_opts *o,
+	       struct err *e);
 
 /*
  * What happens to a container, one JSON object an event: {"type":"stats"|"oom","id":ID,"data":...}.
- * fn (not 0 ends the stream and is returned) gets it finished; *j is the callee's only for the call.
+ * fn (not 0 ends the stream and is returned) gets it finished; *j is the callee's only for the
+ * call.
  */
 struct events_opts {
 	bool stats;       /* its numbers once, then the end */
@@ -92,7 +99,8 @@ struct events_opts {
 };
 
 /* Ends when the container does. Holds no lock meanwhile. */
-int ctr_events(const struct ctr_global *g, const char *id, const struct events_opts *o, struct err *e);
+int ctr_events(const struct ctr_global *g, const char *id, const struct events_opts *o,
+	       struct err *e);
 
 /* The container's state and present status; *out is the caller's (state_free). */
 int ctr_state(const struct ctr_global *g, const char *id, struct state **out, enum status *status,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `events`: three things are waited for at once, by descriptor: the interval's timer, the kernel's word that the
- * container is out of memory, and the end of its init. Nothing is asked in between.
+ * `events`: three things are waited for at once, by descriptor: the interval's timer, the kernel's
+ * word that the container is out of memory, and the end of its init. Nothing is asked in between.
  */
 #include "ctr.h"
 
@@ -190,7 +190,8 @@ static int own_network(const struct container_ref *c, bool *own, struct err *e)
 	return r;
 }
 
-int ctr_events(const struct ctr_global *g, const char *id, const struct events_opts *o, struct err *e)
+int ctr_events(const struct ctr_global *g, const char *id, const struct events_opts *o,
+	       struct err *e)
 {
 	AUTO_CONTAINER struct container_ref c = CONTAINER_REF_INIT;
 	struct events v = { .id = id, .o = o, .oom = CG_OOM_INIT };

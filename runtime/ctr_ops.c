@@ -30,7 +30,10 @@ static int signal_init(const struct container_ref *c, const char *id, int sig, s
 	return r < 0 ? err_sys(e, -r, "kill %s: signal %d", id, sig) : 0;
 }
 
-/* A container that shares its pid namespace loses only init with a signal to init: SIGKILL means all of it. */
+/*
+ * A container that shares its pid namespace loses only init with a signal to init: SIGKILL means
+ * all of it.
+ */
 static bool kill_means_all(const struct container_ref *c)
 {
 	AUTO_SPEC struct spec *spec = NULL;
@@ -107,7 +110,8 @@ int ctr_delete(const struct ctr_global *g, const char *id, bool force, struct er
 	return container_destroy(&c, id, e);
 }
 
-static int set_frozen(const struct ctr_global *g, enum command cmd, const char *id, bool freeze, struct err *e)
+static int set_frozen(const struct ctr_global *g, enum command cmd, const char *id, bool freeze,
+		      struct err *e)
 {
 	AUTO_CONTAINER struct container_ref c = CONTAINER_REF_INIT;
 	AUTO_CG struct cg *cg = NULL;
@@ -120,7 +124,8 @@ static int set_frozen(const struct ctr_global *g, enum command cmd, const char *
 	if (r < 0)
 		return r;
 	if (!cg)
-		return err_set(e, ENOTSUP, "%s %s: the container has no cgroup", freeze ? "pause" : "resume", id);
+		return err_set(e, ENOTSUP, "%s %s: the container has no cgroup",
+			       freeze ? "pause" : "resume", id);
 	return cg_freeze(cg, freeze, e);
 }
 
@@ -166,7 +171,8 @@ int ctr_ps(const struct ctr_global *g, const char *id, pid_t **pids, size_t *n, 
 
 static int by_id(const void *a, const void *b)
 {
-	return strcmp(((const struct ctr_entry *)a)->state->id, ((const struct ctr_entry *)b)->state->id);
+	return strcmp(((const struct ctr_entry *)a)->state->id,
+		      ((const struct ctr_entry *)b)->state->id);
 }
 
 static int read_entry(const struct store *s, const char *id, struct ctr_entry *out)
@@ -186,7 +192,8 @@ static int read_entry(const struct store *s, const char *id, struct ctr_entry *o
 	return 0;
 }
 
-static int read_entries(const struct store *s, DIR *d, struct ctr_entry **v, size_t *n, struct err *e)
+static int read_entries(const struct store *s, DIR *d, struct ctr_entry **v, size_t *n,
+			struct err *e)
 {
 	struct dirent *de;
 	size_t cap = 0;

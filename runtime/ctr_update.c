@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `update`: new limits for a container that lives. The configuration that is kept in the state directory is
- * what they are laid over, is checked as a whole, and is replaced when the kernel has taken them all.
+ * `update`: new limits for a container that lives. The configuration that is kept in the state
+ * directory is what they are laid over, is checked as a whole, and is replaced when the kernel has
+ * taken them all.
  */
 #include "ctr.h"
 
@@ -18,8 +19,8 @@
 #define NEW_CONFIG STORE_CONFIG ".new"
 
 struct update {
-	char *change;           /* the resources that are asked for, as one text */
-	char *config;           /* the configuration with them */
+	char *change; /* the resources that are asked for, as one text */
+	char *config; /* the configuration with them */
 	size_t change_len, config_len;
 	struct spec *old, *now, *asked;
 };
@@ -40,8 +41,9 @@ static int join(struct update *u, const struct update_opts *o, struct err *e)
 	const char *base = o->resources ? o->resources : none;
 	const char *over = o->options ? o->options : none;
 
-	return spec_update_merge(SPEC_UPDATE_RESOURCES, base, o->resources ? o->resources_len : strlen(none), over,
-				 strlen(over), &u->change, &u->change_len, e);
+	return spec_update_merge(SPEC_UPDATE_RESOURCES, base,
+				 o->resources ? o->resources_len : strlen(none), over, strlen(over),
+				 &u->change, &u->change_len, e);
 }
 
 static int merge(struct update *u, int dir, struct err *e)
@@ -56,14 +58,15 @@ static int merge(struct update *u, int dir, struct err *e)
 	if (r == 0)
 		r = spec_parse_resources(u->change, u->change_len, &u->asked, e);
 	if (r == 0)
-		r = spec_update_merge(SPEC_UPDATE_CONFIG, kept, len, u->change, u->change_len, &u->config,
-				      &u->config_len, e);
+		r = spec_update_merge(SPEC_UPDATE_CONFIG, kept, len, u->change, u->change_len,
+				      &u->config, &u->config_len, e);
 	return r < 0 ? r : spec_parse(u->config, u->config_len, &u->now, e);
 }
 
 /*
- * What is written: of memory and processor everything that holds from now on, as those settings depend on one
- * another (memory and swap, quota and period, idle and shares), of the rest what was asked for.
+ * What is written: of memory and processor everything that holds from now on, as those settings
+ * depend on one another (memory and swap, quota and period, idle and shares), of the rest what was
+ * asked for.
  */
 static struct spec_resources effective(const struct update *u)
 {
@@ -79,7 +82,8 @@ static struct spec_resources effective(const struct update *u)
 
 static int write_new(int dir, const struct update *u, struct err *e)
 {
-	AUTO_CLOSE int fd = openat(dir, NEW_CONFIG, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	AUTO_CLOSE int fd = openat(dir, NEW_CONFIG,
+				   O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int r = fd < 0 ? -errno : io_write_full(fd, u->config, u->config_len);
 
 	return r < 0 ? err_sys(e, -r, "keep a copy of the configuration") : 0;
@@ -100,7 +104,8 @@ static int apply(struct container_ref *c, struct cg *cg, const struct update *u,
 	return ret;
 }
 
-int ctr_update(const struct ctr_global *g, const char *id, const struct update_opts *o, struct err *e)
+int ctr_update(const struct ctr_global *g, const char *id, const struct update_opts *o,
+	       struct err *e)
 {
 	AUTO_CONTAINER struct container_ref c = CONTAINER_REF_INIT;
 	AUTO(update_free) struct update u = {};

@@ -35,7 +35,8 @@ static bool has_writable_cgroups(const struct spec *s)
 		const char *target = m->destination ? mount_plan_clean(&a, m->destination) : NULL;
 
 		if (target && str_eq(target, CGROUP_DIR))
-			writable = m->type && (str_eq(m->type, "cgroup") || str_eq(m->type, "cgroup2")) &&
+			writable = m->type &&
+				   (str_eq(m->type, "cgroup") || str_eq(m->type, "cgroup2")) &&
 				   !is_read_only(m);
 	}
 	arena_free(&a);
@@ -63,7 +64,10 @@ int delegate_cgroup(const struct spec *s, struct cg *cg, struct err *e)
 {
 	uid_t owner;
 
-	/* The caller's it is already; without the rights of root there is nobody else to give it to. */
+	/*
+	 * The caller's it is already; without the rights of root there is nobody else to give it
+	 * to.
+	 */
 	if (!cg || geteuid() != 0 || !delegate_wanted(s, &owner) || owner == 0)
 		return 0;
 	return cg_delegate(cg, owner, e);

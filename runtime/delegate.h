@@ -9,8 +9,8 @@
 #include <stdbool.h>
 
 /*
- * True when the container can use its cgroup: it has a cgroup namespace of its own and sees /sys/fs/cgroup
- * writable. *owner is then the host's id of process.user.uid. Pure.
+ * True when the container can use its cgroup: it has a cgroup namespace of its own and sees
+ * /sys/fs/cgroup writable. *owner is then the host's id of process.user.uid. Pure.
  */
 bool delegate_wanted(const struct spec *s, uid_t *owner);
 

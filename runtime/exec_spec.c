@@ -32,7 +32,8 @@ static int set_user(struct spec_user *u, const char *text, struct err *e)
 	return 0;
 }
 
-static int set_groups(struct arena *a, struct spec_user *u, const struct spec_strings *gids, struct err *e)
+static int set_groups(struct arena *a, struct spec_user *u, const struct spec_strings *gids,
+		      struct err *e)
 {
 	gid_t *v;
 
@@ -47,7 +48,8 @@ static int set_groups(struct arena *a, struct spec_user *u, const struct spec_st
 		uint64_t gid;
 
 		if (str_to_u64(gids->v[i], UINT32_MAX - 1, &gid) < 0)
-			return err_set(e, EINVAL, "exec --additional-gids %s: not a group id", gids->v[i]);
+			return err_set(e, EINVAL, "exec --additional-gids %s: not a group id",
+				       gids->v[i]);
 		v[u->additional_gids.n + i] = (gid_t)gid;
 	}
 	u->additional_gids.v = v;
@@ -55,7 +57,8 @@ static int set_groups(struct arena *a, struct spec_user *u, const struct spec_st
 	return 0;
 }
 
-static int set_env(struct arena *a, struct spec_process *p, const struct spec_strings *env, struct err *e)
+static int set_env(struct arena *a, struct spec_process *p, const struct spec_strings *env,
+		   struct err *e)
 {
 	char **v;
 
@@ -76,7 +79,10 @@ static int set_env(struct arena *a, struct spec_process *p, const struct spec_st
 	return 0;
 }
 
-/* To every set but the inheritable one (CVE-2022-29162); ambient would need that one, so it stays too. */
+/*
+ * To every set but the inheritable one (CVE-2022-29162); ambient would need that one, so it stays
+ * too.
+ */
 static int set_caps(struct exec_spec *x, const struct spec_strings *names, struct err *e)
 {
 	struct opt_u64 *sets[] = { &x->caps.bounding, &x->caps.effective, &x->caps.permitted };
@@ -88,8 +94,8 @@ static int set_caps(struct exec_spec *x, const struct spec_strings *names, struc
 		char full[64];
 		int64_t bit;
 
-		snprintf(full, sizeof(full), "%s%s", strncasecmp(names->v[i], "CAP_", 4) ? "CAP_" : "",
-			 names->v[i]);
+		snprintf(full, sizeof(full), "%s%s",
+			 strncasecmp(names->v[i], "CAP_", 4) ? "CAP_" : "", names->v[i]);
 		for (char *s = full; *s; s++)
 			if (*s >= 'a' && *s <= 'z')
 				*s -= 'a' - 'A';

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which process exec shall run: from --process FILE, or the container's own with the options applied. */
+/*
+ * Which process exec shall run: from --process FILE, or the container's own with the options
+ * applied.
+ */
 #ifndef CTR_EXEC_SPEC_H
 #define CTR_EXEC_SPEC_H
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hook is somebody else's program that may hang, never read its stdin, fill its stderr, or leave a
- * daemon behind which keeps the pipes open. So: stdin is a memfd (nothing to block on), both outputs
- * are read while it runs and only their ends kept, and the end is told by its pidfd, not by EOF.
+ * A hook is somebody else's program that may hang, never read its stdin, fill its stderr, or leave
+ * a daemon behind which keeps the pipes open. So: stdin is a memfd (nothing to block on), both
+ * outputs are read while it runs and only their ends kept, and the end is told by its pidfd, not by
+ * EOF.
  */
 #include "runtime/hooks.h"
 
@@ -176,8 +177,8 @@ static int spawn_with(const struct spec_hook *hook, char *const *env, int dir, c
 	return -r;
 }
 
-static int hook_spawn(const struct spec_hook *hook, const char *state_json, char *const *env, int dir,
-		      struct hook_run *h)
+static int hook_spawn(const struct spec_hook *hook, const char *state_json, char *const *env,
+		      int dir, struct hook_run *h)
 {
 	AUTO_CLOSE int in = above_stdio(make_stdin(state_json));
 	AUTO_CLOSE int out = in < 0 ? in : above_stdio(make_pipe(&h->out));
@@ -186,7 +187,8 @@ static int hook_spawn(const struct spec_hook *hook, const char *state_json, char
 
 	if (err < 0)
 		return err;
-	r = spawn_with(hook, hook->env.n ? hook->env.v : env, dir, (int[]){ in, out, err }, &h->pid);
+	r = spawn_with(hook, hook->env.n ? hook->env.v : env, dir, (int[]){ in, out, err },
+		       &h->pid);
 	if (r < 0)
 		return r;
 	/* Not yet waited for, so the pid cannot be anybody else's. */
@@ -199,7 +201,9 @@ static int hook_spawn(const struct spec_hook *hook, const char *state_json, char
 	return 0;
 }
 
-/* Waits for the end, reading the outputs. 0, -ETIMEDOUT at the deadline (ms; -1: none), or -errno. */
+/*
+ * Waits for the end, reading the outputs. 0, -ETIMEDOUT at the deadline (ms; -1: none), or -errno.
+ */
 static int hook_wait(struct hook_run *h, int64_t deadline)
 {
 	for (;;) {
@@ -259,14 +263,13 @@ static int judge(const struct hook_run *h, const char *path, int status, struct 
 		return 0;
 	if (WIFSIGNALED(status))
 		return err_set(e, EIO, "%s: killed by signal %d (%s)%s", path, WTERMSIG(status),
-			       sigabbrev_np(WTERMSIG(status)) ?: "real-time",
-			       last_words(h, words));
+			       sigabbrev_np(WTERMSIG(status)) ?: "real-time", last_words(h, words));
 	return err_set(e, EIO, "%s: exit status %d%s", path, WEXITSTATUS(status),
 		       last_words(h, words));
 }
 
-static int run_one(const struct spec_hooks *all, const struct spec_hook *hook, const char *state_json,
-		   char *const *env, int dir, struct err *e)
+static int run_one(const struct spec_hooks *all, const struct spec_hook *hook,
+		   const char *state_json, char *const *env, int dir, struct err *e)
 {
 	__attribute__((cleanup(hook_run_release))) struct hook_run h = {
 		.pidfd = -1,
@@ -340,7 +343,10 @@ void hooks_close_output(struct spec_hooks *h)
 	}
 }
 
-/* startContainer hooks are in the container, where that directory is not. A bundle may be gone by now. */
+/*
+ * startContainer hooks are in the container, where that directory is not. A bundle may be gone by
+ * now.
+ */
 static int open_dir(const struct spec_hooks *h, enum hook_kind kind)
 {
 	if (!h->dir || kind == HOOK_START_CONTAINER)
@@ -348,8 +354,8 @@ static int open_dir(const struct spec_hooks *h, enum hook_kind kind)
 	return above_stdio(open(h->dir, O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
-static int run_nth(const struct spec_hooks *h, enum hook_kind kind, size_t i, const char *state_json,
-		   char *const *env, struct err *e)
+static int run_nth(const struct spec_hooks *h, enum hook_kind kind, size_t i,
+		   const char *state_json, char *const *env, struct err *e)
 {
 	AUTO_CLOSE int dir = open_dir(h, kind);
 	int r = run_one(h, &h->kind[kind].v[i], state_json, env, dir, e);

@@ -3,7 +3,8 @@
  * The child's half of create: from the first instruction after clone3 to the payload's execve.
  *
  *   die with parent    must: be first; an orphan in the middle of set-up would stay for ever
- *   await maps         must: wait until the id maps are written, then become root in the user namespace
+ *   await maps         must: wait until the id maps are written, then become root in the user
+ *                      namespace
  *   cgroup             must: come before the cgroup namespace is made (its root is where we are)
  *   namespaces         join what is joined, make the cgroup and the time namespace
  *   identity           session, keyring, host and domain name, loopback

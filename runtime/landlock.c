@@ -64,19 +64,23 @@ static int handled_rights(uint64_t *all, struct err *e)
 	if (abi < 0)
 		return err_sys(e, errno, NAME ": ask the kernel for its version");
 	if (abi < ABI_MIN)
-		return err_set(e, EOPNOTSUPP,
-			       NAME ": this kernel's Landlock (version %ld) cannot forbid truncation, version %d can",
-			       abi, ABI_MIN);
+		return err_set(
+			e, EOPNOTSUPP,
+			NAME
+			": this kernel's Landlock (version %ld) cannot forbid truncation, version %d can",
+			abi, ABI_MIN);
 	*all = RIGHTS_EXEC | RIGHTS_WRITE;
 	if (abi < 5)
 		*all &= ~FS_IOCTL_DEV;
 	return 0;
 }
 
-static int allow(int rules, const char *field, size_t i, const char *path, uint64_t rights, struct err *e)
+static int allow(int rules, const char *field, size_t i, const char *path, uint64_t rights,
+		 struct err *e)
 {
 	struct path_beneath rule = { .allowed = rights };
-	AUTO_CLOSE int fd = sys_openat2(AT_FDCWD, path, O_PATH | O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS);
+	AUTO_CLOSE int fd =
+		sys_openat2(AT_FDCWD, path, O_PATH | O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS);
 	struct stat st;
 
 	if (fd < 0)
@@ -113,7 +117,8 @@ int landlock_apply(const struct landlock_rules *r, struct err *e)
 		return err_sys(e, errno, NAME ": make the rules");
 	for (size_t k = 0; k < ARRAY_SIZE(lists); k++)
 		for (size_t i = 0; i < lists[k].paths->n; i++) {
-			rc = allow(rules, lists[k].field, i, lists[k].paths->v[i], lists[k].rights & attr.fs, e);
+			rc = allow(rules, lists[k].field, i, lists[k].paths->v[i],
+				   lists[k].rights & attr.fs, e);
 			if (rc < 0)
 				return rc;
 		}

@@ -10,9 +10,9 @@
 #include "oci/annotations.h"
 
 /*
- * Restricts the calling thread, for ever. The paths are those of its present root. Needs no_new_privs
- * or CAP_SYS_ADMIN. -EOPNOTSUPP: a kernel without Landlock, or with one that cannot forbid truncation
- * (before Linux 6.2). Errors name the annotation and the path.
+ * Restricts the calling thread, for ever. The paths are those of its present root. Needs
+ * no_new_privs or CAP_SYS_ADMIN. -EOPNOTSUPP: a kernel without Landlock, or with one that cannot
+ * forbid truncation (before Linux 6.2). Errors name the annotation and the path.
  */
 int landlock_apply(const struct landlock_rules *r, struct err *e);
 

@@ -78,8 +78,8 @@ static int enter_cwd(const struct payload *p, struct err *e)
 }
 
 /*
- * The working directory is made and entered with root's rights, as callers expect of `-w`; once more
- * as the user where root has none (a network file system that maps root to nobody).
+ * The working directory is made and entered with root's rights, as callers expect of `-w`; once
+ * more as the user where root has none (a network file system that maps root to nobody).
  */
 static int early_cwd(const struct payload *p, bool *again, struct err *e)
 {
@@ -138,7 +138,8 @@ int payload_exec(struct payload *p, struct err *e)
 	r = errno;
 	if (r == ENOENT)
 		return err_kind(e, ERR_NOT_FOUND_PROGRAM, r,
-				"exec %s: no such file or directory (its interpreter is missing)", p->path);
+				"exec %s: no such file or directory (its interpreter is missing)",
+				p->path);
 	return err_kind(e, ERR_CANNOT_EXECUTE, r, "exec %s: %s", p->path,
 			r == EACCES ? "permission denied" : strerrordesc_np(r));
 }

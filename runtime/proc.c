@@ -28,9 +28,10 @@ int proc_start_time(pid_t pid, uint64_t *start)
 		return n == -ENOENT ? -ESRCH : (int)n;
 	/* The name in parentheses may hold anything, spaces and parentheses too. */
 	p = strrchr(buf, ')');
-	if (!p || sscanf(p + 1,
-			 " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-			 &state, &t) != 2)
+	if (!p ||
+	    sscanf(p + 1,
+		   " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		   &state, &t) != 2)
 		return -EIO;
 	if (state == 'Z' || state == 'X')
 		return -ESRCH;

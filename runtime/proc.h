@@ -9,8 +9,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Start time (field 22 of /proc/PID/stat, clock ticks) of a process that is not dead or a zombie. 0 or -errno:
-   -ESRCH. */
+/*
+ * Start time (field 22 of /proc/PID/stat, clock ticks) of a process that is not dead or a zombie. 0
+ * or -errno: -ESRCH.
+ */
 int proc_start_time(pid_t pid, uint64_t *start);
 
 /* True while pid is the very process that started then. */
@@ -19,7 +21,10 @@ bool proc_alive(pid_t pid, uint64_t start);
 /* A pidfd of that very process, or -ESRCH. */
 int proc_pidfd(pid_t pid, uint64_t start);
 
-/* The pid, in our own pid namespace, of the process that a pidfd stands for. 0 or -errno (-ESRCH: it ended). */
+/*
+ * The pid, in our own pid namespace, of the process that a pidfd stands for. 0 or -errno (-ESRCH:
+ * it ended).
+ */
 int proc_pid_of(int pidfd, pid_t *pid);
 
 /* Waits until the process has ended: 0, or -ETIMEDOUT after ms milliseconds. */

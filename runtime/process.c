@@ -45,8 +45,11 @@ int process_oom_score_adj(pid_t pid, const struct spec_process *p, struct err *e
 	snprintf(file, sizeof(file), "/proc/%d/oom_score_adj", pid);
 	snprintf(text, sizeof(text), "%lld", (long long)p->oom_score_adj.v);
 	r = io_write_file(AT_FDCWD, file, text);
-	/* Below what a privileged one has set, without privilege; what is so already is no failure. */
-	if (r == -EACCES && io_read_small(AT_FDCWD, file, now, sizeof(now)) > 0 && str_eq(now, text))
+	/*
+	 * Below what a privileged one has set, without privilege; what is so already is no failure.
+	 */
+	if (r == -EACCES && io_read_small(AT_FDCWD, file, now, sizeof(now)) > 0 &&
+	    str_eq(now, text))
 		return 0;
 	return r < 0 ? err_sys(e, -r, "process.oomScoreAdj: set to %s", text) : 0;
 }
@@ -54,8 +57,9 @@ int process_oom_score_adj(pid_t pid, const struct spec_process *p, struct err *e
 int process_user(const struct spec_user *u, bool keep_groups, struct err *e)
 {
 	if (keep_groups && u->additional_gids.n)
-		return err_set(e, EPERM, "process.user.additionalGids: groups cannot be set: this user "
-					 "namespace forbids it, or run.oci.keep_original_groups");
+		return err_set(e, EPERM,
+			       "process.user.additionalGids: groups cannot be set: this user "
+			       "namespace forbids it, or run.oci.keep_original_groups");
 	if (!keep_groups && setgroups(u->additional_gids.n, u->additional_gids.v) < 0)
 		return err_sys(e, errno, "process.user.additionalGids: set groups");
 	if (setresgid(u->gid, u->gid, u->gid) < 0)
@@ -66,7 +70,9 @@ int process_user(const struct spec_user *u, bool keep_groups, struct err *e)
 	return 0;
 }
 
-/* Opens or makes the directory; links through /proc to what the set-up has open are not followed. */
+/*
+ * Opens or makes the directory; links through /proc to what the set-up has open are not followed.
+ */
 static int open_cwd(const char *cwd, struct err *e)
 {
 	int fd = sys_openat2(AT_FDCWD, cwd, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
@@ -93,19 +99,26 @@ int process_cwd(const char *cwd, struct err *e)
 		return fd;
 	if (fchdir(fd) < 0)
 		return err_sys(e, errno, "process.cwd: chdir to %s", cwd);
-	/* The system call itself: the C library would search for a name where the kernel has none. */
+	/*
+	 * The system call itself: the C library would search for a name where the kernel has none.
+	 */
 	n = syscall(SYS_getcwd, now, sizeof(now));
 	if (n < 0 && errno != ENOENT)
 		return err_sys(e, errno, "process.cwd: %s: find out where it is", cwd);
 	if (n <= 0 || now[0] != '/')
-		return err_set(e, EXDEV, "process.cwd: %s: current working directory is outside of "
-					 "container mount namespace root", cwd);
+		return err_set(e, EXDEV,
+			       "process.cwd: %s: current working directory is outside of "
+			       "container mount namespace root",
+			       cwd);
 	return 0;
 }
 
 void process_reset_signals(void)
 {
-	/* All zero is SIG_DFL for the kernel on every architecture. The C library keeps 32 and 33 for itself. */
+	/*
+	 * All zero is SIG_DFL for the kernel on every architecture. The C library keeps 32 and 33
+	 * for itself.
+	 */
 	static const char kernel_default[128];
 	sigset_t none;
 

@@ -59,7 +59,10 @@ int process_scheduling(const struct spec_process *p, struct err *e);
 int process_personality(const struct spec_personality *p, struct err *e);
 int process_reset_affinity(void);
 
-/* linux.memoryPolicy for the caller, by set_mempolicy(2): which mode, flags and nodes there are the kernel says. */
+/*
+ * linux.memoryPolicy for the caller, by set_mempolicy(2): which mode, flags and nodes there are the
+ * kernel says.
+ */
 int process_memory_policy(const struct spec_memory_policy *p, struct err *e);
 
 /* The caller's CPUs: a list as in process.execCPUAffinity ("0-3,7"). Errors name it. */

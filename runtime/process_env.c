@@ -12,7 +12,9 @@
 
 #define PASSWD_BYTES_MAX ((size_t)4 << 20)
 
-/* Names to their place in the list: open addressing, so that thousands of variables cost no square. */
+/*
+ * Names to their place in the list: open addressing, so that thousands of variables cost no square.
+ */
 struct env_index {
 	uint32_t *slot; /* place + 1; 0: empty */
 	size_t mask;
@@ -76,14 +78,14 @@ static int set(struct env_index *x, struct str_list *l, const char *assignment)
 }
 
 /*
- * The text of /etc/passwd, malloc'ed, or NULL. The file belongs to the container: it may be a pipe, a
- * device, a link through /proc, or endless.
+ * The text of /etc/passwd, malloc'ed, or NULL. The file belongs to the container: it may be a pipe,
+ * a device, a link through /proc, or endless.
  */
 static char *read_passwd(void)
 {
-	AUTO_CLOSE int fd = sys_openat2(AT_FDCWD, "/etc/passwd",
-					O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0,
-					RESOLVE_NO_MAGICLINKS);
+	AUTO_CLOSE int fd =
+		sys_openat2(AT_FDCWD, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+			    0, RESOLVE_NO_MAGICLINKS);
 	char *text = NULL;
 	struct stat st;
 

@@ -46,8 +46,8 @@ static int find_as_is(const char *arg0, char **path, struct err *e)
 	char why[REASON_MAX];
 	bool exists;
 	int r = check_program(arg0, &exists);
-	enum err_kind kind = r == -ENOENT || r == -ENOTDIR ? ERR_NOT_FOUND_PROGRAM
-							    : ERR_CANNOT_EXECUTE;
+	enum err_kind kind =
+		r == -ENOENT || r == -ENOTDIR ? ERR_NOT_FOUND_PROGRAM : ERR_CANNOT_EXECUTE;
 
 	if (r < 0 && !exists)
 		return err_kind(e, kind, -r, "exec: \"%s\": stat %s: %s", arg0, arg0,
@@ -80,8 +80,8 @@ int process_find(const char *arg0, const struct str_list *env, char **path, stru
 		size_t n = strcspn(d, ":");
 		bool exists;
 		/* an empty element is the working directory, as for a shell */
-		AUTO_FREE char *p = n ? str_printf("%.*s/%s", (int)n, d, arg0)
-				      : str_printf("./%s", arg0);
+		AUTO_FREE char *p =
+			n ? str_printf("%.*s/%s", (int)n, d, arg0) : str_printf("./%s", arg0);
 
 		if (!p)
 			return err_sys(e, ENOMEM, "exec: \"%s\"", arg0);

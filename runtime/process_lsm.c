@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The labels take effect at the next execve. Both are writes below /proc/self/attr; on a fake procfs
- * they would be writes into somebody's file, with no label set and no error (CVE-2019-16884).
+ * The labels take effect at the next execve. Both are writes below /proc/self/attr; on a fake
+ * procfs they would be writes into somebody's file, with no label set and no error
+ * (CVE-2019-16884).
  */
 #include "runtime/process.h"
 
@@ -17,7 +18,9 @@
 /* What set_exec answers beside -errno. */
 enum { LSM_SET = 0, LSM_ABSENT = 1 };
 
-/* True when nobody answers for that directory of attributes: its module is not built in or not on. */
+/*
+ * True when nobody answers for that directory of attributes: its module is not built in or not on.
+ */
 static bool module_absent(int proc, const char *dir)
 {
 	AUTO_FREE char *path = str_printf("%s/current", dir);
@@ -59,14 +62,18 @@ static int set_apparmor(int proc, const char *profile, struct err *e)
 	if (!text)
 		return err_sys(e, ENOMEM, "process.apparmorProfile: %s", profile);
 	r = set_exec(proc, "self/attr/apparmor", text, e);
-	/* Before Linux 5.8 AppArmor had only the shared file, where no other module takes this text. */
+	/*
+	 * Before Linux 5.8 AppArmor had only the shared file, where no other module takes this
+	 * text.
+	 */
 	if (r == LSM_ABSENT)
 		r = set_exec(proc, "self/attr", text, e);
 	if (r == LSM_ABSENT && str_eq(profile, "unconfined"))
 		return 0; /* without AppArmor everything is */
 	if (r == LSM_ABSENT)
 		return err_set(e, EOPNOTSUPP,
-			       "process.apparmorProfile: %s: this kernel runs without AppArmor", profile);
+			       "process.apparmorProfile: %s: this kernel runs without AppArmor",
+			       profile);
 	return r < 0 ? err_wrap(e, "process.apparmorProfile: %s", profile) : 0;
 }
 
@@ -93,7 +100,8 @@ int process_mount_label(const char *label, struct err *e)
 	if (r < 0)
 		return err_sys(e, -r, "linux.mountLabel: read /proc/filesystems");
 	if (!strstr(text, "\tselinuxfs\n"))
-		return err_set(e, EOPNOTSUPP, "linux.mountLabel: %s: this kernel runs without SELinux", label);
+		return err_set(e, EOPNOTSUPP,
+			       "linux.mountLabel: %s: this kernel runs without SELinux", label);
 	return 0;
 }
 

@@ -24,6 +24,7 @@ int process_memory_policy(const struct spec_memory_policy *p, struct err *e)
 		    nodes ? NODES_MAX + 1 : 0) < 0)
 		return err_sys(e, errno, "linux.memoryPolicy: set %s%s%s%s",
 			       table_name(&names_mempolicy_modes, p->mode) ?: "the mode",
-			       p->flags ? " with flags" : "", nodes ? ", nodes " : "", nodes ? p->nodes : "");
+			       p->flags ? " with flags" : "", nodes ? ", nodes " : "",
+			       nodes ? p->nodes : "");
 	return 0;
 }

@@ -27,7 +27,7 @@ struct sched_attrs {
 	uint32_t util_min, util_max;
 };
 
-#define ATTRS_FIRST 48 /* the size of the first version */
+#define ATTRS_FIRST 48  /* the size of the first version */
 #define UTIL_CLAMP 0x60 /* SCHED_FLAG_UTIL_CLAMP_MIN and _MAX */
 
 static int set_scheduler(const struct spec_scheduler *s, struct err *e)
@@ -41,7 +41,10 @@ static int set_scheduler(const struct spec_scheduler *s, struct err *e)
 		.runtime = s->runtime.set ? s->runtime.v : 0,
 		.deadline = s->deadline.set ? s->deadline.v : 0,
 		.period = s->period.set ? s->period.v : 0,
-		/* The specification has the flags and no values for them: back to the system's default. */
+		/*
+		 * The specification has the flags and no values for them: back to the system's
+		 * default.
+		 */
 		.util_min = UINT32_MAX,
 		.util_max = UINT32_MAX,
 	};

@@ -22,8 +22,8 @@ static void unescape(char *s)
 	char *out = s;
 
 	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' &&
-		    s[3] <= '7') {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
+		    s[3] >= '0' && s[3] <= '7') {
 			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
 			s += 3;
 		} else {
@@ -43,7 +43,8 @@ static char *resctrl_of(const char *line, size_t len)
 
 	if (!sep || !str_after(sep, " - resctrl "))
 		return NULL;
-	for (char *f = strtok_r(copy, " ", &save); f && i < 5; f = strtok_r(NULL, " ", &save), i++) {
+	for (char *f = strtok_r(copy, " ", &save); f && i < 5;
+	     f = strtok_r(NULL, " ", &save), i++) {
 		root = i == 3 ? f : root;
 		point = i == 4 ? f : point;
 	}
@@ -79,9 +80,10 @@ static int find_root(char **out, struct err *e)
 	*out = rdt_mount_point(text);
 	if (*out)
 		return 0;
-	return err_set(e, EOPNOTSUPP,
-		       "linux.intelRdt: resctrl is not mounted: this kernel or processor has no such "
-		       "allocation, or nobody has mounted it (mount -t resctrl resctrl /sys/fs/resctrl)");
+	return err_set(
+		e, EOPNOTSUPP,
+		"linux.intelRdt: resctrl is not mounted: this kernel or processor has no such "
+		"allocation, or nobody has mounted it (mount -t resctrl resctrl /sys/fs/resctrl)");
 }
 
 /* ---- the group ---- */
@@ -104,19 +106,22 @@ static int refused(const char *root, int code, const char *what, struct err *e)
 	return err_sys(e, code, "%s", what);
 }
 
-static int write_line(const char *root, const char *clos, const char *field, const char *line, struct err *e)
+static int write_line(const char *root, const char *clos, const char *field, const char *line,
+		      struct err *e)
 {
 	AUTO_FREE char *path = str_printf("%s/schemata", clos);
 	AUTO_FREE char *text = str_printf("%s\n", line);
 	char what[256];
 	int r = path && text ? io_write_file(AT_FDCWD, path, text) : -ENOMEM;
 
-	snprintf(what, sizeof(what), "linux.intelRdt.%s: write \"%.80s\" to %.120s", field, line, path ?: "");
+	snprintf(what, sizeof(what), "linux.intelRdt.%s: write \"%.80s\" to %.120s", field, line,
+		 path ?: "");
 	return r < 0 ? refused(root, -r, what, e) : 0;
 }
 
 /* l3CacheSchema may hold several lines. The general list comes last: it has the last word. */
-static int write_schemata(const struct spec_intel_rdt *s, const char *root, const char *clos, struct err *e)
+static int write_schemata(const struct spec_intel_rdt *s, const char *root, const char *clos,
+			  struct err *e)
 {
 	char field[40];
 	int r = 0;
@@ -140,14 +145,16 @@ static int write_schemata(const struct spec_intel_rdt *s, const char *root, cons
 	return r;
 }
 
-static int make_group(const struct spec_intel_rdt *s, const char *root, struct rdt *x, struct err *e)
+static int make_group(const struct spec_intel_rdt *s, const char *root, struct rdt *x,
+		      struct err *e)
 {
 	if (!s->clos_id && !has_schema(s))
 		return 0; /* monitoring alone: the default group */
 	if (s->clos_id && !has_schema(s)) {
 		if (access(x->clos, F_OK) == 0)
 			return 0;
-		return err_sys(e, errno, "linux.intelRdt.closID: %s, which must be there without a schema",
+		return err_sys(e, errno,
+			       "linux.intelRdt.closID: %s, which must be there without a schema",
 			       x->clos);
 	}
 	if (mkdir(x->clos, 0755) == 0)
@@ -173,7 +180,8 @@ static int make_monitor(const char *id, struct rdt *x, struct err *e)
 	return 0;
 }
 
-int rdt_create(const struct spec_intel_rdt *s, const char *id, const char *root, struct rdt *out, struct err *e)
+int rdt_create(const struct spec_intel_rdt *s, const char *id, const char *root, struct rdt *out,
+	       struct err *e)
 {
 	AUTO(rdt_free) struct rdt x = {};
 	AUTO_FREE char *found = NULL;

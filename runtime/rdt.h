@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * linux.intelRdt: cache and memory bandwidth by class of service, through the resctrl file system. A
- * group that was there is used and left alone; one that was made for the container ends with it.
+ * linux.intelRdt: cache and memory bandwidth by class of service, through the resctrl file system.
+ * A group that was there is used and left alone; one that was made for the container ends with it.
  */
 #ifndef CTR_RDT_H
 #define CTR_RDT_H
@@ -12,7 +12,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* What a container has, and what is its own of that. Zero-initialise. Paths are absolute and malloc'ed. */
+/*
+ * What a container has, and what is its own of that. Zero-initialise. Paths are absolute and
+ * malloc'ed.
+ */
 struct rdt {
 	char *clos;     /* group that the process goes into */
 	char *mon;      /* monitoring group below it, or NULL */
@@ -20,7 +23,8 @@ struct rdt {
 };
 
 /*
- * Where resctrl is mounted, from the text of mountinfo(5); malloc'ed. NULL: nowhere, or no memory. Pure.
+ * Where resctrl is mounted, from the text of mountinfo(5); malloc'ed. NULL: nowhere, or no memory.
+ * Pure.
  */
 char *rdt_mount_point(const char *mountinfo);
 
@@ -29,7 +33,8 @@ char *rdt_mount_point(const char *mountinfo);
  * id names the group when the configuration does not, and the monitoring group. -EOPNOTSUPP where
  * resctrl is not mounted. On an error nothing that was made is left.
  */
-int rdt_create(const struct spec_intel_rdt *s, const char *id, const char *root, struct rdt *out, struct err *e);
+int rdt_create(const struct spec_intel_rdt *s, const char *id, const char *root, struct rdt *out,
+	       struct err *e);
 
 /* Puts the process and what it starts from now on into the group. */
 int rdt_join(const char *clos, const char *mon, pid_t pid, struct err *e);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * O_NONBLOCK belongs to the open file, and the user's terminal is open in their shell as well. So
- * terminals and pipes are opened once more through /proc/self/fd; what cannot be (sockets, the terminal
- * of another user) is asked with poll before each read and small write.
+ * terminals and pipes are opened once more through /proc/self/fd; what cannot be (sockets, the
+ * terminal of another user) is asked with poll before each read and small write.
  */
 #include "runtime/relay.h"
 

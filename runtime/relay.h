@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes between the user's stdin and stdout and the master of a pty, never blocking: the caller owns
- * the epoll loop, calls relay_pump after every wake-up, and stays able to forward signals whatever
- * the terminals do.
+ * Bytes between the user's stdin and stdout and the master of a pty, never blocking: the caller
+ * owns the epoll loop, calls relay_pump after every wake-up, and stays able to forward signals
+ * whatever the terminals do.
  */
 #ifndef CTR_RELAY_H
 #define CTR_RELAY_H
@@ -17,7 +17,8 @@
 
 struct relay_end {
 	int fd;
-	bool own;      /* a descriptor of our own that never blocks; otherwise asked with poll first */
+	/* a descriptor of our own that never blocks; otherwise asked with poll first */
+	bool own;
 	bool finished; /* end of file or error */
 };
 
@@ -27,18 +28,18 @@ struct relay_buf {
 };
 
 struct relay {
-	int master;              /* borrowed */
+	int master; /* borrowed */
 	struct relay_end in, out;
 	struct relay_buf to_master, to_user;
 	struct console_raw raw;
-	bool mid_line;           /* the last byte given to the pty does not end a line */
+	bool mid_line; /* the last byte given to the pty does not end a line */
 	bool eof_sent;
-	bool master_dry;         /* the last read of the master found nothing */
+	bool master_dry; /* the last read of the master found nothing */
 };
 
 /*
- * Starts: stdin (when it is a terminal) in raw mode, the pty gets its size, the ends are added to epfd
- * (edge-triggered, data.u64 = tag). relay_stop undoes it, also after a failure.
+ * Starts: stdin (when it is a terminal) in raw mode, the pty gets its size, the ends are added to
+ * epfd (edge-triggered, data.u64 = tag). relay_stop undoes it, also after a failure.
  */
 int relay_start(struct relay *r, int master, int epfd, uint64_t tag, struct err *e);
 void relay_stop(struct relay *r);

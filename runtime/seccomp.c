@@ -22,7 +22,8 @@
 #endif
 
 /*
- * libseccomp up to 2.5.4 makes a wrong program of a binary tree over few rules, and a short list needs no tree.
+ * libseccomp up to 2.5.4 makes a wrong program of a binary tree over few rules, and a short list
+ * needs no tree.
  */
 #define TREE_MIN_RULES 32
 
@@ -69,11 +70,17 @@ static void set_load_flags(const struct spec_seccomp *s, struct seccomp_prog *p)
 	p->flags = (unsigned int)s->flags;
 	if (p->notify) {
 		p->flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
-		/* Both flags would share the return value; so the kernel wants another error for one. */
+		/*
+		 * Both flags would share the return value; so the kernel wants another error for
+		 * one.
+		 */
 		if (p->flags & SECCOMP_FILTER_FLAG_TSYNC)
 			p->flags |= SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
 	} else {
-		/* How to wait for an answer: without a listener there is none, and the kernel refuses it. */
+		/*
+		 * How to wait for an answer: without a listener there is none, and the kernel
+		 * refuses it.
+		 */
 		p->flags &= ~(unsigned int)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 	}
 }
@@ -86,13 +93,16 @@ static int add_archs(scmp_filter_ctx ctx, const struct spec_seccomp *s, struct e
 		int r;
 
 		if (!token && !str_eq(name, "SCMP_ARCH_NATIVE"))
-			return err_set(e, EOPNOTSUPP,
-				       "linux.seccomp.architectures[%zu]: %s: not known to libseccomp %s",
-				       i, name, seccomp_library_version());
+			return err_set(
+				e, EOPNOTSUPP,
+				"linux.seccomp.architectures[%zu]: %s: not known to libseccomp %s",
+				i, name, seccomp_library_version());
 		r = seccomp_arch_add(ctx, token);
 		if (r == -EDOM)
-			return err_set(e, EINVAL, "linux.seccomp.architectures[%zu]: %s: other byte "
-						  "order than this machine's", i, name);
+			return err_set(e, EINVAL,
+				       "linux.seccomp.architectures[%zu]: %s: other byte "
+				       "order than this machine's",
+				       i, name);
 		if (r < 0 && r != -EEXIST)
 			return err_sys(e, -r, "linux.seccomp.architectures[%zu]: %s", i, name);
 	}
@@ -168,8 +178,9 @@ static int build(const struct spec_seccomp *s, struct seccomp_prog *p, struct er
 	if (r < 0)
 		return err_sys(e, -r, "linux.seccomp: compile the filter");
 	if (p->n > BPF_MAXINSNS)
-		return err_set(e, E2BIG, "linux.seccomp: the filter has %zu instructions, more than %d",
-			       p->n, BPF_MAXINSNS);
+		return err_set(e, E2BIG,
+			       "linux.seccomp: the filter has %zu instructions, more than %d", p->n,
+			       BPF_MAXINSNS);
 	return 0;
 }
 

@@ -17,19 +17,20 @@
 struct seccomp_prog {
 	struct sock_filter *insns; /* malloc'ed; NULL: no filter */
 	size_t n;
-	unsigned int flags; /* SECCOMP_FILTER_FLAG_* for seccomp(2), NEW_LISTENER included when notify */
-	bool notify;        /* some rule is SCMP_ACT_NOTIFY */
+	/* SECCOMP_FILTER_FLAG_* for seccomp(2), NEW_LISTENER included when notify */
+	unsigned int flags;
+	bool notify; /* some rule is SCMP_ACT_NOTIFY */
 };
 
 /*
- * Compiles. cache_fd: a directory for compiled programs, private to the owner, or -1 for no cache. A
- * cache entry is used only when the whole profile that it was made from, the libseccomp version, the
- * kernel's release and the machine are the same bytes. Writing the cache never fails the call.
+ * Compiles. cache_fd: a directory for compiled programs, private to the owner, or -1 for no cache.
+ * A cache entry is used only when the whole profile that it was made from, the libseccomp version,
+ * the kernel's release and the machine are the same bytes. Writing the cache never fails the call.
  *
  * Errors name linux.seccomp.syscalls[i]...: unknown actions or archs, flags and actions that this
  * kernel lacks. A system call name that libseccomp does not know is skipped as runc does (logged at
- * debug level). When the default action is an errno, calls newer than all that the profile names get
- * ENOSYS. listener_path is the caller's business: whether a profile with out->notify has one.
+ * debug level). When the default action is an errno, calls newer than all that the profile names
+ * get ENOSYS. listener_path is the caller's business: whether a profile with out->notify has one.
  */
 int seccomp_compile(const struct spec_seccomp *s, int cache_fd, struct seccomp_prog *out,
 		    struct err *e);

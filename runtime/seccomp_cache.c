@@ -24,8 +24,8 @@ struct cache_head {
 };
 
 /*
- * FNV-1a, taken eight bytes at a step: it names files and finds damage; that an entry is the right one
- * is decided by comparing the key.
+ * FNV-1a, taken eight bytes at a step: it names files and finds damage; that an entry is the right
+ * one is decided by comparing the key.
  */
 static uint64_t hash_bytes(uint64_t h, const void *data, size_t len)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A profile written before a system call existed cannot name it, so the default action answers it
- * with EPERM, and a C library that would fall back on ENOSYS to the older call fails instead. As runc
- * does: when the default action is an errno, numbers above the highest one that the profile names for
- * an architecture get ENOSYS. Other default actions (kill, trap) are taken at their word.
+ * with EPERM, and a C library that would fall back on ENOSYS to the older call fails instead. As
+ * runc does: when the default action is an errno, numbers above the highest one that the profile
+ * names for an architecture get ENOSYS. Other default actions (kill, trap) are taken at their word.
  */
 #include "runtime/seccomp_rules.h"
 
@@ -32,7 +32,9 @@ static int last_syscall(const struct spec_seccomp *s, uint32_t arch)
 		for (size_t k = 0; k < names->n; k++) {
 			int nr = seccomp_syscall_resolve_name_arch(arch, names->v[k]);
 
-			/* negative: not on this architecture, or one of a multiplexed call's parts */
+			/*
+			 * negative: not on this architecture, or one of a multiplexed call's parts
+			 */
 			if (nr > last)
 				last = nr;
 		}
@@ -51,8 +53,8 @@ static void emit(struct stub *b, uint16_t op, uint8_t jt, uint8_t jf, uint32_t k
 }
 
 /*
- * if (arch == token) { if (from <= nr && nr < to && nr > last) return ENOSYS; }: the accumulator holds
- * the architecture before and after.
+ * if (arch == token) { if (from <= nr && nr < to && nr > last) return ENOSYS; }: the accumulator
+ * holds the architecture before and after.
  */
 static void emit_arch(struct stub *b, uint32_t token, uint32_t from, uint32_t to, uint32_t last)
 {

@@ -111,8 +111,9 @@ static int action_value(uint32_t action, const struct opt_u64 *ret, const char *
 int seccomp_rules_default(const struct spec_seccomp *s, uint32_t *action, struct err *e)
 {
 	if (s->default_action == ACT_NOTIFY)
-		return err_set(e, EINVAL, "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY cannot be "
-					  "the default action");
+		return err_set(e, EINVAL,
+			       "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY cannot be "
+			       "the default action");
 	return action_value(s->default_action, &s->default_errno_ret, "linux.seccomp",
 			    "defaultAction", "defaultErrnoRet", action, e);
 }
@@ -220,9 +221,11 @@ int seccomp_rules_known(const struct spec_seccomp *s, struct err *e)
 {
 	for (size_t i = 0; i < s->syscalls.n; i++)
 		for (size_t k = 0; k < s->syscalls.v[i].names.n; k++)
-			if (seccomp_syscall_resolve_name(s->syscalls.v[i].names.v[k]) == __NR_SCMP_ERROR)
-				return err_set(e, EINVAL,
-					       "linux.seccomp.syscalls[%zu].names[%zu]: %s: unknown system call",
-					       i, k, s->syscalls.v[i].names.v[k]);
+			if (seccomp_syscall_resolve_name(s->syscalls.v[i].names.v[k]) ==
+			    __NR_SCMP_ERROR)
+				return err_set(
+					e, EINVAL,
+					"linux.seccomp.syscalls[%zu].names[%zu]: %s: unknown system call",
+					i, k, s->syscalls.v[i].names.v[k]);
 	return 0;
 }

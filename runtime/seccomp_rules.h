@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The part of runtime/seccomp.c that talks to libseccomp about rules. Private to the seccomp files. */
+/*
+ * The part of runtime/seccomp.c that talks to libseccomp about rules. Private to the seccomp files.
+ */
 #ifndef CTR_SECCOMP_RULES_H
 #define CTR_SECCOMP_RULES_H
 

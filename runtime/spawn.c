@@ -3,17 +3,20 @@
  * How the child comes into its namespaces.
  *
  * New namespaces are made by clone3 itself: one system call, and the child is in the right cgroup
- * (CLONE_INTO_CGROUP) and PID 1 of its pid namespace from its first instruction. Joining comes before making: a
- * new namespace belongs to the user namespace of its maker, and a host's namespace cannot be joined any more from
- * inside a new user namespace. So with a join in play there are three ways:
+ * (CLONE_INTO_CGROUP) and PID 1 of its pid namespace from its first instruction. Joining comes
+ * before making: a new namespace belongs to the user namespace of its maker, and a host's namespace
+ * cannot be joined any more from inside a new user namespace. So with a join in play there are
+ * three ways:
  *
- *   pid by path          the parent enters it for its children (setns changes pid_for_children only), forks, returns
+ *   pid by path          the parent enters it for its children (setns changes pid_for_children
+ *                        only), forks, returns
  *   joins, and new ones that depend on a user namespace (new or joined)
- *                        an intermediate child joins, then makes the real child as its sibling (CLONE_PARENT)
+ *                        an intermediate child joins, then makes the real child as its sibling
+ *                        (CLONE_PARENT)
  *   other joins          the child joins by itself (init.c)
  *
- * Not made by clone3: the cgroup namespace (its root would be the parent's cgroup) and the time namespace (its
- * offsets must be written before anybody is inside). init.c unshares both.
+ * Not made by clone3: the cgroup namespace (its root would be the parent's cgroup) and the time
+ * namespace (its offsets must be written before anybody is inside). init.c unshares both.
  */
 #include "create.h"
 
@@ -56,7 +59,9 @@ static int enter_pid_ns(struct ns_plan *p, int *back, struct err *e)
 	if (*back < 0)
 		return err_sys(e, errno, "open /proc/self/ns/pid");
 	if (setns(p->fd[NS_PID], CLONE_NEWPID) < 0) {
-		/* With the rights of the user namespace it belongs to, the intermediate child may. */
+		/*
+		 * With the rights of the user namespace it belongs to, the intermediate child may.
+		 */
 		if (errno == EPERM && p->fd[NS_USER] >= 0) {
 			close(TAKE_FD(*back));
 			return 0;
@@ -83,8 +88,8 @@ static pid_t clone_into(struct create *c, uint64_t flags, int *pidfd, struct err
 		a.flags |= CLONE_INTO_CGROUP;
 		a.cgroup = (uint64_t)into;
 		pid = sys_clone3(&a);
-		if (pid >= 0 || (pid != -EINVAL && pid != -EACCES && pid != -EBUSY && pid != -EOPNOTSUPP &&
-				 pid != -E2BIG))
+		if (pid >= 0 || (pid != -EINVAL && pid != -EACCES && pid != -EBUSY &&
+				 pid != -EOPNOTSUPP && pid != -E2BIG))
 			return pid;
 		a.flags &= ~(uint64_t)CLONE_INTO_CGROUP;
 		a.cgroup = 0;
@@ -92,7 +97,9 @@ static pid_t clone_into(struct create *c, uint64_t flags, int *pidfd, struct err
 		c->attach = pid == -EACCES && cg_unit(c->cg);
 		if (c->attach)
 			return sys_clone3(&a);
-		/* An old kernel, or one that refuses: the child writes itself into all hierarchies. */
+		/*
+		 * An old kernel, or one that refuses: the child writes itself into all hierarchies.
+		 */
 		while (c->n_join > 0)
 			close(c->join_fd[--c->n_join]);
 		r = cg_join_open(c->cg, true, c->join_fd, &c->n_join, e);
@@ -113,8 +120,10 @@ static _Noreturn void intermediate(struct create *c, uint64_t flags)
 	pid_t pid;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* Who is in there already must not look at us. A new one is empty, and its maps are written by a parent
-	   that may have no rights over who cannot be dumped. */
+	/*
+	 * Who is in there already must not look at us. A new one is empty, and its maps are written
+	 * by a parent that may have no rights over who cannot be dumped.
+	 */
 	if (c->ns.fd[NS_USER] >= 0)
 		prctl(PR_SET_DUMPABLE, 0);
 	r = cg_join_self(c->join_fd, c->n_join);
@@ -142,7 +151,8 @@ static _Noreturn void intermediate(struct create *c, uint64_t flags)
 static int await_second(struct create *c, pid_t first, struct err *e)
 {
 	struct sync_msg m;
-	int r = sync_expect(c->sync_parent, SYNC_PID, "the process that joins namespaces", &m, &c->pidfd, e);
+	int r = sync_expect(c->sync_parent, SYNC_PID, "the process that joins namespaces", &m,
+			    &c->pidfd, e);
 
 	waitpid(first, NULL, 0);
 	if (r < 0)

@@ -79,7 +79,8 @@ int store_open(struct store *s, const char *path, bool make, struct err *e)
 	if (!root)
 		return err_sys(e, errno ? errno : ENOMEM, "state root %s", path ? path : "");
 	if (str_eq(root, "/"))
-		return err_set(e, EINVAL, "state root /: refused: give a directory of its own with --root");
+		return err_set(e, EINVAL,
+			       "state root /: refused: give a directory of its own with --root");
 	fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT && make) {
 		r = make_parents(root, e);
@@ -139,7 +140,8 @@ static int lock_dir(int fd, const char *id, struct err *e)
 	setitimer(ITIMER_REAL, &off, NULL);
 	sigaction(SIGALRM, &old, NULL);
 	if (r == -EINTR)
-		return err_set(e, EBUSY, "lock container %s: another ctr has held it for %d seconds", id,
+		return err_set(e, EBUSY,
+			       "lock container %s: another ctr has held it for %d seconds", id,
 			       LOCK_SECONDS);
 	return r < 0 ? err_sys(e, -r, "lock container %s", id) : 0;
 }
@@ -163,7 +165,8 @@ int store_make(const struct store *s, const char *id, struct err *e)
 
 	if (mkdirat(s->fd, id, 0700) < 0) {
 		if (errno == EEXIST)
-			return err_set(e, EEXIST, "create %s: container with given ID already exists", id);
+			return err_set(e, EEXIST,
+				       "create %s: container with given ID already exists", id);
 		return err_sys(e, errno, "create %s: make state directory in %s", id, s->path);
 	}
 	fd = openat(s->fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -196,7 +199,8 @@ int store_get(const struct store *s, const char *id, bool lock, struct err *e)
 		if (r < 0)
 			return r;
 		if (!still_there(s, id, fd))
-			return err_kind(e, ERR_NO_CONTAINER, ENOENT, "%s: container does not exist", id);
+			return err_kind(e, ERR_NO_CONTAINER, ENOENT, "%s: container does not exist",
+					id);
 	}
 	return TAKE_FD(fd);
 }
@@ -214,7 +218,8 @@ int store_remove(const struct store *s, const char *id, struct err *e)
 		if (str_eq(de->d_name, ".") || str_eq(de->d_name, ".."))
 			continue;
 		if (unlinkat(fd, de->d_name, 0) < 0 && errno != ENOENT)
-			return err_sys(e, errno, "remove state of container %s: %s", id, de->d_name);
+			return err_sys(e, errno, "remove state of container %s: %s", id,
+				       de->d_name);
 	}
 	if (unlinkat(s->fd, id, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "remove state of container %s", id);
@@ -246,7 +251,8 @@ int store_read_state(int dir, struct state **out, struct err *e)
 
 int store_write_config(int dir, const char *text, size_t len, struct err *e)
 {
-	AUTO_CLOSE int fd = openat(dir, STORE_CONFIG, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	AUTO_CLOSE int fd =
+		openat(dir, STORE_CONFIG, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	int r = fd < 0 ? -errno : io_write_full(fd, text, len);
 
 	return r < 0 ? err_sys(e, -r, "keep a copy of the configuration") : 0;

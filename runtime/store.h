@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The state directory: ROOT/ID/ with state.json, config.json (the configuration as it was created,
- * which later commands use), and `start` (the socket on which a created container waits). A directory's own flock is
- * the lock of that container.
+ * which later commands use), and `start` (the socket on which a created container waits). A
+ * directory's own flock is the lock of that container.
  */
 #ifndef CTR_STORE_H
 #define CTR_STORE_H
@@ -20,7 +20,10 @@ struct store {
 	int fd;     /* -1: the root does not exist (only with make == false) */
 };
 
-#define STORE_INIT { .fd = -1 }
+#define STORE_INIT       \
+	{                \
+		.fd = -1 \
+	}
 
 /*
  * Opens the state root: path, or the default for the caller when NULL. make: it is made (0700) when
@@ -30,15 +33,20 @@ int store_open(struct store *s, const char *path, bool make, struct err *e);
 void store_close(struct store *s);
 #define AUTO_STORE __attribute__((cleanup(store_close)))
 
-/* A directory for compiled seccomp programs below the root (0700), made when missing. The fd or -1. */
+/*
+ * A directory for compiled seccomp programs below the root (0700), made when missing. The fd or -1.
+ */
 int store_cache(const struct store *s);
 
-/* Makes ID's directory, locked. The fd, or -errno (-EEXIST: "container with given ID already exists"). */
+/*
+ * Makes ID's directory, locked. The fd, or -errno (-EEXIST: "container with given ID already
+ * exists").
+ */
 int store_make(const struct store *s, const char *id, struct err *e);
 
 /*
- * Opens ID's directory; lock: exclusively, waiting at most 30 s for whoever has it. The fd, or -errno
- * (ERR_NO_CONTAINER: "container does not exist").
+ * Opens ID's directory; lock: exclusively, waiting at most 30 s for whoever has it. The fd, or
+ * -errno (ERR_NO_CONTAINER: "container does not exist").
  */
 int store_get(const struct store *s, const char *id, bool lock, struct err *e);
 

@@ -13,7 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Output that is still taken after the end, when other processes of the terminal never stop writing. */
+/*
+ * Output that is still taken after the end, when other processes of the terminal never stop
+ * writing.
+ */
 #define ROUNDS_AFTER_END 64
 
 enum { TAG_SIGNAL, TAG_CHILD, TAG_TERMINAL };
@@ -22,9 +25,10 @@ struct watcher {
 	struct supervise *s;
 	int epfd, sigfd;
 	struct relay relay;
-	bool tty;     /* relay is in use */
-	bool ended;   /* status is known */
-	bool give_up; /* a signal asked us to end while the last output waits for the user's terminal */
+	bool tty;   /* relay is in use */
+	bool ended; /* status is known */
+	/* a signal asked us to end while the last output waits for the user's terminal */
+	bool give_up;
 	int status;
 };
 
@@ -44,7 +48,10 @@ int supervise_block(struct supervise *s, struct err *e)
 	forwarded_set(&set);
 	if (sigprocmask(SIG_BLOCK, &set, &s->old_mask) < 0)
 		return err_sys(e, errno, "block signals");
-	/* With SIGCHLD ignored (as some callers leave it) there would be no exit status to wait for. */
+	/*
+	 * With SIGCHLD ignored (as some callers leave it) there would be no exit status to wait
+	 * for.
+	 */
 	if (sigaction(SIGCHLD, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN)
 		signal(SIGCHLD, SIG_DFL);
 	return 0;
@@ -181,7 +188,10 @@ static void stop(struct watcher *w)
 {
 	if (w->tty)
 		relay_stop(&w->relay);
-	/* What came in the meantime has nobody to go to; unblocked, a SIGPIPE of our own would kill us. */
+	/*
+	 * What came in the meantime has nobody to go to; unblocked, a SIGPIPE of our own would kill
+	 * us.
+	 */
 	w->ended = true;
 	w->tty = false;
 	if (w->sigfd >= 0)
@@ -198,7 +208,9 @@ int supervise_wait(struct supervise *s, int *status, struct err *e)
 
 	if (!w)
 		return err_sys(e, ENOMEM, "watch process %d", s->pid);
-	/* Field by field: the buffers of the relay stay untouched pages when there is no terminal. */
+	/*
+	 * Field by field: the buffers of the relay stay untouched pages when there is no terminal.
+	 */
 	w->s = s;
 	w->epfd = w->sigfd = -1;
 	r = start(w, e);

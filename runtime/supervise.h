@@ -13,9 +13,9 @@
 #include <sys/types.h>
 
 struct supervise {
-	pid_t pid;     /* the process, a child of the caller */
-	int pidfd;     /* of it; borrowed */
-	int master;    /* pty master to relay to stdin/stdout, or -1; borrowed */
+	pid_t pid;         /* the process, a child of the caller */
+	int pidfd;         /* of it; borrowed */
+	int master;        /* pty master to relay to stdin/stdout, or -1; borrowed */
 	sigset_t old_mask; /* filled by supervise_block */
 };
 

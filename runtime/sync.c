@@ -11,11 +11,10 @@
 #define HEAD offsetof(struct sync_msg, text)
 
 static const char *const type_names[] = {
-	[SYNC_ERROR] = "error",		[SYNC_PID] = "its process id", [SYNC_GO] = "leave to go on",
-	[SYNC_SOURCE] = "a source",	[SYNC_SOURCE_FD] = "a source", [SYNC_HOOKS] = "hooks",
-	[SYNC_IDMAPPED] = "a source",
-	[SYNC_MASTER] = "the terminal", [SYNC_READY] = "readiness",    [SYNC_START] = "start",
-	[SYNC_EXEC] = "execution",
+	[SYNC_ERROR] = "error",       [SYNC_PID] = "its process id",  [SYNC_GO] = "leave to go on",
+	[SYNC_SOURCE] = "a source",   [SYNC_SOURCE_FD] = "a source",  [SYNC_HOOKS] = "hooks",
+	[SYNC_IDMAPPED] = "a source", [SYNC_MASTER] = "the terminal", [SYNC_READY] = "readiness",
+	[SYNC_START] = "start",       [SYNC_EXEC] = "execution",
 };
 
 int sync_pair(int *parent, int *child, struct err *e)
@@ -72,11 +71,13 @@ int sync_recv(int sock, struct sync_msg *m, int *fd)
 	if ((size_t)n == HEAD)
 		m->text[0] = '\0';
 	m->text[sizeof(m->text) - 1] = '\0';
-	m->err.msg[sizeof(m->err.msg) - 1] = m->type == SYNC_ERROR ? '\0' : m->err.msg[sizeof(m->err.msg) - 1];
+	m->err.msg[sizeof(m->err.msg) - 1] =
+		m->type == SYNC_ERROR ? '\0' : m->err.msg[sizeof(m->err.msg) - 1];
 	return 1;
 }
 
-int sync_expect(int sock, enum sync_type type, const char *who, struct sync_msg *m, int *fd, struct err *e)
+int sync_expect(int sock, enum sync_type type, const char *who, struct sync_msg *m, int *fd,
+		struct err *e)
 {
 	struct sync_msg local;
 	int r;
@@ -87,7 +88,8 @@ int sync_expect(int sock, enum sync_type type, const char *who, struct sync_msg 
 	if (r < 0)
 		return err_sys(e, -r, "await %s from %s", type_names[type], who);
 	if (r == 0)
-		return err_set(e, EPIPE, "%s ended unexpectedly (while %s was awaited)", who, type_names[type]);
+		return err_set(e, EPIPE, "%s ended unexpectedly (while %s was awaited)", who,
+			       type_names[type]);
 	if (m->type == SYNC_ERROR) {
 		if (e)
 			*e = m->err;

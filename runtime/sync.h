@@ -60,15 +60,16 @@ int sync_send(int sock, enum sync_type type, int32_t value, const char *text, in
 int sync_send_err(int sock, const struct err *err);
 
 /*
- * Receives one message; *fd (may be NULL) gets the descriptor that came, or -1. 1: a message, 0: the
- * other side is gone, -errno.
+ * Receives one message; *fd (may be NULL) gets the descriptor that came, or -1. 1: a message, 0:
+ * the other side is gone, -errno.
  */
 int sync_recv(int sock, struct sync_msg *m, int *fd);
 
 /*
- * Receives and insists on one type. An ERROR message becomes *e and its -errno; anything else, and the
- * end of file, an error that says what was awaited from whom ("container init").
+ * Receives and insists on one type. An ERROR message becomes *e and its -errno; anything else, and
+ * the end of file, an error that says what was awaited from whom ("container init").
  */
-int sync_expect(int sock, enum sync_type type, const char *who, struct sync_msg *m, int *fd, struct err *e);
+int sync_expect(int sock, enum sync_type type, const char *who, struct sync_msg *m, int *fd,
+		struct err *e);
 
 #endif

@@ -17,8 +17,9 @@ struct terminal_opts {
 };
 
 /*
- * Opens a pty of the container's own devpts, gives its master away and makes its slave the controlling
- * terminal and stdio of the caller, which must be a session leader. Nothing when process.terminal is false.
+ * Opens a pty of the container's own devpts, gives its master away and makes its slave the
+ * controlling terminal and stdio of the caller, which must be a session leader. Nothing when
+ * process.terminal is false.
  */
 int terminal_setup(const struct terminal_opts *o, struct err *e);
 

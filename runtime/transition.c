@@ -6,9 +6,9 @@
 #include <errno.h>
 
 static const char *const command_names[] = {
-	[CMD_START] = "start",	 [CMD_EXEC] = "exec",	  [CMD_KILL] = "kill", [CMD_DELETE] = "delete",
-	[CMD_PAUSE] = "pause",	 [CMD_RESUME] = "resume", [CMD_PS] = "ps",
-	[CMD_UPDATE] = "update", [CMD_EVENTS] = "events",
+	[CMD_START] = "start",   [CMD_EXEC] = "exec",     [CMD_KILL] = "kill",
+	[CMD_DELETE] = "delete", [CMD_PAUSE] = "pause",   [CMD_RESUME] = "resume",
+	[CMD_PS] = "ps",         [CMD_UPDATE] = "update", [CMD_EVENTS] = "events",
 };
 
 _Static_assert(ARRAY_SIZE(command_names) == CMD_COUNT, "a name for every command");
@@ -70,7 +70,9 @@ int transition_check(enum command c, const char *id, enum status s, struct err *
 	if (!why)
 		return 0;
 	if (c == CMD_DELETE && s != STATUS_CREATING)
-		return err_set(e, EBUSY, "delete %s: cannot delete container %s that is not stopped: %s", id,
+		return err_set(e, EBUSY,
+			       "delete %s: cannot delete container %s that is not stopped: %s", id,
 			       id, status_names[s]);
-	return err_set(e, s == STATUS_STOPPED ? ESRCH : EBUSY, "%s %s: %s", command_names[c], id, why);
+	return err_set(e, s == STATUS_STOPPED ? ESRCH : EBUSY, "%s %s: %s", command_names[c], id,
+		       why);
 }

@@ -66,7 +66,8 @@ static int plan_mounts(struct workload *w, struct err *e)
 		return 0;
 	k->planned = true;
 	if (c->spec->linux_.mount_label) {
-		in.context = arena_printf(&k->arena, "%s=%s", c->notes.mount_context, c->spec->linux_.mount_label);
+		in.context = arena_printf(&k->arena, "%s=%s", c->notes.mount_context,
+					  c->spec->linux_.mount_label);
 		if (!in.context)
 			return err_sys(e, ENOMEM, "linux.mountLabel");
 	}
@@ -84,7 +85,9 @@ static int plan_mounts(struct workload *w, struct err *e)
 static int check_host(const struct spec_linux *l, struct err *e)
 {
 	if (l->net_devices.n && !l->ns[NS_NETWORK].wanted)
-		return err_set(e, EINVAL, "linux.netDevices: needs the namespace \"network\" in linux.namespaces");
+		return err_set(
+			e, EINVAL,
+			"linux.netDevices: needs the namespace \"network\" in linux.namespaces");
 	return process_mount_label(l->mount_label, e);
 }
 
@@ -127,7 +130,8 @@ static void container_spawned(struct workload *w)
 	seccomp_receiver_close(&k->receiver);
 }
 
-static int ask_parent(struct create *c, enum sync_type what, int32_t value, const char *text, struct err *e)
+static int ask_parent(struct create *c, enum sync_type what, int32_t value, const char *text,
+		      struct err *e)
 {
 	int fd = -1, r = sync_send(c->sync_child, what, value, text, -1);
 
@@ -166,7 +170,8 @@ static int serve_idmapped(struct workload *w, size_t op, struct err *e)
 	if (r < 0)
 		return r;
 	if (op >= k->plan.n)
-		return err_set(e, EPROTO, "container init asked for mount %zu of %zu", op, k->plan.n);
+		return err_set(e, EPROTO, "container init asked for mount %zu of %zu", op,
+			       k->plan.n);
 	snprintf(path, sizeof(path), "/proc/%d/ns/user", w->c->pid);
 	userns = open(path, O_RDONLY | O_CLOEXEC);
 	if (userns < 0)
@@ -176,7 +181,8 @@ static int serve_idmapped(struct workload *w, size_t op, struct err *e)
 
 static int container_serve(struct workload *w, const struct sync_msg *m, struct err *e)
 {
-	return m->type == SYNC_IDMAPPED ? serve_idmapped(w, (size_t)m->value, e) : serve_source(m, e);
+	return m->type == SYNC_IDMAPPED ? serve_idmapped(w, (size_t)m->value, e)
+					: serve_source(m, e);
 }
 
 static int clone_root(struct create *c, struct container *k, struct err *e)
@@ -192,7 +198,10 @@ static int clone_root(struct create *c, struct container *k, struct err *e)
 	return r;
 }
 
-/* prestart and createRuntime run in the parent, createContainer here; all see the prepared, not yet entered root. */
+/*
+ * prestart and createRuntime run in the parent, createContainer here; all see the prepared, not yet
+ * entered root.
+ */
 static int run_hooks(struct create *c, struct err *e)
 {
 	const struct spec_hooks *h = &c->spec->hooks;
@@ -237,7 +246,8 @@ static bool setgroups_denied(void)
 {
 	char buf[16];
 
-	return io_read_small(AT_FDCWD, "/proc/self/setgroups", buf, sizeof(buf)) > 0 && str_eq(buf, "deny");
+	return io_read_small(AT_FDCWD, "/proc/self/setgroups", buf, sizeof(buf)) > 0 &&
+	       str_eq(buf, "deny");
 }
 
 static void fill_payload(struct create *c, struct container *k)
@@ -252,7 +262,8 @@ static void fill_payload(struct create *c, struct container *k)
 		.receiver = &k->receiver,
 		.report = c->sync_child,
 		.landlock = c->notes.landlock,
-		.keep_groups = c->notes.keep_groups || (l->ns[NS_USER].wanted && setgroups_denied()),
+		.keep_groups =
+			c->notes.keep_groups || (l->ns[NS_USER].wanted && setgroups_denied()),
 		.limits_set = l->ns[NS_USER].wanted,
 		.preserve_fds = c->o->preserve_fds,
 	};
@@ -279,8 +290,9 @@ static int container_enter(struct workload *w, struct err *e)
 		.arg = c,
 	};
 	/* With no_new_privs it is sent by start. */
-	r = seccomp_receiver_state(&k->receiver, l->seccomp, &c->st,
-				   c->spec->process->no_new_privileges ? STATUS_CREATED : STATUS_CREATING, e);
+	r = seccomp_receiver_state(
+		&k->receiver, l->seccomp, &c->st,
+		c->spec->process->no_new_privileges ? STATUS_CREATED : STATUS_CREATING, e);
 	if (r == 0)
 		r = plan_mounts(w, e);
 	if (r == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The only seam between the two ways to run a bundle. A function enters this table only when the two
- * truly differ: pause, resume, kill -9, delete, list and ps go through the cgroup and serve both.
+ * The only seam between the two ways to run a bundle. A function enters this table only when the
+ * two truly differ: pause, resume, kill -9, delete, list and ps go through the cgroup and serve
+ * both.
  */
 #ifndef CTR_WORKLOAD_H
 #define CTR_WORKLOAD_H
@@ -20,14 +21,22 @@ struct workload {
 
 struct workload_ops {
 	const char *name; /* "container", "microvm": kept in state.json */
-	int (*check)(const struct spec *spec, struct err *e);  /* pure: can this mode honour the spec? */
-	int (*prepare)(struct workload *w, struct err *e);     /* parent, host namespaces */
-	/* parent, for the child: a descriptor that only the parent can open (SYNC_SOURCE, SYNC_IDMAPPED) */
+	/* pure: can this mode honour the spec? */
+	int (*check)(const struct spec *spec, struct err *e);
+	int (*prepare)(struct workload *w, struct err *e); /* parent, host namespaces */
+	/*
+	 * parent, for the child: a descriptor that only the parent can open (SYNC_SOURCE,
+	 * SYNC_IDMAPPED)
+	 */
 	int (*serve)(struct workload *w, const struct sync_msg *m, struct err *e);
-	void (*spawned)(struct workload *w);                   /* parent: lets go of what only the child needs */
-	int (*enter)(struct workload *w, struct err *e);       /* child, new namespaces; ends ready to wait */
-	int (*run)(struct workload *w, int reply, struct err *e); /* child, after start; returns on failure only */
-	void (*release)(struct workload *w);                   /* parent; idempotent undo of prepare */
+	/* parent: lets go of what only the child needs */
+	void (*spawned)(struct workload *w);
+	/* child, new namespaces; ends ready to wait */
+	int (*enter)(struct workload *w, struct err *e);
+	/* child, after start; returns on failure only */
+	int (*run)(struct workload *w, int reply, struct err *e);
+	/* parent; idempotent undo of prepare */
+	void (*release)(struct workload *w);
 };
 
 extern const struct workload_ops wl_container;

@@ -14,9 +14,9 @@ struct arena {
 	struct arena_block *head;
 };
 
-void *arena_alloc(struct arena *a, size_t size);                    /* NULL without memory */
-void *arena_array(struct arena *a, size_t n, size_t size);          /* NULL on overflow too */
-char *arena_strdup(struct arena *a, const char *s);                 /* NULL without memory */
+void *arena_alloc(struct arena *a, size_t size);           /* NULL without memory */
+void *arena_array(struct arena *a, size_t n, size_t size); /* NULL on overflow too */
+char *arena_strdup(struct arena *a, const char *s);        /* NULL without memory */
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void arena_free(struct arena *a); /* idempotent */

@@ -41,11 +41,11 @@ static inline void cleanup_closedir(DIR **d)
 #define AUTO_CLOSEDIR AUTO(cleanup_closedir)
 
 /* Moves a descriptor out of its owner, which is left at -1. */
-#define TAKE_FD(fd)                          \
-	({                                   \
-		int take_fd_ = (fd);         \
-		(fd) = -1;                   \
-		take_fd_;                    \
+#define TAKE_FD(fd)                  \
+	({                           \
+		int take_fd_ = (fd); \
+		(fd) = -1;           \
+		take_fd_;            \
 	})
 
 /* Moves a pointer out of its owner, which is left at NULL. */

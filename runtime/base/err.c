@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One error is one line: what came from outside (names, hook output) may hold control characters. */
+/*
+ * One error is one line: what came from outside (names, hook output) may hold control characters.
+ */
 static void one_line(char *s)
 {
 	for (; *s; s++)

@@ -21,10 +21,16 @@ int io_read_all(int fd, size_t max, char **out, size_t *len);
 /* The same for a file below dirfd (AT_FDCWD works). -errno of open or read. */
 int io_read_file(int dirfd, const char *path, size_t max, char **out, size_t *len);
 
-/* Reads a small file (proc, cgroup) into buf, terminates it, strips one newline at its end. Returns the length. */
+/*
+ * Reads a small file (proc, cgroup) into buf, terminates it, strips one newline at its end. Returns
+ * the length.
+ */
 ssize_t io_read_small(int dirfd, const char *path, char *buf, size_t size);
 
-/* Writes data to an existing file below dirfd with one write(2): what /proc, /sys and cgroup files want. */
+/*
+ * Writes data to an existing file below dirfd with one write(2): what /proc, /sys and cgroup files
+ * want.
+ */
 int io_write_file(int dirfd, const char *path, const char *data);
 
 /*

@@ -100,7 +100,9 @@ static void put_json(FILE *f, enum log_level level, const char *msg)
 	fprintf(f, "\",\"time\":\"%s.%09ldZ\"}\n", when, ts.tv_nsec);
 }
 
-/* One record is one line, whatever it quotes; in the journal a newline would begin another field. */
+/*
+ * One record is one line, whatever it quotes; in the journal a newline would begin another field.
+ */
 static void put_line(FILE *f, const char *msg)
 {
 	for (; *msg; msg++)

@@ -19,9 +19,9 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 void log_setup(int fd, enum log_format format, enum log_level level);
 
 /*
- * Records also go, one datagram each, to the logger behind fd: a connected datagram socket, borrowed,
- * O_CLOEXEC. tag names the program there (syslog) or the field ID of the record (journal); borrowed.
- * To be called after log_setup.
+ * Records also go, one datagram each, to the logger behind fd: a connected datagram socket,
+ * borrowed, O_CLOEXEC. tag names the program there (syslog) or the field ID of the record
+ * (journal); borrowed. To be called after log_setup.
  */
 enum log_target { LOG_TARGET_NONE, LOG_TARGET_JOURNAL, LOG_TARGET_SYSLOG };
 

@@ -140,7 +140,8 @@ int str_to_size(const char *s, int64_t *out)
 	if (*s) {
 		const char *u = strchr(units, tolower((unsigned char)*s));
 
-		if (!u || (s[1] && (u == units || (strcasecmp(s + 1, "b") && strcasecmp(s + 1, "ib")))))
+		if (!u ||
+		    (s[1] && (u == units || (strcasecmp(s + 1, "b") && strcasecmp(s + 1, "ib")))))
 			return -EINVAL;
 		shift = 10 * (int)(u - units);
 	}

@@ -29,8 +29,8 @@ int str_to_u64(const char *s, uint64_t max, uint64_t *out);
 int str_to_i64(const char *s, int64_t min, int64_t max, int64_t *out);
 
 /*
- * A list of numbers as the kernel writes CPUs and memory nodes ("0-3,7"): sets the bits in mask, which
- * has room for `bits` of them and is not cleared first. -EINVAL (not such a list) or -ERANGE.
+ * A list of numbers as the kernel writes CPUs and memory nodes ("0-3,7"): sets the bits in mask,
+ * which has room for `bits` of them and is not cleared first. -EINVAL (not such a list) or -ERANGE.
  */
 int str_to_bits(const char *s, unsigned long *mask, size_t bits);
 
@@ -40,7 +40,10 @@ int str_to_bits(const char *s, unsigned long *mask, size_t bits);
  */
 int str_to_size(const char *s, int64_t *out);
 
-/* A growing string. Zero-initialise; after a failed append `failed` stays set. Free with str_buf_free. */
+/*
+ * A growing string. Zero-initialise; after a failed append `failed` stays set. Free with
+ * str_buf_free.
+ */
 struct str_buf {
 	char *s; /* terminated once anything was added; NULL before */
 	size_t len, cap;

@@ -11,9 +11,9 @@
 #define SYS_mount_setattr 442
 #endif
 
-#define RET(expr)                              \
-	({                                     \
-		long ret_ = (expr);            \
+#define RET(expr)                                \
+	({                                       \
+		long ret_ = (expr);              \
 		(int)(ret_ < 0 ? -errno : ret_); \
 	})
 
@@ -65,7 +65,8 @@ int sys_fspick(int dirfd, const char *path, unsigned int flags)
 	return RET(syscall(SYS_fspick, dirfd, path, flags));
 }
 
-int sys_mount_setattr(int dirfd, const char *path, unsigned int flags, const struct mount_attr *attr)
+int sys_mount_setattr(int dirfd, const char *path, unsigned int flags,
+		      const struct mount_attr *attr)
 {
 	return RET(syscall(SYS_mount_setattr, dirfd, path, flags, attr, sizeof(*attr)));
 }

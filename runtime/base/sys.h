@@ -36,7 +36,8 @@ int sys_fsopen(const char *fstype, unsigned int flags);
 int sys_fsconfig(int fsfd, unsigned int cmd, const char *key, const void *value, int aux);
 int sys_fsmount(int fsfd, unsigned int flags, unsigned int attrs);
 int sys_fspick(int dirfd, const char *path, unsigned int flags);
-int sys_mount_setattr(int dirfd, const char *path, unsigned int flags, const struct mount_attr *attr);
+int sys_mount_setattr(int dirfd, const char *path, unsigned int flags,
+		      const struct mount_attr *attr);
 int sys_pivot_root(const char *new_root, const char *put_old);
 int sys_pidfd_open(pid_t pid, unsigned int flags);
 int sys_pidfd_send_signal(int pidfd, int sig, siginfo_t *info, unsigned int flags);

@@ -18,7 +18,10 @@ struct name_table {
 	size_t n;
 };
 
-#define NAME_TABLE(title, array) { .what = (title), .rows = (array), .n = sizeof(array) / sizeof((array)[0]) }
+#define NAME_TABLE(title, array)                                                          \
+	{                                                                                 \
+		.what = (title), .rows = (array), .n = sizeof(array) / sizeof((array)[0]) \
+	}
 
 /* True and *value when the table has the name (exact match). */
 bool table_value(const struct name_table *t, const char *name, int64_t *value);
