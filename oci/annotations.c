@@ -31,7 +31,9 @@ static int read_switch(const struct reader *r, bool *out)
 	static const struct {
 		const char *word;
 		bool on;
-	} words[] = { { "1", true }, { "true", true }, { "", false }, { "0", false }, { "false", false } };
+	} words[] = {
+		{ "1", true }, { "true", true }, { "", false }, { "0", false }, { "false", false }
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (str_eq(r->value, words[i].word)) {
@@ -100,7 +102,8 @@ static int mount_context(const struct reader *r)
 
 static int digit(char c)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *at = c ? strchr(digits, c) : NULL;
 
 	return at ? (int)(at - digits) : -1;
@@ -146,17 +149,25 @@ static int bpf_data(const struct reader *r)
 }
 
 static const struct field landlock_rows[] = {
-	{ "read", FIELD_STRINGS, .check = field_absolute, .offset = offsetof(struct landlock_rules, read) },
-	{ "write", FIELD_STRINGS, .check = field_absolute, .offset = offsetof(struct landlock_rules, write) },
-	{ "exec", FIELD_STRINGS, .check = field_absolute, .offset = offsetof(struct landlock_rules, exec) },
+	{ "read", FIELD_STRINGS, .check = field_absolute,
+	  .offset = offsetof(struct landlock_rules, read) },
+	{ "write", FIELD_STRINGS, .check = field_absolute,
+	  .offset = offsetof(struct landlock_rules, write) },
+	{ "exec", FIELD_STRINGS, .check = field_absolute,
+	  .offset = offsetof(struct landlock_rules, exec) },
 };
-static const struct field_table landlock_table = { FIELD_TABLE(struct landlock_rules, landlock_rows) };
+static const struct field_table landlock_table = { FIELD_TABLE(struct landlock_rules,
+							       landlock_rows) };
 
-/* Unlike the specification's objects this one forgives no unknown key: it would be a right not given. */
+/*
+ * Unlike the specification's objects this one forgives no unknown key: it would be a right not
+ * given.
+ */
 static int landlock_keys(const struct reader *r, struct arena *a)
 {
 	struct json *root;
-	int rc = json_parse(a, "annotations[\"org.ctr.landlock\"]", r->value, strlen(r->value), &root, r->e);
+	int rc = json_parse(a, "annotations[\"org.ctr.landlock\"]", r->value, strlen(r->value),
+			    &root, r->e);
 
 	if (rc < 0)
 		return rc;
@@ -166,7 +177,8 @@ static int landlock_keys(const struct reader *r, struct arena *a)
 		for (size_t k = 0; k < ARRAY_SIZE(landlock_rows); k++)
 			known |= str_eq(root->keys[i], landlock_rows[k].name);
 		if (!known)
-			return err_set(r->e, EINVAL, "annotations[\"org.ctr.landlock\"]: %.80s: unknown field",
+			return err_set(r->e, EINVAL,
+				       "annotations[\"org.ctr.landlock\"]: %.80s: unknown field",
 				       root->keys[i]);
 	}
 	return 0;
@@ -181,8 +193,8 @@ static int landlock(const struct reader *r)
 		return bad(r, ENOMEM, "out of memory");
 	rc = landlock_keys(r, r->arena);
 	if (rc == 0)
-		rc = field_document(r->arena, "annotations[\"org.ctr.landlock\"]", r->value, strlen(r->value),
-				    &landlock_table, rules, r->e);
+		rc = field_document(r->arena, "annotations[\"org.ctr.landlock\"]", r->value,
+				    strlen(r->value), &landlock_table, rules, r->e);
 	r->out->landlock = rules;
 	return rc;
 }
@@ -199,7 +211,8 @@ static int handler(const struct reader *r)
 	if (!*r->value || str_eq(r->value, "ctr"))
 		return 0;
 	if (str_eq(r->value, "krun"))
-		return bad(r, ENOTSUP, "another runtime's handler (for a micro-VM: org.ctr.isolation=vm)");
+		return bad(r, ENOTSUP,
+			   "another runtime's handler (for a micro-VM: org.ctr.isolation=vm)");
 	return bad(r, ENOTSUP, "ctr has no such handler");
 }
 
@@ -247,8 +260,11 @@ int annotations_read(const struct spec *s, struct arena *a, struct annotations *
 
 	for (size_t i = 0; i < s->annotations.n; i++) {
 		struct reader r = {
-			.arena = a, .out = &found, .e = e,
-			.key = s->annotations.v[i].key, .value = s->annotations.v[i].value,
+			.arena = a,
+			.out = &found,
+			.e = e,
+			.key = s->annotations.v[i].key,
+			.value = s->annotations.v[i].value,
 		};
 		int rc = ours(r.key) ? read_one(&r) : 0;
 

@@ -19,19 +19,23 @@ struct landlock_rules {
 };
 
 struct annotations {
-	bool keep_groups;              /* run.oci.keep_original_groups */
-	bool fail_unknown_syscall;     /* run.oci.seccomp_fail_unknown_syscall */
-	const char *hooks_stdout;      /* run.oci.hooks.stdout: host path that hooks' output is appended to */
+	bool keep_groups;          /* run.oci.keep_original_groups */
+	bool fail_unknown_syscall; /* run.oci.seccomp_fail_unknown_syscall */
+	/* run.oci.hooks.stdout: host path that hooks' output is appended to */
+	const char *hooks_stdout;
 	const char *hooks_stderr;
-	const char *pidfd_receiver;    /* run.oci.pidfd_receiver: host path of a socket */
-	const char *seccomp_receiver;  /* run.oci.seccomp.receiver: the same */
-	const char *mount_context;     /* run.oci.mount_context_type: "context" when absent */
-	const unsigned char *bpf;      /* run.oci.seccomp_bpf_data, decoded; NULL: absent */
+	const char *pidfd_receiver;   /* run.oci.pidfd_receiver: host path of a socket */
+	const char *seccomp_receiver; /* run.oci.seccomp.receiver: the same */
+	const char *mount_context;    /* run.oci.mount_context_type: "context" when absent */
+	const unsigned char *bpf;     /* run.oci.seccomp_bpf_data, decoded; NULL: absent */
 	size_t bpf_len;
 	const struct landlock_rules *landlock; /* NULL: absent */
 };
 
-/* Everything lives in the arena or the spec. -EINVAL, -ENOTSUP or -ENOMEM, the annotation named. Pure. */
+/*
+ * Everything lives in the arena or the spec. -EINVAL, -ENOTSUP or -ENOMEM, the annotation named.
+ * Pure.
+ */
 int annotations_read(const struct spec *s, struct arena *a, struct annotations *out, struct err *e);
 
 #endif

@@ -22,7 +22,10 @@ struct json_out {
 	bool after_key;
 };
 
-/* Zero-initialise with .indent set. A failed allocation shows as buf.failed. Free with json_out_free. */
+/*
+ * Zero-initialise with .indent set. A failed allocation shows as buf.failed. Free with
+ * json_out_free.
+ */
 void json_out_object(struct json_out *j); /* { */
 void json_out_end_object(struct json_out *j);
 void json_out_array(struct json_out *j); /* [ */

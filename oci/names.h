@@ -29,8 +29,9 @@ extern const struct name_table names_namespaces;      /* "mount" -> enum ns_kind
 extern const struct name_table names_hooks;           /* "prestart" -> enum hook_kind */
 extern const struct name_table names_seccomp_actions; /* "SCMP_ACT_ERRNO" -> enum seccomp_action */
 extern const struct name_table names_seccomp_ops;
-extern const struct name_table names_seccomp_archs;   /* "SCMP_ARCH_X86_64" -> its position; ask libseccomp by name */
-extern const struct name_table names_seccomp_flags;   /* "SECCOMP_FILTER_FLAG_LOG" -> kernel flag */
+/* "SCMP_ARCH_X86_64" -> its position; ask libseccomp by name */
+extern const struct name_table names_seccomp_archs;
+extern const struct name_table names_seccomp_flags; /* "SECCOMP_FILTER_FLAG_LOG" -> kernel flag */
 extern const struct name_table names_sched_policies;
 extern const struct name_table names_sched_flags;
 extern const struct name_table names_ioprio_classes;
@@ -47,20 +48,20 @@ extern const struct name_table names_signals;     /* "TERM" -> SIGTERM; without 
 int names_signal(const char *text);
 
 /*
- * The mount options of the specification. One row an option; namespaces/mount_plan.c turns rows into
- * operations, `features` lists their names.
+ * The mount options of the specification. One row an option; namespaces/mount_plan.c turns rows
+ * into operations, `features` lists their names.
  */
 enum mount_option_kind {
-	MOPT_SB_SET,      /* super block flag, value = SB_* (MS_*): fsconfig SET_FLAG `flag` */
+	MOPT_SB_SET, /* super block flag, value = SB_* (MS_*): fsconfig SET_FLAG `flag` */
 	MOPT_SB_CLEAR,
 	MOPT_ATTR,        /* per-mount: attr_set / attr_clr */
 	MOPT_ATTR_REC,    /* the same, recursively (r* options) */
 	MOPT_PROPAGATION, /* value = MS_PRIVATE ... with MS_REC */
 	MOPT_BIND,        /* bind; value = MS_REC for rbind */
 	MOPT_REMOUNT,
-	MOPT_IDMAP,       /* value = 1 for ridmap */
+	MOPT_IDMAP, /* value = 1 for ridmap */
 	MOPT_TMPCOPYUP,
-	MOPT_IGNORED,     /* defaults, and what has no meaning for the kernel */
+	MOPT_IGNORED, /* defaults, and what has no meaning for the kernel */
 };
 
 struct mount_option {
@@ -68,7 +69,8 @@ struct mount_option {
 	enum mount_option_kind kind;
 	uint64_t value;              /* MS_* for SB_*, ATTR*, PROPAGATION, BIND */
 	uint64_t attr_set, attr_clr; /* MOUNT_ATTR_* */
-	const char *flag;            /* fsconfig flag name for MOPT_SB_* ("sync", "dirsync", ...); NULL: none has it */
+	/* fsconfig flag name for MOPT_SB_* ("sync", "dirsync", ...); NULL: none has it */
+	const char *flag;
 };
 
 extern const struct mount_option names_mount_options[];

@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* clang-format off */
 struct opt_i64 { bool set; int64_t v; };
 struct opt_u64 { bool set; uint64_t v; };
 struct opt_bool { bool set; bool v; };
@@ -26,9 +27,15 @@ struct spec_strings { char **v; size_t n; };        /* v[n] == NULL when n > 0 *
 struct spec_pair { char *key, *value; };
 struct spec_map { struct spec_pair *v; size_t n; }; /* in the order of the file */
 struct spec_gids { gid_t *v; size_t n; };
+/* clang-format on */
 
-struct spec_idmap { uint32_t container, host, size; };
-struct spec_idmaps { struct spec_idmap *v; size_t n; };
+struct spec_idmap {
+	uint32_t container, host, size;
+};
+struct spec_idmaps {
+	struct spec_idmap *v;
+	size_t n;
+};
 
 struct spec_root {
 	char *path;
@@ -50,9 +57,14 @@ struct spec_rlimit {
 	uint64_t soft, hard;
 };
 
-struct spec_rlimits { struct spec_rlimit *v; size_t n; };
+struct spec_rlimits {
+	struct spec_rlimit *v;
+	size_t n;
+};
 
-/* Capability sets as bit masks (bit CAP_x set: capability x); `set` tells an empty list from none. */
+/*
+ * Capability sets as bit masks (bit CAP_x set: capability x); `set` tells an empty list from none.
+ */
 struct spec_capabilities {
 	struct opt_u64 bounding, effective, inheritable, permitted, ambient;
 };
@@ -73,7 +85,9 @@ struct spec_cpu_affinity {
 	char *initial, *final; /* cpu lists, "0-3,7" */
 };
 
-struct spec_console_size { uint64_t height, width; };
+struct spec_console_size {
+	uint64_t height, width;
+};
 
 struct spec_process {
 	bool terminal;
@@ -104,7 +118,10 @@ struct spec_mount {
 	struct spec_idmaps uid_mappings, gid_mappings;
 };
 
-struct spec_mounts { struct spec_mount *v; size_t n; };
+struct spec_mounts {
+	struct spec_mount *v;
+	size_t n;
+};
 
 /* ---- hooks ---- */
 
@@ -114,7 +131,10 @@ struct spec_hook {
 	struct opt_i64 timeout; /* seconds, > 0 */
 };
 
-struct spec_hook_list { struct spec_hook *v; size_t n; };
+struct spec_hook_list {
+	struct spec_hook *v;
+	size_t n;
+};
 
 enum hook_kind {
 	HOOK_PRESTART,
@@ -129,8 +149,9 @@ enum hook_kind {
 struct spec_hooks {
 	struct spec_hook_list kind[HOOK_KINDS];
 	/* Not of the configuration, borrowed: */
-	char *dir;          /* where its user wants them to run (the bundle), or NULL */
-	int out_fd, err_fd; /* where their output is copied to (run.oci.hooks.stdout, .stderr); 0: nowhere */
+	char *dir; /* where its user wants them to run (the bundle), or NULL */
+	/* where their output is copied to (run.oci.hooks.stdout, .stderr); 0: nowhere */
+	int out_fd, err_fd;
 };
 
 /* ---- linux ---- */
@@ -152,7 +173,11 @@ struct spec_namespace {
 	char *path;  /* join this one; NULL: a new one */
 };
 
-struct spec_time_offset { bool set; int64_t secs; uint32_t nanosecs; };
+struct spec_time_offset {
+	bool set;
+	int64_t secs;
+	uint32_t nanosecs;
+};
 
 struct spec_device {
 	char *path;
@@ -162,21 +187,39 @@ struct spec_device {
 	struct opt_u64 uid, gid;
 };
 
-struct spec_devices { struct spec_device *v; size_t n; };
+struct spec_devices {
+	struct spec_device *v;
+	size_t n;
+};
 
 struct spec_device_rule {
 	bool allow;
-	char type; /* 'a', 'b', 'c' */
+	char type;                   /* 'a', 'b', 'c' */
 	struct opt_i64 major, minor; /* absent: any */
 	char *access;                /* of "rwm"; NULL: all */
 };
 
-struct spec_device_rules { struct spec_device_rule *v; size_t n; };
+struct spec_device_rules {
+	struct spec_device_rule *v;
+	size_t n;
+};
 
-struct spec_weight_device { int64_t major, minor; struct opt_u64 weight, leaf_weight; };
-struct spec_weight_devices { struct spec_weight_device *v; size_t n; };
-struct spec_throttle_device { int64_t major, minor; uint64_t rate; };
-struct spec_throttle_devices { struct spec_throttle_device *v; size_t n; };
+struct spec_weight_device {
+	int64_t major, minor;
+	struct opt_u64 weight, leaf_weight;
+};
+struct spec_weight_devices {
+	struct spec_weight_device *v;
+	size_t n;
+};
+struct spec_throttle_device {
+	int64_t major, minor;
+	uint64_t rate;
+};
+struct spec_throttle_devices {
+	struct spec_throttle_device *v;
+	size_t n;
+};
 
 struct spec_block_io {
 	struct opt_u64 weight, leaf_weight;
@@ -197,19 +240,37 @@ struct spec_cpu {
 	char *cpus, *mems;
 };
 
-struct spec_hugepage_limit { char *page_size; uint64_t limit; };
-struct spec_hugepage_limits { struct spec_hugepage_limit *v; size_t n; };
+struct spec_hugepage_limit {
+	char *page_size;
+	uint64_t limit;
+};
+struct spec_hugepage_limits {
+	struct spec_hugepage_limit *v;
+	size_t n;
+};
 
-struct spec_net_priority { char *name; uint32_t priority; };
-struct spec_net_priorities { struct spec_net_priority *v; size_t n; };
+struct spec_net_priority {
+	char *name;
+	uint32_t priority;
+};
+struct spec_net_priorities {
+	struct spec_net_priority *v;
+	size_t n;
+};
 
 struct spec_network {
 	struct opt_u64 class_id;
 	struct spec_net_priorities priorities;
 };
 
-struct spec_rdma { char *device; struct opt_u64 handles, objects; };
-struct spec_rdmas { struct spec_rdma *v; size_t n; };
+struct spec_rdma {
+	char *device;
+	struct opt_u64 handles, objects;
+};
+struct spec_rdmas {
+	struct spec_rdma *v;
+	size_t n;
+};
 
 struct spec_resources {
 	struct spec_device_rules devices;
@@ -230,7 +291,10 @@ struct spec_syscall_arg {
 	uint32_t op; /* enum seccomp_op of names.h */
 };
 
-struct spec_syscall_args { struct spec_syscall_arg *v; size_t n; };
+struct spec_syscall_args {
+	struct spec_syscall_arg *v;
+	size_t n;
+};
 
 struct spec_syscall {
 	struct spec_strings names;
@@ -239,12 +303,15 @@ struct spec_syscall {
 	struct spec_syscall_args args;
 };
 
-struct spec_syscalls { struct spec_syscall *v; size_t n; };
+struct spec_syscalls {
+	struct spec_syscall *v;
+	size_t n;
+};
 
 struct spec_seccomp {
 	uint32_t default_action;
 	struct opt_u64 default_errno_ret;
-	uint64_t flags; /* SECCOMP_FILTER_FLAG_* of the kernel */
+	uint64_t flags;                    /* SECCOMP_FILTER_FLAG_* of the kernel */
 	struct spec_strings architectures; /* SCMP_ARCH_* names, checked against names.h */
 	char *listener_path, *listener_metadata;
 	struct spec_syscalls syscalls;
@@ -267,8 +334,13 @@ struct spec_memory_policy {
 	uint64_t flags; /* MPOL_F_* */
 };
 
-struct spec_net_device { char *host_name, *name; };
-struct spec_net_devices { struct spec_net_device *v; size_t n; };
+struct spec_net_device {
+	char *host_name, *name;
+};
+struct spec_net_devices {
+	struct spec_net_device *v;
+	size_t n;
+};
 
 struct spec_linux {
 	struct spec_namespace ns[NS_KINDS];
@@ -282,7 +354,8 @@ struct spec_linux {
 	struct spec_memory_policy *memory_policy;
 	struct spec_map sysctl;
 	struct spec_seccomp *seccomp;
-	uint64_t rootfs_propagation; /* MS_SHARED, ..., with MS_REC when the name says so; 0: not given */
+	/* MS_SHARED, ..., with MS_REC when the name says so; 0: not given */
+	uint64_t rootfs_propagation;
 	struct spec_strings masked_paths, readonly_paths;
 	char *mount_label;
 	struct spec_personality *personality;
@@ -290,9 +363,18 @@ struct spec_linux {
 
 /* ---- vm ---- */
 
-struct spec_iomem { struct opt_u64 first_gfn; uint64_t first_mfn, nr_mfns; };
-struct spec_iomems { struct spec_iomem *v; size_t n; };
-struct spec_irqs { uint32_t *v; size_t n; };
+struct spec_iomem {
+	struct opt_u64 first_gfn;
+	uint64_t first_mfn, nr_mfns;
+};
+struct spec_iomems {
+	struct spec_iomem *v;
+	size_t n;
+};
+struct spec_irqs {
+	uint32_t *v;
+	size_t n;
+};
 
 struct spec_vm {
 	char *hypervisor_path;
@@ -360,8 +442,8 @@ const char *spec_annotation(const struct spec *s, const char *key);
 
 /*
  * The default configuration, as `ctr spec` writes it (rootless: with a user namespace for the
- * caller's ids): a fresh malloc'ed JSON text that spec_parse accepts. Own words, the same meaning as
- * what `runc spec` writes.
+ * caller's ids): a fresh malloc'ed JSON text that spec_parse accepts. Own words, the same meaning
+ * as what `runc spec` writes.
  */
 int spec_default_text(bool rootless, uid_t uid, gid_t gid, char **out, struct err *e);
 

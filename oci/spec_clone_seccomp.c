@@ -123,8 +123,8 @@ static const struct group {
 };
 
 /*
- * With a way around that libraries know: clone3 and socketcall have their arguments in memory, where
- * the filter cannot see them; what io_uring does never passes by the filter.
+ * With a way around that libraries know: clone3 and socketcall have their arguments in memory,
+ * where the filter cannot see them; what io_uring does never passes by the filter.
  */
 static const char *const absent[] = {
 	"clone3", "socketcall", "io_uring_setup", "io_uring_enter", "io_uring_register",

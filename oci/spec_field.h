@@ -89,7 +89,7 @@ struct field {
 struct field_table {
 	const struct field *rows;
 	size_t n;
-	size_t size;                                   /* of the struct */
+	size_t size; /* of the struct */
 	/* Rules inside one object; may be NULL. Not called when one of its own rows was wrong. */
 	int (*finish)(struct field_ctx *c, void *obj);
 };

@@ -89,7 +89,7 @@ static int check_weight(struct field_ctx *c, const char *field, struct opt_u64 w
 {
 	if (w.v && w.v < 10)
 		return field_note(c, field, "out of range 10 to 1000: %llu",
-				   (unsigned long long)w.v);
+				  (unsigned long long)w.v);
 	return 0;
 }
 
