@@ -7,9 +7,10 @@
 #include "oci/spec.h"
 
 /*
- * null zero full random urandom tty, fd stdin stdout stderr core links, ptmx -> pts/ptmx, and linux.devices;
- * mknod where allowed, a bind of the host's node (verified by type and rdev) inside a user namespace. Paths under
- * root_fd only. What exists already is verified (type, rdev), not trusted.
+ * null zero full random urandom tty, fd stdin stdout stderr core links, ptmx -> pts/ptmx, and
+ * linux.devices; mknod where allowed, a bind of the host's node (verified by type and rdev) inside
+ * a user namespace. Paths under root_fd only. What exists already is verified (type, rdev), not
+ * trusted.
  */
 int dev_setup(int root_fd, const struct spec *spec, bool userns, struct err *e);
 

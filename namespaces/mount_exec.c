@@ -185,7 +185,8 @@ static int idmap_clone(int mnt_fd, const struct mount_op *op, int userns_fd, str
 	a.userns_fd = (uint64_t)userns_fd;
 	r = sys_mount_setattr(mnt_fd, "", AT_EMPTY_PATH | (op->ridmap ? AT_RECURSIVE : 0), &a);
 	if (r < 0)
-		return err_sys(e, -r, "mounts[%zu]: id-map %s", op->index, op->source ?: op->fstype);
+		return err_sys(e, -r, "mounts[%zu]: id-map %s", op->index,
+			       op->source ?: op->fstype);
 	return 0;
 }
 
@@ -253,7 +254,10 @@ static int open_source(const struct exec *x, const struct mount_op *op, struct e
 		return r < 0 ? r : mount_source_open(op, userns, e);
 	}
 	fd = clone_path(op->source, op->recursive);
-	/* EINVAL: mounts below, which a user namespace holds where they are and only the caller can leave out. */
+	/*
+	 * EINVAL: mounts below, which a user namespace holds where they are and only the caller can
+	 * leave out.
+	 */
 	if ((fd == -EACCES || (fd == -EINVAL && o->userns && !op->recursive)) && o->open_source)
 		return from_parent(op, o->open_source(o->arg, op->source, op->recursive, e), e);
 	return fd < 0 ? source_error(op, fd, e) : fd;
@@ -330,8 +334,8 @@ static int fs_legacy(const struct exec *x, const struct mount_op *op, const stru
 
 	log_debug("mount %s: the new mount calls are refused, mount(2) is used", op->target);
 	if (op->copy_up || op->idmap)
-		return err_set(e, ENOSYS, "mounts[%zu]: %s needs fsopen, which is refused here", op->index,
-			       op->copy_up ? "tmpcopyup" : "idmap");
+		return err_set(e, ENOSYS, "mounts[%zu]: %s needs fsopen, which is refused here",
+			       op->index, op->copy_up ? "tmpcopyup" : "idmap");
 	r = mount_legacy_fs(op, t->fd, mode, e);
 	return r < 0 ? wrap(op, r, e) : finish_legacy(x, op, e);
 }
@@ -465,7 +469,8 @@ static int do_fs(const struct exec *x, const struct mount_op *op, struct err *e)
 		return explain(op, mnt, e);
 	if (mnt < 0)
 		return fs_legacy(x, op, &t, mode, e);
-	if ((r = check_procfs(mnt, op, e)) < 0 || (op->idmap && (r = idmap_clone(mnt, op, -1, e)) < 0))
+	if ((r = check_procfs(mnt, op, e)) < 0 ||
+	    (op->idmap && (r = idmap_clone(mnt, op, -1, e)) < 0))
 		return r;
 	if (op->rec_attr_set | op->rec_attr_clr) {
 		r = mount_attr_fd(mnt, true, op->rec_attr_set, op->rec_attr_clr);

@@ -201,9 +201,10 @@ static int check_idmap(const struct parse *p, const struct mount_plan_in *in, st
 		return err_set(e, EINVAL, "mounts[%zu]: a remount cannot be id-mapped", p->index);
 	/* The owner of a new file system is whoever maps it: its own maps would change nothing. */
 	if (op->kind == MOUNT_OP_FS && !op->uid_mappings)
-		return err_set(e, EINVAL,
-			       "mounts[%zu]: idmap of a new file system needs uidMappings and gidMappings",
-			       p->index);
+		return err_set(
+			e, EINVAL,
+			"mounts[%zu]: idmap of a new file system needs uidMappings and gidMappings",
+			p->index);
 	if (!op->uid_mappings && !in->userns)
 		return err_set(e, EINVAL,
 			       "mounts[%zu]: idmap without mappings and without a user namespace",
@@ -272,20 +273,20 @@ static void settle_ro(struct mount_op *op)
 }
 
 /*
- * `ctr spec --rootless` and its like bind the host's /sys with "rbind" and "ro". Plain "ro" would leave the
- * cgroups below it writable for whom the host lets write, and without a cgroup namespace those are the host's
- * (CVE-2023-25809).
+ * `ctr spec --rootless` and its like bind the host's /sys with "rbind" and "ro". Plain "ro" would
+ * leave the cgroups below it writable for whom the host lets write, and without a cgroup namespace
+ * those are the host's (CVE-2023-25809).
  */
 static void close_cgroups(const struct mount_plan_in *in, struct mount_op *op)
 {
-	if (op->kind == MOUNT_OP_BIND && op->recursive && in->userns && op->attr_set & MOUNT_ATTR_RDONLY &&
-	    str_eq(op->target, "/sys"))
+	if (op->kind == MOUNT_OP_BIND && op->recursive && in->userns &&
+	    op->attr_set & MOUNT_ATTR_RDONLY && str_eq(op->target, "/sys"))
 		op->rec_attr_set |= MOUNT_ATTR_RDONLY;
 }
 
 /*
- * SELinux has labels of its own for what is in these, and one super block of theirs serves many mounts;
- * the others get the container's, unless the mount says something itself.
+ * SELinux has labels of its own for what is in these, and one super block of theirs serves many
+ * mounts; the others get the container's, unless the mount says something itself.
  */
 static bool takes_context(const struct mount_op *op)
 {

@@ -64,7 +64,7 @@ struct mount_plan_in {
 	size_t n_cgroups;
 	const char *bundle; /* where relative sources of binds start; NULL: the working directory */
 	const char *context; /* "context=LABEL" for new file systems (linux.mountLabel), or NULL */
-	bool cgroup_ns;     /* the container has a cgroup namespace of its own */
+	bool cgroup_ns;      /* the container has a cgroup namespace of its own */
 	bool userns;
 };
 

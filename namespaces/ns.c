@@ -31,8 +31,8 @@ static int open_checked(enum ns_kind k, const char *path, struct err *e)
 		return err_sys(e, errno, "open %s namespace: %s", ns_table[k].name, path);
 	type = ioctl(fd, NS_GET_NSTYPE);
 	if (type < 0)
-		return err_set(e, EINVAL, "open %s namespace: %s: not a namespace", ns_table[k].name,
-			       path);
+		return err_set(e, EINVAL, "open %s namespace: %s: not a namespace",
+			       ns_table[k].name, path);
 	if ((uint64_t)(unsigned int)type != ns_table[k].clone_flag)
 		return err_set(e, EINVAL, "open %s namespace: %s: a namespace of another kind",
 			       ns_table[k].name, path);
@@ -58,10 +58,11 @@ int ns_plan_spec(const struct spec_linux *l, struct ns_plan *p, struct err *e)
 /*
  * The order: first every namespace that the caller's present rights reach (a host's network
  * namespace can be joined only before the user namespace takes those rights away), then the user
- * namespace, then what only its rights reach. The mount namespace last of each round: it changes what
- * paths mean.
+ * namespace, then what only its rights reach. The mount namespace last of each round: it changes
+ * what paths mean.
  */
-static const enum ns_kind join_order[] = { NS_IPC, NS_UTS, NS_NETWORK, NS_PID, NS_CGROUP, NS_TIME, NS_MOUNT };
+static const enum ns_kind join_order[] = { NS_IPC,    NS_UTS,  NS_NETWORK, NS_PID,
+					   NS_CGROUP, NS_TIME, NS_MOUNT };
 
 static int join_one(struct ns_plan *p, enum ns_kind k)
 {

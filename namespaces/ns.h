@@ -22,12 +22,18 @@ struct ns_plan {
 	int fd[NS_KINDS];   /* owned; -1 when not joined */
 };
 
-#define NS_PLAN_INIT { .fd = { -1, -1, -1, -1, -1, -1, -1, -1 } }
+#define NS_PLAN_INIT                                     \
+	{                                                \
+		.fd = { -1, -1, -1, -1, -1, -1, -1, -1 } \
+	}
 
 /* From the spec: opens each path (checked to be a namespace of that kind). */
 int ns_plan_spec(const struct spec_linux *l, struct ns_plan *p, struct err *e);
 
-/* Joins all fds of the plan: those that the caller's rights allow first, the user namespace, the rest. */
+/*
+ * Joins all fds of the plan: those that the caller's rights allow first, the user namespace, the
+ * rest.
+ */
 int ns_join(struct ns_plan *p, struct err *e);
 
 void ns_plan_close(struct ns_plan *p);

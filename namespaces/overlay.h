@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The root of an OS clone: a copy-on-write overlay of this machine's own "/". Made by the child in its new mount
- * namespace, from detached mounts only, so that everything goes away with the container.
+ * The root of an OS clone: a copy-on-write overlay of this machine's own "/". Made by the child in
+ * its new mount namespace, from detached mounts only, so that everything goes away with the
+ * container.
  */
 #ifndef CTR_NAMESPACES_OVERLAY_H
 #define CTR_NAMESPACES_OVERLAY_H

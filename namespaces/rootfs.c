@@ -43,7 +43,10 @@ static int cut_off(const struct rootfs_opts *o, struct err *e)
 		return err_sys(e, errno, "open /");
 	if (!want)
 		want = MS_SLAVE | MS_REC;
-	/* Nothing could be cloned from unbindable mounts: rootfs_protect makes the root so when all is done. */
+	/*
+	 * Nothing could be cloned from unbindable mounts: rootfs_protect makes the root so when all
+	 * is done.
+	 */
 	if (want & MS_UNBINDABLE)
 		want = MS_PRIVATE | (want & MS_REC);
 	r = mount_propagation_fd(fd, want);

@@ -183,7 +183,9 @@ static int ro_root(const struct rootfs *r, struct err *e)
 	return ret < 0 ? err_sys(e, -ret, "root.readonly") : 0;
 }
 
-/* The last of all: what is cloned for the paths above could not be cloned from unbindable mounts. */
+/*
+ * The last of all: what is cloned for the paths above could not be cloned from unbindable mounts.
+ */
 static int set_root_propagation(const struct rootfs *r, struct err *e)
 {
 	uint64_t want = r->o->spec->linux_.rootfs_propagation;

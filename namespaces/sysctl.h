@@ -6,10 +6,16 @@
 #include "base/err.h"
 #include "oci/spec.h"
 
-/* Writes each pair; names in dot or slash form ("net.ipv4.ip_forward"). Nothing at all when the map is empty. */
+/*
+ * Writes each pair; names in dot or slash form ("net.ipv4.ip_forward"). Nothing at all when the map
+ * is empty.
+ */
 int sysctl_apply(const struct spec_map *m, struct err *e);
 
-/* "net.ipv4.conf.eth0/1.forwarding" -> "net/ipv4/conf/eth0.1/forwarding"; malloc'ed, NULL without memory. Pure. */
+/*
+ * "net.ipv4.conf.eth0/1.forwarding" -> "net/ipv4/conf/eth0.1/forwarding"; malloc'ed, NULL without
+ * memory. Pure.
+ */
 char *sysctl_path(const char *name);
 
 #endif
