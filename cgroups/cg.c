@@ -152,9 +152,12 @@ int cg_path_resolve(const char *id, const char *cgroups_path, char **out, struct
 {
 	bool given = cgroups_path && *cgroups_path;
 	const char *name = given ? cgroups_path : id;
-	/* The default is one level deep: a parent of its own would double the directories of every run. */
-	AUTO_FREE char *path = given ? str_printf("%s/%s", *name == '/' ? "" : CG_PARENT, name) :
-				       str_printf("%s-%s", CG_PARENT, name);
+	/*
+	 * The default is one level deep: a parent of its own would double the directories of every
+	 * run.
+	 */
+	AUTO_FREE char *path = given ? str_printf("%s/%s", *name == '/' ? "" : CG_PARENT, name)
+				     : str_printf("%s-%s", CG_PARENT, name);
 	int r;
 
 	if (!path)
@@ -242,7 +245,8 @@ static int make_one(struct cg *cg, struct cg_dir *d, unsigned int need, unsigned
 			return r;
 	}
 	/* Below the root, our own parent, or one just made, nothing is threaded. */
-	if (d->hier->v2 && d->made < 2 && strchr(cg->path + 1, '/') && !str_after(cg->path, CG_PARENT "/"))
+	if (d->hier->v2 && d->made < 2 && strchr(cg->path + 1, '/') &&
+	    !str_after(cg->path, CG_PARENT "/"))
 		return check_domain(d, e);
 	return 0;
 }
@@ -350,7 +354,8 @@ int cg_set_up(struct cg *cg, const struct spec_resources *r, struct err *e)
 		ret = cg_plan_make(r, &w, &plan, e);
 	if (ret == 0)
 		ret = make_all(cg, plan.need_v2,
-			       cg->host.layout == CG_LAYOUT_V2 && !cg->unit ? w.v2 & ACCOUNTING : 0, e);
+			       cg->host.layout == CG_LAYOUT_V2 && !cg->unit ? w.v2 & ACCOUNTING : 0,
+			       e);
 	if (ret == 0)
 		ret = cpuset_ready(cg, e);
 	if (ret == 0)

@@ -3,8 +3,9 @@
  * Control groups of one container, for pure v2, pure v1 and hybrid hosts (v1 controllers beside a
  * unified hierarchy). The order that keeps it quick and exact: make the cgroup in every hierarchy,
  * enable controllers and write limits while it is empty, then put the child in: into the v2 one by
- * clone3(CLONE_INTO_CGROUP), into each v1 one by writing "0" to its `tasks` from the single-threaded
- * child itself (neither takes the global thread-group lock, which costs an RCU grace period).
+ * clone3(CLONE_INTO_CGROUP), into each v1 one by writing "0" to its `tasks` from the
+ * single-threaded child itself (neither takes the global thread-group lock, which costs an RCU
+ * grace period).
  */
 #ifndef CTR_CGROUPS_CG_H
 #define CTR_CGROUPS_CG_H
@@ -48,11 +49,13 @@ struct cg;
 
 struct cg_create_opts {
 	const char *id;
-	const char *cgroups_path;              /* linux.cgroupsPath, or NULL for the default */
+	const char *cgroups_path;               /* linux.cgroupsPath, or NULL for the default */
 	const struct spec_resources *resources; /* may be NULL */
 	enum cg_driver driver;
-	const struct spec_map *annotations; /* org.systemd.property.NAME, for the systemd driver; may be NULL */
-	bool rootless; /* lacking rights is not an error: the container then runs without its own cgroup */
+	/* org.systemd.property.NAME, for the systemd driver; may be NULL */
+	const struct spec_map *annotations;
+	/* lacking rights is not an error: the container then runs without its own cgroup */
+	bool rootless;
 };
 
 /*
@@ -62,17 +65,18 @@ struct cg_create_opts {
 int cg_create(const struct cg_create_opts *o, struct cg **out, struct err *e);
 
 /* The cgroups that cg_create made earlier, by what state.json kept (see cg_path, cg_unit). */
-int cg_open(const char *path, const char *unit, enum cg_driver driver, struct cg **out, struct err *e);
+int cg_open(const char *path, const char *unit, enum cg_driver driver, struct cg **out,
+	    struct err *e);
 
 /*
- * What cg_create was told as `rootless`, for a cg of cg_open: hierarchies where the container got no
- * cgroup are then left out of cg_join_open instead of being an error.
+ * What cg_create was told as `rootless`, for a cg of cg_open: hierarchies where the container got
+ * no cgroup are then left out of cg_join_open instead of being an error.
  */
 void cg_set_rootless(struct cg *cg, bool rootless);
 
 /*
- * To be told once, when the container's first process is in its cgroups for certain: the systemd driver
- * keeps a process of its own there until then.
+ * To be told once, when the container's first process is in its cgroups for certain: the systemd
+ * driver keeps a process of its own there until then.
  */
 int cg_placed(struct cg *cg, struct err *e);
 
@@ -85,7 +89,8 @@ static inline void cleanup_cg(struct cg **cg)
 }
 #define AUTO_CG __attribute__((cleanup(cleanup_cg)))
 
-const char *cg_path(const struct cg *cg); /* path below each hierarchy's mount; NULL: none (disabled) */
+/* path below each hierarchy's mount; NULL: none (disabled) */
+const char *cg_path(const struct cg *cg);
 const char *cg_unit(const struct cg *cg); /* systemd unit, or NULL */
 bool cg_has_v2(const struct cg *cg);
 
@@ -94,16 +99,18 @@ int cg_into_fd(const struct cg *cg);
 
 /*
  * Opens, in the parent, what a child needs to put itself into the v1 hierarchies (and the v2 one
- * when with_v2: for kernels or callers without CLONE_INTO_CGROUP). fds has room for CG_MAX_HIER; they are
- * O_CLOEXEC and the caller's. cg_join_self writes to each (async-signal-safe, one write each).
+ * when with_v2: for kernels or callers without CLONE_INTO_CGROUP). fds has room for CG_MAX_HIER;
+ * they are O_CLOEXEC and the caller's. cg_join_self writes to each (async-signal-safe, one write
+ * each).
  */
 int cg_join_open(struct cg *cg, bool with_v2, int *fds, size_t *n, struct err *e);
 int cg_join_self(const int *fds, size_t n);
 
 /*
- * Lets cg_into_fd and cg_join_* mean cgroups below the container's: each word is "[CTRL,...:]PATH" as for `exec
- * --cgroup`, PATH relative to the container's cgroup, which it may not leave ("bad sub cgroup path"), and there
- * already. Without controllers (one word only then) it holds for every hierarchy.
+ * Lets cg_into_fd and cg_join_* mean cgroups below the container's: each word is "[CTRL,...:]PATH"
+ * as for `exec --cgroup`, PATH relative to the container's cgroup, which it may not leave ("bad sub
+ * cgroup path"), and there already. Without controllers (one word only then) it holds for every
+ * hierarchy.
  */
 int cg_sub_select(struct cg *cg, const struct spec_strings *words, struct err *e);
 
@@ -114,8 +121,8 @@ int cg_sub_of(struct cg *cg, pid_t pid, struct err *e);
 int cg_attach(struct cg *cg, pid_t pid, struct err *e);
 
 /*
- * Writes new limits while the container runs: all of them, or none when one is refused. old is what was
- * applied last; device rules, which the kernel cannot be asked for, are put back from it.
+ * Writes new limits while the container runs: all of them, or none when one is refused. old is what
+ * was applied last; device rules, which the kernel cannot be asked for, are put back from it.
  */
 int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_resources *old,
 	      struct err *e);
@@ -123,8 +130,8 @@ int cg_apply(struct cg *cg, const struct spec_resources *r, struct err *e); /* w
 
 /*
  * Gives the container's v2 cgroup to a user, so that what runs there can make cgroups below it: the
- * directory and those of its files that the kernel calls safe to give away. v1 is left alone: giving
- * that away is not safe. Without a v2 cgroup nothing is done.
+ * directory and those of its files that the kernel calls safe to give away. v1 is left alone:
+ * giving that away is not safe. Without a v2 cgroup nothing is done.
  */
 int cg_delegate(struct cg *cg, uid_t owner, struct err *e);
 
@@ -148,12 +155,16 @@ int cg_kill(struct cg *cg, int sig, struct err *e);
 int cg_remove(struct cg *cg, struct err *e);
 
 /*
- * Removes what cg_create with these words made, for a creation that was killed before it could record the
- * path and before anything ran there. A cgroup that is in use is left alone, with a warning.
+ * Removes what cg_create with these words made, for a creation that was killed before it could
+ * record the path and before anything ran there. A cgroup that is in use is left alone, with a
+ * warning.
  */
 int cg_remove_unused(const char *id, const char *cgroups_path, struct err *e);
 
-/* Row i of what the container sees at /sys/fs/cgroup; false past the end. Strings are borrowed from cg. */
+/*
+ * Row i of what the container sees at /sys/fs/cgroup; false past the end. Strings are borrowed from
+ * cg.
+ */
 struct cg_view {
 	const char *controllers; /* as in cg_hier */
 	const char *mount;       /* host mount point of the hierarchy */

@@ -73,8 +73,8 @@ static int check_usage(const struct cg_op *op, int fd, struct err *e)
 }
 
 /*
- * Returns the kernel's -errno as it is, so that a group can be tried in another order. With undo, what
- * was there before is in it when the write succeeds.
+ * Returns the kernel's -errno as it is, so that a group can be tried in another order. With undo,
+ * what was there before is in it when the write succeeds.
  */
 static int write_file(const struct cg_dir *d, const char *file, const char *value,
 		      struct cg_undo *undo)
@@ -317,7 +317,10 @@ int cg_apply_devices(struct cg *cg, const struct spec_resources *r, bool live, s
 
 /* ---- update ---- */
 
-/* The rules are the last thing that an update writes: only they themselves need to be put back here. */
+/*
+ * The rules are the last thing that an update writes: only they themselves need to be put back
+ * here.
+ */
 static int update_devices(struct cg *cg, const struct spec_resources *r,
 			  const struct spec_resources *old, struct err *e)
 {
@@ -334,10 +337,11 @@ static int update_devices(struct cg *cg, const struct spec_resources *r,
 }
 
 /*
- * systemd writes what it believes whenever it realizes the unit again, so it must believe the same. It rounds,
- * and writes at once: the plan is written once more after it.
+ * systemd writes what it believes whenever it realizes the unit again, so it must believe the same.
+ * It rounds, and writes at once: the plan is written once more after it.
  */
-static int update_unit(struct cg *cg, const struct cg_plan *p, const struct spec_resources *r, struct err *e)
+static int update_unit(struct cg *cg, const struct cg_plan *p, const struct spec_resources *r,
+		       struct err *e)
 {
 	int ret = cg_systemd_update(cg, r, e);
 

@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 #define CG_DEADLINE_MS 10000 /* for a freeze, and for dying processes in cg_remove */
-#define CG_PARENT "/ctr"     /* parent of relative paths, removed again when it is empty; "/ctr-ID" is the default */
+#define CG_PARENT \
+	"/ctr" /* parent of relative paths, removed again when it is empty; "/ctr-ID" is the default */
 
 /* The container's cgroup in one hierarchy. */
 struct cg_dir {
@@ -50,8 +51,8 @@ int cg_create_on(const struct cg_host *host, const struct cg_create_opts *o, str
 int cg_open_on(const struct cg_host *host, const char *path, struct cg **out, struct err *e);
 
 /*
- * What cg_create is made of. A cg for this path with nothing made yet (NULL: without any cgroup); its
- * directories with the limits of r; and what of the directories was made here taken away again.
+ * What cg_create is made of. A cg for this path with nothing made yet (NULL: without any cgroup);
+ * its directories with the limits of r; and what of the directories was made here taken away again.
  */
 int cg_new(const struct cg_host *host, const char *path, enum cg_driver driver, struct cg **out,
 	   struct err *e);
@@ -121,9 +122,9 @@ int cg_apply_plan(struct cg *cg, const struct cg_plan *p, struct cg_undo *undo, 
 bool cg_is_realtime(const struct cg_op *op);
 
 /*
- * A share of real-time processor time is a part of what the cgroup above has, which is nothing unless
- * somebody has given it some: gives every cgroup between the root and the container as much more as the
- * n operations want. -EINVAL where the machine has no more to give.
+ * A share of real-time processor time is a part of what the cgroup above has, which is nothing
+ * unless somebody has given it some: gives every cgroup between the root and the container as much
+ * more as the n operations want. -EINVAL where the machine has no more to give.
  */
 int cg_realtime_budget(struct cg *cg, const struct cg_op *op, size_t n, struct cg_undo *undo,
 		       struct err *e);

@@ -19,7 +19,7 @@ struct source {
 };
 
 #define AT(field) offsetof(struct cg_stat, field)
-#define NS_PER_TICK                                                                  \
+#define NS_PER_TICK \
 	(1000000000 / 100) /* USER_HZ is 100 on every architecture that matters here \
 			    */
 

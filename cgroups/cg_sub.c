@@ -91,9 +91,11 @@ static int move_named(struct cg *cg, const char *word, bool moved[CG_MAX_HIER], 
 		snprintf(name, sizeof(name), "%.*s", (int)n, p);
 		i = find_hierarchy(cg, name);
 		if (n == 0 || n >= sizeof(name) || i == cg->n)
-			return err_set(e, EINVAL, "exec --cgroup %s: unknown controller \"%s\"", word, name);
+			return err_set(e, EINVAL, "exec --cgroup %s: unknown controller \"%s\"",
+				       word, name);
 		if (moved[i])
-			return err_set(e, EINVAL, "exec --cgroup %s: controller %s specified multiple times",
+			return err_set(e, EINVAL,
+				       "exec --cgroup %s: controller %s specified multiple times",
 				       word, name);
 		mine[i] = true;
 		p += n + 1;
@@ -130,7 +132,8 @@ int cg_sub_select(struct cg *cg, const struct spec_strings *words, struct err *e
 		if (strchr(word, ':'))
 			r = move_named(cg, word, moved, e);
 		else if (words->n > 1)
-			r = err_set(e, EINVAL, "exec --cgroup %s: CONTROLLER: is missing, with more than one",
+			r = err_set(e, EINVAL,
+				    "exec --cgroup %s: CONTROLLER: is missing, with more than one",
 				    word);
 		else
 			r = move_all(cg, word, e);
@@ -160,6 +163,7 @@ int cg_sub_of(struct cg *cg, pid_t pid, struct err *e)
 		if (below && *below == '/')
 			return move_dir(d, below, below, e);
 	}
-	return err_set(e, EBUSY, "%s: the cgroup %s takes no process, and process %d is not below it", file,
+	return err_set(e, EBUSY,
+		       "%s: the cgroup %s takes no process, and process %d is not below it", file,
 		       d->dir, (int)pid);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Typed values of a D-Bus property, and GVariant's text form of them, in which annotations give them:
- * "uint64 5", "'text'", "true", "['a', 'b']", "@a(st) [('/dev/sda', 100)]".
+ * Typed values of a D-Bus property, and GVariant's text form of them, in which annotations give
+ * them: "uint64 5", "'text'", "true", "['a', 'b']", "@a(st) [('/dev/sda', 100)]".
  */
 #ifndef CTR_CGROUPS_CG_VALUE_H
 #define CTR_CGROUPS_CG_VALUE_H
@@ -31,9 +31,10 @@ struct cg_value {
 };
 
 /*
- * Strings and leaves come from the arena. 0; -ENOMEM; or -EINVAL with *why (a constant) and *at (where
- * in text).
+ * Strings and leaves come from the arena. 0; -ENOMEM; or -EINVAL with *why (a constant) and *at
+ * (where in text).
  */
-int cg_value_parse(struct arena *a, const char *text, struct cg_value *out, const char **why, size_t *at);
+int cg_value_parse(struct arena *a, const char *text, struct cg_value *out, const char **why,
+		   size_t *at);
 
 #endif
