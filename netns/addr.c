@@ -12,7 +12,9 @@
 #include <sys/socket.h>
 
 /* Flags that were given; the others tell what the kernel found out. */
-#define FLAGS_KEPT (IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_NOPREFIXROUTE | IFA_F_MCAUTOJOIN)
+#define FLAGS_KEPT                                                                      \
+	(IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_NOPREFIXROUTE | \
+	 IFA_F_MCAUTOJOIN)
 
 struct walk {
 	int index;
@@ -42,7 +44,8 @@ static int read_addr(const struct nlmsghdr *m, void *arg)
 
 	if (nl_attrs(m, sizeof(*i), a, IFA_RT_PRIORITY) < 0 || m->nlmsg_type != RTM_NEWADDR)
 		return -EBADMSG;
-	if ((int)i->ifa_index != w->index || (i->ifa_family != AF_INET && i->ifa_family != AF_INET6))
+	if ((int)i->ifa_index != w->index ||
+	    (i->ifa_family != AF_INET && i->ifa_family != AF_INET6))
 		return 0;
 	x = (struct addr){
 		.family = i->ifa_family,
@@ -90,7 +93,8 @@ void addrs_free(struct addrs *a)
 	*a = (struct addrs){};
 }
 
-static void put_label(union nl_request *q, const struct addr *a, const char *old_name, const char *new_name)
+static void put_label(union nl_request *q, const struct addr *a, const char *old_name,
+		      const char *new_name)
 {
 	const char *rest = str_after(a->label, old_name);
 	char label[2 * IFNAMSIZ];
@@ -106,7 +110,8 @@ static void put_label(union nl_request *q, const struct addr *a, const char *old
 		mnl_attr_put_strz(&q->head, IFA_LABEL, label);
 }
 
-int addr_add(struct nl *n, int index, const struct addr *a, const char *old_name, const char *new_name)
+int addr_add(struct nl *n, int index, const struct addr *a, const char *old_name,
+	     const char *new_name)
 {
 	union nl_request q;
 	struct ifaddrmsg *i = nl_begin(&q, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, sizeof(*i));

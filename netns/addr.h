@@ -27,9 +27,10 @@ int addrs_get(struct nl *n, int index, struct addrs *out);
 void addrs_free(struct addrs *a);
 
 /*
- * Adds one. A label that is made of the old name of the link becomes one of its new name. 0 or -errno;
- * one that is there already is no error.
+ * Adds one. A label that is made of the old name of the link becomes one of its new name. 0 or
+ * -errno; one that is there already is no error.
  */
-int addr_add(struct nl *n, int index, const struct addr *a, const char *old_name, const char *new_name);
+int addr_add(struct nl *n, int index, const struct addr *a, const char *old_name,
+	     const char *new_name);
 
 #endif

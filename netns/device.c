@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A link's index may change on the way, and with a template for its name (eth%d) nobody knows how it
- * will be called. So it travels under a name that nobody else has, is found by it on the other side, and
- * renamed there: that is also where a conflict shows without the link being in between.
+ * A link's index may change on the way, and with a template for its name (eth%d) nobody knows how
+ * it will be called. So it travels under a name that nobody else has, is found by it on the other
+ * side, and renamed there: that is also where a conflict shows without the link being in between.
  */
 #include "netns/device.h"
 
@@ -84,14 +84,17 @@ static int add_addrs(struct nl *n, int index, const struct device_moved *d, cons
 	return r;
 }
 
-static int settle(struct mover *m, const struct spec_net_device *s, struct device_moved *d, struct err *e)
+static int settle(struct mover *m, const struct spec_net_device *s, struct device_moved *d,
+		  struct err *e)
 {
 	struct link l;
 	int r = link_rename(&m->inside, d->index, wanted_name(s));
 
 	if (r == -EEXIST)
-		return err_set(e, EEXIST, "linux.netDevices[\"%s\"]: the name \"%s\" is taken in the container",
-			       s->host_name, wanted_name(s));
+		return err_set(
+			e, EEXIST,
+			"linux.netDevices[\"%s\"]: the name \"%s\" is taken in the container",
+			s->host_name, wanted_name(s));
 	if (r < 0)
 		return fail_at(s, r, "rename", e);
 	r = link_get(&m->inside, NULL, d->index, &l);
@@ -108,7 +111,8 @@ static int settle(struct mover *m, const struct spec_net_device *s, struct devic
 	return r < 0 ? fail_at(s, r, "add its addresses", e) : 0;
 }
 
-static int move_one(struct mover *m, const struct spec_net_device *s, struct devices *out, struct err *e)
+static int move_one(struct mover *m, const struct spec_net_device *s, struct devices *out,
+		    struct err *e)
 {
 	struct device_moved *d = &out->v[out->n];
 	int r = link_get(&m->host, s->host_name, 0, &d->before);
@@ -141,8 +145,10 @@ static int check_one(struct mover *m, const struct spec_net_device *s, struct er
 		return 0;
 	r = link_get(&m->inside, wanted_name(s), 0, &l);
 	if (r == 0)
-		return err_set(e, EEXIST, "linux.netDevices[\"%s\"]: the name \"%s\" is taken in the container",
-			       s->host_name, wanted_name(s));
+		return err_set(
+			e, EEXIST,
+			"linux.netDevices[\"%s\"]: the name \"%s\" is taken in the container",
+			s->host_name, wanted_name(s));
 	return r == -ENODEV ? 0 : fail_at(s, r, "look for its name in the container", e);
 }
 
@@ -153,7 +159,8 @@ static int check_namespace(int netns_fd, struct err *e)
 	if (stat("/proc/thread-self/ns/net", &own) < 0 || fstat(netns_fd, &other) < 0)
 		return err_sys(e, errno, "linux.netDevices: compare the network namespaces");
 	if (own.st_dev == other.st_dev && own.st_ino == other.st_ino)
-		return err_set(e, EINVAL, "linux.netDevices: the container's network namespace is the host's");
+		return err_set(e, EINVAL,
+			       "linux.netDevices: the container's network namespace is the host's");
 	return 0;
 }
 
@@ -219,7 +226,8 @@ void devices_return(struct devices *d, int netns_fd)
 		int r = return_one(&m, host, &d->v[i]);
 
 		if (r < 0)
-			log_warn("network device %s: return to the host: %s", d->v[i].before.name, strerrordesc_np(-r));
+			log_warn("network device %s: return to the host: %s", d->v[i].before.name,
+				 strerrordesc_np(-r));
 	}
 	devices_free(d);
 }

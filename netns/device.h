@@ -20,11 +20,13 @@ struct devices {
 };
 
 /*
- * Moves each device from the caller's network namespace to that of netns_fd (borrowed), names it, adds
- * its addresses and sets it up. All names are looked at before the first is moved; on an error
- * everything is where it was. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN in both. Errors name the device.
+ * Moves each device from the caller's network namespace to that of netns_fd (borrowed), names it,
+ * adds its addresses and sets it up. All names are looked at before the first is moved; on an error
+ * everything is where it was. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN in both. Errors name the
+ * device.
  */
-int devices_move(const struct spec_net_devices *l, int netns_fd, struct devices *out, struct err *e);
+int devices_move(const struct spec_net_devices *l, int netns_fd, struct devices *out,
+		 struct err *e);
 
 /* Back to the caller's network namespace, as they were. What cannot be done is logged. Frees. */
 void devices_return(struct devices *d, int netns_fd);

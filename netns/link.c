@@ -28,7 +28,8 @@ static int read_link(const struct nlmsghdr *m, void *arg)
 	const struct ifinfomsg *i = mnl_nlmsg_get_payload(m);
 	struct link *l = arg;
 
-	_Static_assert(IFLA_MTU > IFLA_IFNAME && IFLA_MTU > IFLA_ADDRESS, "the largest attribute that is read");
+	_Static_assert(IFLA_MTU > IFLA_IFNAME && IFLA_MTU > IFLA_ADDRESS,
+		       "the largest attribute that is read");
 	if (nl_attrs(m, sizeof(*i), a, IFLA_MTU) < 0 || m->nlmsg_type != RTM_NEWLINK)
 		return -EBADMSG;
 	if (!a[IFLA_IFNAME] || mnl_attr_validate(a[IFLA_IFNAME], MNL_TYPE_NUL_STRING) < 0 ||
@@ -109,7 +110,8 @@ int link_restore(struct nl *n, int index, const struct link *like)
 	if (r < 0)
 		return r;
 	change(&q, index);
-	if (now.mtu == like->mtu && now.mac_len == like->mac_len && !memcmp(now.mac, like->mac, now.mac_len))
+	if (now.mtu == like->mtu && now.mac_len == like->mac_len &&
+	    !memcmp(now.mac, like->mac, now.mac_len))
 		return 0;
 	if (now.mtu != like->mtu)
 		mnl_attr_put_u32(&q.head, IFLA_MTU, like->mtu);

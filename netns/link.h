@@ -28,7 +28,9 @@ int link_loopback_up(struct err *e);
 /* By name, or where that is NULL by index. -ENODEV: there is none. */
 int link_get(struct nl *n, const char *name, int index, struct link *out);
 
-/* To the network namespace netns_fd, where it is named name (which nobody there may have) and down. */
+/*
+ * To the network namespace netns_fd, where it is named name (which nobody there may have) and down.
+ */
 int link_move(struct nl *n, int index, int netns_fd, const char *name);
 
 /* A name with a %d becomes the first that is free. */

@@ -13,7 +13,7 @@
 
 #define ANSWER_SECONDS 10
 #define ANSWER_MAX 32768 /* what the kernel puts into one message of a dump at most */
-#define DUMP_TRIES 16	 /* a dump during which something changed is taken anew */
+#define DUMP_TRIES 16    /* a dump during which something changed is taken anew */
 
 static int open_here(struct nl *n)
 {
@@ -149,7 +149,8 @@ int nl_attrs(const struct nlmsghdr *m, size_t len, const struct nlattr **v, uint
 	memset(v, 0, (max + 1U) * sizeof(*v));
 	if (mnl_nlmsg_get_payload_len(m) < len)
 		return -EBADMSG;
-	mnl_attr_for_each(a, m, len) {
+	mnl_attr_for_each(a, m, len)
+	{
 		if (mnl_attr_get_type(a) <= max)
 			v[mnl_attr_get_type(a)] = a;
 	}
