@@ -15,11 +15,10 @@
 #include <regex.h>
 
 const struct cmd *const cmd_table[] = {
-	&cmd_create,   &cmd_start,    &cmd_run,	   &cmd_exec,	    &cmd_kill,
-	&cmd_delete,   &cmd_state,    &cmd_list,   &cmd_ps,	    &cmd_pause,
-	&cmd_resume,   &cmd_check,    &cmd_update, &cmd_events,	    &cmd_checkpoint,
-	&cmd_restore,  &cmd_spec,     &cmd_features, &cmd_version,  &cmd_completion,
-	&cmd_help,     NULL,
+	&cmd_create,  &cmd_start,      &cmd_run,        &cmd_exec,    &cmd_kill,   &cmd_delete,
+	&cmd_state,   &cmd_list,       &cmd_ps,         &cmd_pause,   &cmd_resume, &cmd_check,
+	&cmd_update,  &cmd_events,     &cmd_checkpoint, &cmd_restore, &cmd_spec,   &cmd_features,
+	&cmd_version, &cmd_completion, &cmd_help,       NULL,
 };
 
 static const struct name_value log_formats[] = {
@@ -62,7 +61,8 @@ const struct name_table cmd_formats = NAME_TABLE("format", formats);
 const struct opt cmd_global_opts[] = {
 	{ "debug", 0, OPT_FLAG, AT(debug), .help = "log every step with its time" },
 	{ "log", 'l', OPT_STRING, AT(log), "[file:]PATH",
-	  "append messages to PATH, or journald:ID, syslog:ID; errors go to stderr too", .complete = OPT_FILE },
+	  "append messages to PATH, or journald:ID, syslog:ID; errors go to stderr too",
+	  .complete = OPT_FILE },
 	{ "log-format", 0, OPT_CHOICE, AT(log_format), "FORMAT", "text (default) or json",
 	  .choices = &log_format_names },
 	{ "log-level", 0, OPT_CHOICE, AT(log_level), "LEVEL", "error, warning (default) or debug",

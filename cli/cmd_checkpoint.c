@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line of checkpoint, which engines probe before they offer the function to their users.
- * The work itself is not done by this version: `features` says so, and the command fails, after
- * everything that the caller may have got wrong.
+ * The command line of checkpoint, which engines probe before they offer the function to their
+ * users. The work itself is not done by this version: `features` says so, and the command fails,
+ * after everything that the caller may have got wrong.
  */
 #include "cli/cmd.h"
 

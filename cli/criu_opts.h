@@ -7,7 +7,12 @@
 
 #include "oci/spec.h"
 
-enum criu_cgroups { CRIU_CGROUPS_SOFT, CRIU_CGROUPS_FULL, CRIU_CGROUPS_STRICT, CRIU_CGROUPS_IGNORE };
+enum criu_cgroups {
+	CRIU_CGROUPS_SOFT,
+	CRIU_CGROUPS_FULL,
+	CRIU_CGROUPS_STRICT,
+	CRIU_CGROUPS_IGNORE
+};
 
 struct criu_opts {
 	const char *image_path, *work_path, *network_lock;

@@ -49,8 +49,8 @@ static void log_fds_close(struct log_fds *l)
 static int open_logger(struct log_fds *l, enum log_target target, const char *tag, struct err *e)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	const char *path = target == LOG_TARGET_JOURNAL ? "/run/systemd/journal/socket"
-							: "/dev/log";
+	const char *path =
+		target == LOG_TARGET_JOURNAL ? "/run/systemd/journal/socket" : "/dev/log";
 
 	strcpy(a.sun_path, path);
 	l->target = target;
