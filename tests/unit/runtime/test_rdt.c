@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A directory tree in place of resctrl: the kernel would fill a new group with files, here a test does. */
+/*
+ * A directory tree in place of resctrl: the kernel would fill a new group with files, here a test
+ * does.
+ */
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/str.h"
@@ -68,8 +71,9 @@ static void group(const char *name)
 
 static void mount_point(void **state)
 {
-	AUTO_FREE char *plain = rdt_mount_point("24 1 0:22 / /sys rw - sysfs sysfs rw\n"
-						"30 24 0:40 / /sys/fs/resctrl rw shared:5 - resctrl none rw,cdp\n");
+	AUTO_FREE char *plain =
+		rdt_mount_point("24 1 0:22 / /sys rw - sysfs sysfs rw\n"
+				"30 24 0:40 / /sys/fs/resctrl rw shared:5 - resctrl none rw,cdp\n");
 	AUTO_FREE char *blank = rdt_mount_point("30 24 0:40 / /a\\040b\\134c rw - resctrl none rw");
 
 	(void)state;
@@ -110,7 +114,8 @@ static void existing_group(void **state)
 static void schemata(void **state)
 {
 	static char *lines[] = { (char *)"L2:0=f", NULL };
-	struct spec_intel_rdt s = { .clos_id = (char *)"silver", .l3_cache_schema = (char *)"L3:0=f;1=f" };
+	struct spec_intel_rdt s = { .clos_id = (char *)"silver",
+				    .l3_cache_schema = (char *)"L3:0=f;1=f" };
 	struct rdt x = {};
 	struct err e = {};
 
@@ -198,8 +203,9 @@ static void not_mounted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(mount_point),	 cmocka_unit_test(existing_group), cmocka_unit_test(schemata),
-		cmocka_unit_test(missing_group), cmocka_unit_test(refused_schema), cmocka_unit_test(own_group),
+		cmocka_unit_test(mount_point),    cmocka_unit_test(existing_group),
+		cmocka_unit_test(schemata),       cmocka_unit_test(missing_group),
+		cmocka_unit_test(refused_schema), cmocka_unit_test(own_group),
 		cmocka_unit_test(not_mounted),
 	};
 
