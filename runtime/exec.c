@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exec: one more process in a running container. The parent enters the pid namespace for its child, the child
- * is made inside the container's cgroups, joins the other namespaces by init's pidfd in one call, and goes the
- * same way to execve as init did (payload.c). The pid file, the only sign of success that some callers look
- * at, is written when the program runs, never before.
+ * exec: one more process in a running container. The parent enters the pid namespace for its child,
+ * the child is made inside the container's cgroups, joins the other namespaces by init's pidfd in
+ * one call, and goes the same way to execve as init did (payload.c). The pid file, the only sign of
+ * success that some callers look at, is written when the program runs, never before.
  */
 #include "ctr.h"
 
@@ -41,7 +41,7 @@ struct exec {
 	int join_fd[CG_MAX_HIER];
 	size_t n_join;
 	uint64_t ns_flags; /* of the container, without pid */
-	bool attach; /* only systemd may move a process into the cgroup: it is asked to */
+	bool attach;       /* only systemd may move a process into the cgroup: it is asked to */
 	bool own_pid_ns, userns;
 	int init_pidfd;
 	int root; /* init's root, when it shares our mount namespace; else -1 */
@@ -126,7 +126,8 @@ static int child(struct exec *x, struct err *e)
 	if (r < 0)
 		return err_sys(e, -r, "join the cgroup");
 	setsid();
-	r = seccomp_receiver_state(&x->receiver, x->spec.container->linux_.seccomp, x->c.st, STATUS_RUNNING, e);
+	r = seccomp_receiver_state(&x->receiver, x->spec.container->linux_.seccomp, x->c.st,
+				   STATUS_RUNNING, e);
 	if (r == 0)
 		r = affinity(x, e);
 	if (r == 0)
@@ -136,7 +137,8 @@ static int child(struct exec *x, struct err *e)
 	if (r < 0)
 		return r;
 	p.keep_groups = x->spec.notes.keep_groups ||
-			(x->userns && io_read_small(AT_FDCWD, "/proc/self/setgroups", buf, sizeof(buf)) > 0 &&
+			(x->userns &&
+			 io_read_small(AT_FDCWD, "/proc/self/setgroups", buf, sizeof(buf)) > 0 &&
 			 str_eq(buf, "deny"));
 	r = payload_settle(&p, e);
 	if (r < 0)
@@ -162,8 +164,8 @@ static _Noreturn void child_main(struct exec *x)
 }
 
 /*
- * The pid namespace of a user without rights can be entered from its user namespace only, and only for
- * children: this process goes there and makes the real one as its sibling.
+ * The pid namespace of a user without rights can be entered from its user namespace only, and only
+ * for children: this process goes there and makes the real one as its sibling.
  */
 static _Noreturn void intermediate(struct exec *x)
 {
@@ -186,7 +188,8 @@ static _Noreturn void intermediate(struct exec *x)
 		child_main(x);
 	if (pid < 0 && !e.code)
 		err_sys(&e, -pid, "make a process in the container");
-	r = pid < 0 ? sync_send_err(x->sync_child, &e) : sync_send(x->sync_child, SYNC_PID, 0, NULL, pidfd);
+	r = pid < 0 ? sync_send_err(x->sync_child, &e)
+		    : sync_send(x->sync_child, SYNC_PID, 0, NULL, pidfd);
 	_exit(r < 0 || pid < 0);
 }
 
@@ -213,7 +216,8 @@ static int prepare(struct exec *x, const struct ctr_global *g, const char *id, s
 		cache = store_cache(&x->c.store);
 	r = seccomp_plan(l->seccomp, &x->spec.notes, cache, &x->seccomp, e);
 	if (r == 0)
-		r = seccomp_receiver_connect(&x->receiver, l->seccomp, &x->spec.notes, &x->seccomp, e);
+		r = seccomp_receiver_connect(&x->receiver, l->seccomp, &x->spec.notes, &x->seccomp,
+					     e);
 	if (r < 0)
 		return r;
 	for (int k = 0; k < NS_KINDS; k++)
@@ -240,11 +244,13 @@ static int check_terminal(const struct exec *x, struct err *e)
 	bool tty = x->spec.process->terminal;
 
 	if (tty && x->o->detach && !x->o->console_socket)
-		return err_set(e, EINVAL,
-			       "exec: cannot allocate tty if ctr will detach without setting console socket");
+		return err_set(
+			e, EINVAL,
+			"exec: cannot allocate tty if ctr will detach without setting console socket");
 	if (x->o->console_socket && !(tty && x->o->detach))
-		return err_set(e, EINVAL,
-			       "exec: cannot use console socket if ctr will not detach or allocate tty");
+		return err_set(
+			e, EINVAL,
+			"exec: cannot use console socket if ctr will not detach or allocate tty");
 	return 0;
 }
 
@@ -255,8 +261,11 @@ static int cgroup(struct exec *x, struct err *e)
 	if (r < 0)
 		return r;
 	if (!x->cg)
-		return x->o->cgroups.n == 0 ? 0 : err_set(e, ENOTSUP, "exec --cgroup %s: the container has no cgroup",
-							  x->o->cgroups.v[0]);
+		return x->o->cgroups.n == 0
+			       ? 0
+			       : err_set(e, ENOTSUP,
+					 "exec --cgroup %s: the container has no cgroup",
+					 x->o->cgroups.v[0]);
 	r = cg_sub_select(x->cg, &x->o->cgroups, e);
 	if (r < 0)
 		return r;
@@ -265,7 +274,9 @@ static int cgroup(struct exec *x, struct err *e)
 
 static pid_t clone_into(struct exec *x)
 {
-	struct clone_args a = { .flags = CLONE_PIDFD, .exit_signal = SIGCHLD, .pidfd = (uintptr_t)&x->pidfd };
+	struct clone_args a = { .flags = CLONE_PIDFD,
+				.exit_signal = SIGCHLD,
+				.pidfd = (uintptr_t)&x->pidfd };
 	int into = x->cg && !x->attach ? cg_into_fd(x->cg) : -1;
 
 	if (into >= 0) {
@@ -275,7 +286,10 @@ static pid_t clone_into(struct exec *x)
 	return sys_clone3(&a);
 }
 
-/* For the children to come only: we ourselves stay where we are. *two: an intermediate child has to do it. */
+/*
+ * For the children to come only: we ourselves stay where we are. *two: an intermediate child has to
+ * do it.
+ */
 static int enter_pid_ns(const struct exec *x, bool *two, struct err *e)
 {
 	*two = false;
@@ -285,7 +299,9 @@ static int enter_pid_ns(const struct exec *x, bool *two, struct err *e)
 	return *two ? 0 : err_sys(e, errno, "join the container's pid namespace");
 }
 
-/* What we start from now on (a tool, a checker at our end) would be a stranger in the container's. */
+/*
+ * What we start from now on (a tool, a checker at our end) would be a stranger in the container's.
+ */
 static void leave_pid_ns(const struct exec *x)
 {
 	AUTO_CLOSE int own = -1;
@@ -304,7 +320,8 @@ static int await_second(struct exec *x, struct err *e)
 	int r;
 
 	close(TAKE_FD(x->pidfd));
-	r = sync_expect(x->sync_parent, SYNC_PID, "the process that joins namespaces", &m, &x->pidfd, e);
+	r = sync_expect(x->sync_parent, SYNC_PID, "the process that joins namespaces", &m,
+			&x->pidfd, e);
 	waitpid(first, NULL, 0);
 	if (r < 0)
 		return r;
@@ -318,7 +335,9 @@ static int spawn(struct exec *x, struct err *e)
 	bool two;
 	int r = sync_pair(&x->sync_parent, &x->sync_child, e);
 
-	/* The child has it from its first instruction on, before it is in the container's cpuset. */
+	/*
+	 * The child has it from its first instruction on, before it is in the container's cpuset.
+	 */
 	if (r == 0 && cpus && cpus->initial)
 		r = process_affinity(cpus->initial, e);
 	if (r < 0)
@@ -327,7 +346,10 @@ static int spawn(struct exec *x, struct err *e)
 	if (r < 0)
 		return r;
 	x->pid = clone_into(x);
-	/* The container has given its top cgroup's controllers to sub-cgroups of its own: go where init is. */
+	/*
+	 * The container has given its top cgroup's controllers to sub-cgroups of its own: go where
+	 * init is.
+	 */
 	if (x->pid == -EBUSY && x->o->cgroups.n == 0) {
 		r = cg_sub_of(x->cg, x->c.st->pid, e);
 		if (r < 0)
@@ -430,7 +452,9 @@ static int run(struct exec *x, int *status, struct err *e)
 
 static void release(struct exec *x)
 {
-	int *fds[] = { &x->init_pidfd, &x->root, &x->sync_parent, &x->console, &x->master, &x->pidfd };
+	int *fds[] = {
+		&x->init_pidfd, &x->root, &x->sync_parent, &x->console, &x->master, &x->pidfd
+	};
 
 	if (x->blocked)
 		supervise_unblock(&x->sup);
@@ -450,9 +474,17 @@ int ctr_exec(const struct ctr_global *g, const char *id, const struct exec_opts 
 	     struct err *e)
 {
 	struct exec x = {
-		.o = o, .c = CONTAINER_REF_INIT, .receiver = SECCOMP_RECEIVER_INIT,
-		.init_pidfd = -1, .root = -1, .sync_parent = -1,
-		.sync_child = -1, .console = -1, .master = -1, .pidfd = -1, .sup.master = -1,
+		.o = o,
+		.c = CONTAINER_REF_INIT,
+		.receiver = SECCOMP_RECEIVER_INIT,
+		.init_pidfd = -1,
+		.root = -1,
+		.sync_parent = -1,
+		.sync_child = -1,
+		.console = -1,
+		.master = -1,
+		.pidfd = -1,
+		.sup.master = -1,
 	};
 	int r = prepare(&x, g, id, e);
 
