@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the moment a filter is loaded, no system call of ours may be needed: any of them can be one that
- * the filter kills, fails, or holds until the listener answers, which nobody has yet. So a second thread,
- * which the filter does not cover, shares our descriptors and hands the listener over, and we say and hear
- * everything without system calls: by touching a page that is not there. The fault puts us to sleep and
- * tells the thread (userfaultfd); it wakes us when the listener is gone to where it belongs. Its end
- * leaves nothing behind, neither a zombie nor an entry in the container's processes.
+ * From the moment a filter is loaded, no system call of ours may be needed: any of them can be one
+ * that the filter kills, fails, or holds until the listener answers, which nobody has yet. So a
+ * second thread, which the filter does not cover, shares our descriptors and hands the listener
+ * over, and we say and hear everything without system calls: by touching a page that is not there.
+ * The fault puts us to sleep and tells the thread (userfaultfd); it wakes us when the listener is
+ * gone to where it belongs. Its end leaves nothing behind, neither a zombie nor an entry in the
+ * container's processes.
  *
- * Where userfaultfd is refused (an outer container's filter), both sides look at a word in memory instead:
- * for as long as one seccomp(2) and one sendmsg(2) take.
+ * Where userfaultfd is refused (an outer container's filter), both sides look at a word in memory
+ * instead: for as long as one seccomp(2) and one sendmsg(2) take.
  */
 #include "runtime/seccomp_notify.h"
 
@@ -150,7 +151,8 @@ static void pass_gate(struct handover *h)
 static int start_helper(struct handover *h)
 {
 	char *stack = fresh_pages(STACK_SIZE);
-	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+	int flags =
+		CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 
 	if (stack == MAP_FAILED)
 		return -errno;
