@@ -15,7 +15,8 @@
 
 #define SEND_SECONDS 10
 
-static const char *listener_path(const struct spec_seccomp *s, const struct annotations *n, const char **field)
+static const char *listener_path(const struct spec_seccomp *s, const struct annotations *n,
+				 const char **field)
 {
 	*field = "linux.seccomp.listenerPath";
 	if (s && s->listener_path)
@@ -24,14 +25,16 @@ static const char *listener_path(const struct spec_seccomp *s, const struct anno
 	return n->seccomp_receiver;
 }
 
-static int raw_program(const struct spec_seccomp *s, const struct annotations *n, struct seccomp_prog *out,
-		       struct err *e)
+static int raw_program(const struct spec_seccomp *s, const struct annotations *n,
+		       struct seccomp_prog *out, struct err *e)
 {
 	const char *field;
 
 	if (n->bpf_len / sizeof(*out->insns) > BPF_MAXINSNS)
-		return err_set(e, E2BIG, "annotations[\"run.oci.seccomp_bpf_data\"]: more than %d instructions",
-			       BPF_MAXINSNS);
+		return err_set(
+			e, E2BIG,
+			"annotations[\"run.oci.seccomp_bpf_data\"]: more than %d instructions",
+			BPF_MAXINSNS);
 	out->insns = malloc(n->bpf_len);
 	if (!out->insns)
 		return err_sys(e, ENOMEM, "annotations[\"run.oci.seccomp_bpf_data\"]");
@@ -60,7 +63,8 @@ int seccomp_plan(const struct spec_seccomp *s, const struct annotations *n, int 
 }
 
 int seccomp_receiver_connect(struct seccomp_receiver *r, const struct spec_seccomp *s,
-			     const struct annotations *n, const struct seccomp_prog *prog, struct err *e)
+			     const struct annotations *n, const struct seccomp_prog *prog,
+			     struct err *e)
 {
 	const struct timeval limit = { .tv_sec = SEND_SECONDS };
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -70,10 +74,12 @@ int seccomp_receiver_connect(struct seccomp_receiver *r, const struct spec_secco
 	if (!prog->notify)
 		return 0;
 	if (!path)
-		return err_set(e, EINVAL,
-			       "linux.seccomp: the filter notifies, and linux.seccomp.listenerPath is missing");
+		return err_set(
+			e, EINVAL,
+			"linux.seccomp: the filter notifies, and linux.seccomp.listenerPath is missing");
 	if (strlen(path) >= sizeof(addr.sun_path))
-		return err_set(e, ENAMETOOLONG, "%s: %s: longer than the name of a socket can be", field, path);
+		return err_set(e, ENAMETOOLONG, "%s: %s: longer than the name of a socket can be",
+			       field, path);
 	memcpy(addr.sun_path, path, strlen(path) + 1);
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (sock < 0 || setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
@@ -97,8 +103,8 @@ static pid_t own_pid(void)
 	return str_to_u64(link, INT32_MAX, &pid) < 0 ? getpid() : (pid_t)pid;
 }
 
-int seccomp_receiver_state(struct seccomp_receiver *r, const struct spec_seccomp *s, const struct state *st,
-			   enum status status, struct err *e)
+int seccomp_receiver_state(struct seccomp_receiver *r, const struct spec_seccomp *s,
+			   const struct state *st, enum status status, struct err *e)
 {
 	AUTO(json_out_free) struct json_out j = {};
 	struct state now = *st;
