@@ -183,7 +183,7 @@ static int plan_props(struct cg_props *p, const struct wish *w, int version, int
 		.create = w->names != NULL,
 		.r = w->r,
 	};
-	int r = w->names ? cg_props_unit(p, w->names, w->o->id, w->pid, e) : 0;
+	int r = w->names ? cg_props_unit(p, w->names, version, w->o->id, w->pid, e) : 0;
 
 	if (r == 0)
 		r = cg_props_resources(p, &in, e);
@@ -225,12 +225,23 @@ static int start_unit(struct cg_bus *b, const struct cg_unit_names *names,
 {
 	AUTO_PROPS struct cg_props props = { 0 };
 	struct wish w = { .host = host, .r = o->resources, .names = names, .o = o };
-	int r = names->is_slice ? 0 : park(pid, e);
+	struct err ignored;
+	int version, r = names->is_slice ? 0 : park(pid, e);
 
 	w.pid = *pid;
 	if (r == 0)
 		r = props_for(b, &props, &w, e);
-	return r < 0 ? r : start(b, names->unit, &props, e);
+	if (r == 0)
+		r = start(b, names->unit, &props, e);
+	/* The one property that is always there and that very old versions do not know. */
+	if (r == -EINVAL && cg_bus_version(b, &version, &ignored) == 0 &&
+	    version < CG_VERSION_COLLECT) {
+		cg_props_free(&props);
+		r = plan_props(&props, &w, version, NULL, e);
+		if (r == 0)
+			r = start(b, names->unit, &props, e);
+	}
+	return r;
 }
 
 static int check_limits(const struct cg_host *host, const struct spec_resources *r, struct err *e)

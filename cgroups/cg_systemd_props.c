@@ -98,8 +98,8 @@ static int put_string(struct cg_props *p, const char *name, bool array, const ch
 
 /* ---- the unit itself ---- */
 
-int cg_props_unit(struct cg_props *p, const struct cg_unit_names *names, const char *id, pid_t pid,
-		  struct err *e)
+int cg_props_unit(struct cg_props *p, const struct cg_unit_names *names, int version,
+		  const char *id, pid_t pid, struct err *e)
 {
 	static const char *const accounting[] = {
 		"CPUAccounting",     "MemoryAccounting", "IOAccounting",
@@ -127,6 +127,10 @@ int cg_props_unit(struct cg_props *p, const struct cg_unit_names *names, const c
 		if (r == 0)
 			p->v[p->n - 1].value.array = true;
 	}
+	/* A unit that has failed (out of memory, its first process killed) is not kept for somebody
+	 * to read. */
+	if (r == 0 && version >= CG_VERSION_COLLECT)
+		r = put_string(p, "CollectMode", false, "inactive-or-failed", e);
 	/* Without a value of its own a scope gets DefaultTasksMax=, a limit that nobody asked for.
 	 */
 	return r < 0 ? r : put_t(p, "TasksMax", INF, e);

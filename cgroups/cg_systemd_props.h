@@ -26,13 +26,15 @@ struct cg_unit_names {
 };
 
 /*
- * linux.cgroupsPath as the systemd driver reads it, "SLICE:PREFIX:NAME"; NULL or "" is ":ctr:ID". An empty
- * slice is system.slice, user.slice when rootless; "-" is the root slice. -EINVAL, -ENAMETOOLONG.
+ * linux.cgroupsPath as the systemd driver reads it, "SLICE:PREFIX:NAME"; NULL or "" is ":ctr:ID".
+ * An empty slice is system.slice, user.slice when rootless; "-" is the root slice. -EINVAL,
+ * -ENAMETOOLONG.
  */
-int cg_unit_names(const char *id, const char *cgroups_path, bool rootless, struct cg_unit_names *out,
-		  struct err *e);
+int cg_unit_names(const char *id, const char *cgroups_path, bool rootless,
+		  struct cg_unit_names *out, struct err *e);
 
-/* "a-b-c.slice" -> "/a.slice/a-b.slice/a-b-c.slice"; "-.slice" -> "/". malloc'ed; -EINVAL for no slice. */
+/* "a-b-c.slice" -> "/a.slice/a-b.slice/a-b-c.slice"; "-.slice" -> "/". malloc'ed; -EINVAL for no
+ * slice. */
 int cg_slice_path(const char *slice, char **out);
 
 /* ---- properties ---- */
@@ -43,8 +45,10 @@ struct cg_prop {
 };
 
 #define CG_VERSION_ANY INT_MAX
+#define CG_VERSION_COLLECT 236 /* got CollectMode= */
 
-/* Zero-initialise; cg_props_free releases everything. A later value of a property is the one that counts. */
+/* Zero-initialise; cg_props_free releases everything. A later value of a property is the one that
+ * counts. */
 struct cg_props {
 	struct arena arena;
 	struct cg_prop *v;
@@ -52,16 +56,17 @@ struct cg_props {
 };
 
 struct cg_props_in {
-	int version;              /* systemd's, or CG_VERSION_ANY: what it lacks is left to cgroupfs */
-	int *needs;               /* gets the highest version that made a difference, or stays; may be NULL */
-	bool v2;                  /* cgroup v2 holds the controllers */
-	bool create;              /* for a unit to be started, not for a running one */
+	int version; /* systemd's, or CG_VERSION_ANY: what it lacks is left to cgroupfs */
+	int *needs;  /* gets the highest version that made a difference, or stays; may be NULL */
+	bool v2;     /* cgroup v2 holds the controllers */
+	bool create; /* for a unit to be started, not for a running one */
 	const char *proc_devices; /* text of /proc/devices, on v1; may be NULL */
 	const struct spec_resources *r;
 };
 
 /* Delegation, accounting and the like; pid is the first process (0: none, for a slice). */
-int cg_props_unit(struct cg_props *p, const struct cg_unit_names *names, const char *id, pid_t pid, struct err *e);
+int cg_props_unit(struct cg_props *p, const struct cg_unit_names *names, int version,
+		  const char *id, pid_t pid, struct err *e);
 int cg_props_resources(struct cg_props *p, const struct cg_props_in *in, struct err *e);
 /* Device rules for v1, where systemd writes the lists itself; v2 needs none (see cg_systemd.c). */
 int cg_props_devices(struct cg_props *p, const struct cg_props_in *in, struct err *e);

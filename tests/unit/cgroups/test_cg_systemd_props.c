@@ -164,8 +164,9 @@ static void test_unit(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(cg_props_unit(&p, &n, "x", 77, &e), 0);
+	assert_int_equal(cg_props_unit(&p, &n, 252, "x", 77, &e), 0);
 	assert_s(&p, "Slice", "a.slice");
+	assert_s(&p, "CollectMode", "inactive-or-failed");
 	assert_u(&p, "Delegate", "b", 1);
 	assert_u(&p, "DefaultDependencies", "b", 0);
 	assert_u(&p, "MemoryAccounting", "b", 1);
@@ -174,8 +175,9 @@ static void test_unit(void **state)
 	assert_u(&p, "TasksMax", "t", INF);
 	cg_props_free(&p);
 	n.is_slice = true;
-	assert_int_equal(cg_props_unit(&p, &n, "x", 0, &e), 0);
+	assert_int_equal(cg_props_unit(&p, &n, 235, "x", 0, &e), 0);
 	assert_s(&p, "Wants", "a.slice");
+	assert_null(cg_props_get(&p, "CollectMode"));
 	assert_null(cg_props_get(&p, "PIDs"));
 	assert_null(cg_props_get(&p, "Delegate"));
 	cg_props_free(&p);
