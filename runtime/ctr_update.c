@@ -64,19 +64,23 @@ static int merge(struct update *u, int dir, struct err *e)
 }
 
 /*
- * What is written: of memory and processor everything that holds from now on, as those settings
- * depend on one another (memory and swap, quota and period, idle and shares), of the rest what was
- * asked for.
+ * What is written: of memory and processor time everything that holds from now on, as those settings depend on one
+ * another (memory and swap, quota and period, idle and shares), of the rest what was asked for: a processor or disk
+ * that has gone since must not be in the way of another limit. cpu is what the result points to.
  */
-static struct spec_resources effective(const struct update *u)
+static struct spec_resources effective(const struct update *u, struct spec_cpu *cpu)
 {
 	const struct spec_resources *now = u->now->linux_.resources;
 	struct spec_resources r = *u->asked->linux_.resources;
 
 	if (r.memory)
 		r.memory = now->memory;
-	if (r.cpu)
-		r.cpu = now->cpu;
+	if (r.cpu) {
+		*cpu = *now->cpu;
+		cpu->cpus = r.cpu->cpus;
+		cpu->mems = r.cpu->mems;
+		r.cpu = cpu;
+	}
 	return r;
 }
 
@@ -92,7 +96,8 @@ static int write_new(int dir, const struct update *u, struct err *e)
 /* The copy is on disk before the kernel is told, so that only its name can fail to follow. */
 static int apply(struct container_ref *c, struct cg *cg, const struct update *u, struct err *e)
 {
-	struct spec_resources r = effective(u);
+	struct spec_cpu cpu;
+	struct spec_resources r = effective(u, &cpu);
 	int ret = write_new(c->dir, u, e);
 
 	if (ret == 0)
