@@ -117,7 +117,7 @@ static int refuse(const struct update_cmd *o, struct err *e)
 	if (option)
 		return err_set(
 			e, ENOTSUP,
-			"--%s: resource control (resctrl) is not supported by this version of ctr",
+			"--%s: resource control (resctrl) cannot be changed while a container runs",
 			option);
 	if (o->kernel || o->kernel_tcp)
 		log_warn("--kernel-memory%s: obsolete, without effect", o->kernel ? "" : "-tcp");
