@@ -146,15 +146,18 @@ int cg_remove(struct cg *cg, struct err *e)
 }
 
 /*
- * With the systemd driver the unit has gone with the process that was parked in it. What is left is
+ * With the systemd driver the unit has usually gone with the process that was parked in it. What is left is
  * in the v1 hierarchies that systemd does not manage.
  */
 static void remove_unused_unit(const char *id, const char *cgroups_path)
 {
 	AUTO_FREE char *slice = NULL, *path = NULL;
 	AUTO_CG struct cg *cg = NULL;
+	AUTO_FREE pid_t *pids = NULL;
 	struct cg_unit_names n;
 	struct err ignored;
+	bool found = false;
+	size_t n_pids;
 
 	if (cg_unit_names(id, cgroups_path, false, &n, &ignored) < 0 ||
 	    cg_slice_path(n.is_slice ? n.unit : n.slice, &slice) < 0)
@@ -163,6 +166,11 @@ static void remove_unused_unit(const char *id, const char *cgroups_path)
 			  : str_printf("%s/%s", str_eq(slice, "/") ? "" : slice, n.unit);
 	if (!path || cg_open(path, n.unit, CG_DRIVER_SYSTEMD, &cg, &ignored) < 0)
 		return;
+	for (size_t i = 0; i < cg->n; i++)
+		found |= cg_systemd_owns(cg->dir[i].hier) && cg->dir[i].present;
+	/* A scope whose process died while systemd was putting it there can stay, empty. */
+	if (found && cg_pids(cg, &pids, &n_pids, &ignored) == 0 && n_pids == 0)
+		cg_systemd_stop(cg);
 	for (size_t i = 0; i < cg->n; i++)
 		if (!cg_systemd_owns(cg->dir[i].hier) && rmdir(cg->dir[i].dir) == 0)
 			remove_parents(cg, &cg->dir[i]);
