@@ -188,3 +188,9 @@ s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); s.accept()[0
     run_sh "$PROBE"
     [ "$output" = "Too many users" ] || fail "$stderr"
 }
+
+@test "notify: a listenerPath that no rule needs is ignored, as the specification says" {
+    edit_config '.linux.seccomp.syscalls = [{names: ["mkdir"], action: "SCMP_ACT_ERRNO"}]'
+    run_sh "$PROBE"
+    [ "$output" = "Operation not permitted" ] || fail "$output $stderr"
+}
