@@ -64,9 +64,10 @@ static int merge(struct update *u, int dir, struct err *e)
 }
 
 /*
- * What is written: of memory and processor time everything that holds from now on, as those settings depend on one
- * another (memory and swap, quota and period, idle and shares), of the rest what was asked for: a processor or disk
- * that has gone since must not be in the way of another limit. cpu is what the result points to.
+ * What is written: of memory and processor time everything that holds from now on, as those
+ * settings depend on one another (memory and swap, quota and period, idle and shares), of the rest
+ * what was asked for: a processor or disk that has gone since must not be in the way of another
+ * limit. cpu is what the result points to.
  */
 static struct spec_resources effective(const struct update *u, struct spec_cpu *cpu)
 {
