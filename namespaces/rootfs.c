@@ -22,6 +22,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -31,6 +32,36 @@ static bool all_cut_off(uint64_t propagation)
 {
 	return propagation == 0 ||
 	       (propagation & MS_REC && propagation & (MS_SLAVE | MS_PRIVATE | MS_UNBINDABLE));
+}
+
+/*
+ * Where ctr itself lives in a chroot, pivot_root would only swap what is mounted there, and leave the
+ * host's tree above the container's root: for whoever breaks out of a chroot, and for setns, which
+ * goes to the namespace's own root. Joining our own mount namespace brings us to that root first.
+ */
+static int to_namespace_root(struct err *e)
+{
+	AUTO_CLOSE int self = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	if (self < 0 && errno == ENOENT)
+		return 0;
+	if (self < 0 || setns(self, CLONE_NEWNS) < 0)
+		return err_sys(e, errno, "go to the root of the mount namespace");
+	return 0;
+}
+
+/* In a chroot "/" may be no mount at all: the namespace's own root is cut off, and we come back. */
+static int cut_off_above(int back, uint64_t want, struct err *e)
+{
+	int r = to_namespace_root(e);
+
+	if (r < 0)
+		return r;
+	if (mount(NULL, "/", NULL, want, NULL) < 0)
+		return err_sys(e, errno, "set the propagation of /");
+	if (fchdir(back) < 0 || chroot(".") < 0)
+		return err_sys(e, errno, "return to ctr's own root");
+	return 0;
 }
 
 static int cut_off(const struct rootfs_opts *o, struct err *e)
@@ -52,6 +83,8 @@ static int cut_off(const struct rootfs_opts *o, struct err *e)
 	r = mount_propagation_fd(fd, want);
 	if (r == -ENOSYS || r == -EPERM)
 		r = mount(NULL, "/", NULL, want, NULL) < 0 ? -errno : 0;
+	if (r == -EINVAL)
+		return cut_off_above(fd, want, e);
 	if (r < 0)
 		return err_sys(e, -r, "set the propagation of /");
 	return 0;
@@ -255,8 +288,10 @@ int rootfs_prepare(struct rootfs *r, const struct rootfs_opts *o, struct err *e)
 static int pivot(struct rootfs *r, struct err *e)
 {
 	AUTO_CLOSE int old = -1;
-	int ret;
+	int ret = to_namespace_root(e);
 
+	if (ret < 0)
+		return ret;
 	if (!all_cut_off(r->o->spec->linux_.rootfs_propagation)) {
 		old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (old < 0)
