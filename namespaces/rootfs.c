@@ -50,28 +50,48 @@ static int to_namespace_root(struct err *e)
 	return 0;
 }
 
-/* In a chroot "/" may be no mount at all: the namespace's own root is cut off, and we come back. */
-static int cut_off_above(int back, uint64_t want, struct err *e)
+static int same_place(int a, int b, bool *same)
 {
-	int r = to_namespace_root(e);
+	struct statx x, y;
 
-	if (r < 0)
-		return r;
-	if (mount(NULL, "/", NULL, want, NULL) < 0)
-		return err_sys(e, errno, "set the propagation of /");
-	if (fchdir(back) < 0 || chroot(".") < 0)
-		return err_sys(e, errno, "return to ctr's own root");
+	if (statx(a, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &x) < 0 ||
+	    statx(b, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &y) < 0)
+		return -errno;
+	*same = x.stx_mnt_id == y.stx_mnt_id && x.stx_ino == y.stx_ino;
 	return 0;
 }
 
-static int cut_off(const struct rootfs_opts *o, struct err *e)
+/* The root of the mount namespace; *chrooted says that it is not ctr's own, to which we come back. */
+static int open_namespace_root(bool *chrooted, struct err *e)
 {
-	uint64_t want = o->spec->linux_.rootfs_propagation;
-	AUTO_CLOSE int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int own = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int top = -1;
+	bool same;
+	int r;
+
+	if (own < 0)
+		return err_sys(e, errno, "open /");
+	r = to_namespace_root(e);
+	if (r < 0)
+		return r;
+	top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r = top < 0 ? -errno : same_place(own, top, &same);
+	if (r < 0)
+		return err_sys(e, -r, "open the root of the mount namespace");
+	*chrooted = !same;
+	if (!same && (fchdir(own) < 0 || chroot(".") < 0))
+		return err_sys(e, errno, "return to ctr's own root");
+	return TAKE_FD(top);
+}
+
+static int cut_off(struct rootfs *rootfs, struct err *e)
+{
+	uint64_t want = rootfs->o->spec->linux_.rootfs_propagation;
+	AUTO_CLOSE int fd = open_namespace_root(&rootfs->chrooted, e);
 	int r;
 
 	if (fd < 0)
-		return err_sys(e, errno, "open /");
+		return fd;
 	if (!want)
 		want = MS_SLAVE | MS_REC;
 	/*
@@ -83,8 +103,6 @@ static int cut_off(const struct rootfs_opts *o, struct err *e)
 	r = mount_propagation_fd(fd, want);
 	if (r == -ENOSYS || r == -EPERM)
 		r = mount(NULL, "/", NULL, want, NULL) < 0 ? -errno : 0;
-	if (r == -EINVAL)
-		return cut_off_above(fd, want, e);
 	if (r < 0)
 		return err_sys(e, -r, "set the propagation of /");
 	return 0;
@@ -259,7 +277,7 @@ static int prepare_own(struct rootfs *r, struct err *e)
 {
 	int ret;
 
-	if ((ret = cut_off(r->o, e)) < 0 || (ret = take_null(r, e)) < 0 ||
+	if ((ret = cut_off(r, e)) < 0 || (ret = take_null(r, e)) < 0 ||
 	    (ret = attach_root(r, e)) < 0 || (ret = mount_exec(r->root_fd, r->o, e)) < 0)
 		return ret;
 	if (dev_is_bound(r->o->plan))
@@ -288,7 +306,7 @@ int rootfs_prepare(struct rootfs *r, const struct rootfs_opts *o, struct err *e)
 static int pivot(struct rootfs *r, struct err *e)
 {
 	AUTO_CLOSE int old = -1;
-	int ret = to_namespace_root(e);
+	int ret = r->chrooted ? to_namespace_root(e) : 0;
 
 	if (ret < 0)
 		return ret;
