@@ -276,13 +276,13 @@ idmap_works() {
     has idmapped "$(opts /mnt/idmap)"
 }
 
-@test "idmap: half a map and a map on what is no bind are refused" {
+@test "idmap: half a map, and a map of a file system that knows none, are refused" {
     make_bundle
     set_args /bin/true
     bind /mnt "$SRC"
     edit_config '.mounts[-1].uidMappings = [{containerID: 0, hostID: 5000, size: 1000}]'
     fails 1 gidMappings create --bundle "$BUNDLE" "$ID"
-    edit_config '.mounts[-1] |= {destination: "/mnt", type: "tmpfs", source: "tmpfs", uidMappings: .uidMappings, gidMappings: .uidMappings}'
+    edit_config '.mounts[-1] |= {destination: "/mnt", type: "mqueue", source: "mqueue", uidMappings: .uidMappings, gidMappings: .uidMappings}'
     fails 1 'mounts[' create --bundle "$BUNDLE" "$ID"
     assert_leak_free
 }
