@@ -19,7 +19,12 @@ teardown_file() {
 setup() { engine_test_setup; }
 teardown() { docker_teardown; }
 
-# status_field NAME: of the process in the container, as in /proc/self/status.
+# runc refuses --privileged on a machine that has not every capability itself.
+privileged_or_skip() {
+    [ "$RUNTIME" = ctr ] || quiet run --rm --runtime "$RUNTIME" --network none --privileged bb true >/dev/null ||
+        skip "$RUNTIME wants every capability, and this machine lacks some"
+}
+
 caps_of() { run_sh "$@" 'grep ^CapBnd /proc/self/status | cut -f 2'; }
 
 @test "volumes: read-write, read-only, named, a file" {
@@ -42,6 +47,7 @@ caps_of() { run_sh "$@" 'grep ^CapBnd /proc/self/status | cut -f 2'; }
 
 @test "volumes: propagation rslave and rshared" {
     local dir=$E/prop
+    privileged_or_skip
     mkdir -p "$dir"
     mount -t tmpfs prop "$dir"
     mount --make-shared "$dir"
@@ -139,9 +145,13 @@ caps_of() { run_sh "$@" 'grep ^CapBnd /proc/self/status | cut -f 2'; }
     says 143
 }
 
-@test "--privileged, --device and what the device rules refuse" {
+@test "--privileged" {
+    privileged_or_skip
     run_sh --privileged 'mount -t tmpfs x /mnt && grep -c " /mnt " /proc/mounts; touch /proc/sys/kernel/x 2>/dev/null; test -w /proc/sys/kernel/msgmax && echo rw'
     says $'1\nrw'
+}
+
+@test "--device and what the device rules refuse" {
     run_sh --device /dev/null:/dev/other:rwm 'echo x >/dev/other && stat -c %F /dev/other'
     says 'character special file'
     # memory is a device that no rule allows
@@ -186,7 +196,7 @@ caps_of() { run_sh "$@" 'grep ^CapBnd /proc/self/status | cut -f 2'; }
     ok run --rm --runtime "$RUNTIME" --network "container:$C" bb wget -q -O - http://127.0.0.1/version
     says one
     ok inspect -f '{{.NetworkSettings.IPAddress}}' "$C"
-    ok run --rm --runtime "$RUNTIME" bb wget -q -O - -T 20 "http://$output/version"
+    ok run --rm --runtime "$RUNTIME" bb wget -q -O - "http://$output/version"
     says one
 }
 
@@ -263,7 +273,7 @@ caps_of() { run_sh "$@" 'grep ^CapBnd /proc/self/status | cut -f 2'; }
     run_none --rm "img$C"
     says $'built\n0\n1000'
     printf '%s\n' 'FROM bb' 'RUN exit 9' >"$BATS_TEST_TMPDIR/b/Dockerfile"
-    fails 1 'non-zero code: 9' build --network none "$BATS_TEST_TMPDIR/b"
+    fails 9 'non-zero code: 9' build --network none "$BATS_TEST_TMPDIR/b"
     ok rmi "img$C"
 }
 
@@ -296,8 +306,8 @@ caps_of() { run_sh "$@" 'grep ^CapBnd /proc/self/status | cut -f 2'; }
     sleeper "$C"
     eng checkpoint create "$C" one
     [ "$status" -ne 0 ]
-    ok exec "$C" true
     [ "$RUNTIME" != ctr ] || [[ $stderr == *"not supported by this version of ctr"* ]] || fail "$stderr"
+    ok exec "$C" true
 }
 
 @test "the runtime with an argument of its own (--debug)" {
@@ -310,9 +320,9 @@ caps_of() { run_sh "$@" 'grep ^CapBnd /proc/self/status | cut -f 2'; }
     docker_stop
     # the mapped users pass through these directories
     chmod o+x "$E" "${E%/*}"
-    echo root:300000:65536 >"$E/subid"
+    printf '%s:300000:65536\n' nobody nogroup >"$E/subid"
     spawn "$E/log" unshare -m sh -c 'mount --bind "$1/subid" /etc/subuid && mount --bind "$1/subid" /etc/subgid &&
-        shift && exec "$@"' sh "$E" dockerd --config-file "$E/daemon.json" --userns-remap root
+        shift && exec "$@"' sh "$E" dockerd --config-file "$E/daemon.json" --userns-remap nobody:nogroup
     DOCKERD_PID=$!
     wait_for 60 docker_answers
     docker_image

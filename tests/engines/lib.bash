@@ -116,9 +116,12 @@ image_tar() {
 services_tar() {
     local tar=${ENGINES_CACHE:-$E}/services.tar
     mkdir -p "${tar%/*}"
-    [ -s "$tar" ] || timeout -k 10 400 mmdebstrap --mode=root --variant=extract --include=nginx-light,redis-server,dash,coreutils,grep,sed,base-files,hostname \
-        "$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)" "$tar.new" >"$E/mmdebstrap.log" 2>&1 3>&- &&
-        { [ -s "$tar" ] || mv "$tar.new" "$tar"; } || return 1
+    if [ ! -s "$tar" ]; then
+        timeout -k 10 400 mmdebstrap --mode=root --variant=extract \
+            --include=nginx-light,redis-server,dash,coreutils,grep,sed,base-files,hostname \
+            "$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)" "${tar%.tar}.new.tar" >"$E/mmdebstrap.log" 2>&1 3>&- || return 1
+        mv "${tar%.tar}.new.tar" "$tar"
+    fi
     echo "$tar"
 }
 
