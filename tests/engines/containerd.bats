@@ -167,7 +167,8 @@ own_config() {
 @test "a terminal: size and resize" {
     tty "$CLIENT" --address "$E/sock" -n "$NS" run --rm -t --runc-binary "$(runtime_path)" --runc-root "$E/runc" \
         --cgroup "/$CGPARENT/$C" "$IMAGE" "$C" sh
-    tty_script 'size 30 90' 'expect # ' 'size 40 140' 'shell sleep 0.5' 'type stty size; tty\r' 'expect 40 140' \
+    tty_script 'size 30 90' 'expect # ' 'shell sleep 0.5' 'size 42 142' 'shell sleep 0.5' 'size 40 140' \
+        "$(until_size 40 140)" 'expect 40 140' 'type tty\r' \
         'expect /dev/pts/0' 'type exit 3\r' 'wait'
     says 3
 }
@@ -175,7 +176,8 @@ own_config() {
 @test "exec with a terminal" {
     up
     tty "$CLIENT" --address "$E/sock" -n "$NS" tasks exec -t --exec-id tty1 "$C" sh
-    tty_script 'expect # ' 'size 41 141' 'shell sleep 0.5' 'type stty size\r' 'expect 41 141' 'type exit 4\r' 'wait'
+    tty_script 'expect # ' 'shell sleep 0.5' 'size 42 142' 'shell sleep 0.5' 'size 41 141' "$(until_size 41 141)" \
+        'expect 41 141' 'type exit 4\r' 'wait'
     says 4
 }
 
@@ -213,7 +215,7 @@ own_config() {
 }
 
 @test "a configuration of one's own: user, hostname, limits of processes" {
-    own_config '.process.user = {uid: 1000, gid: 1000} | .hostname = "inner" | .linux.cgroupsPath = $cg |
+    own_config '.process.user = {uid: 1000, gid: 1000} | .hostname = "inner" |
         .process.rlimits = [{type: "RLIMIT_NOFILE", soft: 99, hard: 100}] |
         .process.args = ["sh", "-c", "id -u; hostname; ulimit -n; ulimit -Hn"]'
     ok run --rm --runc-binary "$(runtime_path)" --runc-root "$E/runc" --config "$BATS_TEST_TMPDIR/config.json" "$C"

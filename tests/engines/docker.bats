@@ -101,7 +101,7 @@ teardown() { docker_teardown; }
 @test "run -it: a real terminal, its size, resize, its exit code" {
     tty docker run --rm --runtime "$RUNTIME" --network none -it bb sh
     tty_script 'size 31 97' 'expect # ' 'type stty size; tty; echo $((40+2))\r' 'expect 31 97' 'expect /dev/pts/0' 'expect 42' \
-        'size 44 123' "shell sleep 0.3" 'type stty size; test -t 0; echo is-$?-\r' 'expect 44 123' 'expect is-0-' \
+        'shell sleep 0.5' 'size 42 142' 'shell sleep 0.5' 'size 44 123' "$(until_size 44 123)" 'expect 44 123' 'type test -t 0; echo is-$?-\r' 'expect is-0-' \
         'type sleep 100\r' 'shell sleep 0.5' 'type \x03' 'expect # ' 'type exit 5\r' 'wait'
     says 5
 }
@@ -158,8 +158,8 @@ teardown() { docker_teardown; }
 @test "exec -it: a terminal with size and resize" {
     sleeper "$C"
     tty docker exec -it "$C" sh
-    tty_script 'size 33 99' 'expect # ' 'type stty size; tty\r' 'expect 33 99' 'expect /dev/pts/' 'size 50 111' 'shell sleep 0.3' \
-        'type stty size\r' 'expect 50 111' 'type exit 6\r' 'wait'
+    tty_script 'size 33 99' 'expect # ' 'type stty size; tty\r' 'expect 33 99' 'expect /dev/pts/' 'shell sleep 0.5' 'size 42 142' 'shell sleep 0.5' \
+        'size 50 111' "$(until_size 50 111)" 'expect 50 111' 'type exit 6\r' 'wait'
     says 6
 }
 
