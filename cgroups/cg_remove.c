@@ -146,8 +146,8 @@ int cg_remove(struct cg *cg, struct err *e)
 }
 
 /*
- * With the systemd driver the unit has usually gone with the process that was parked in it. What is left is
- * in the v1 hierarchies that systemd does not manage.
+ * With the systemd driver the unit has usually gone with the process that was parked in it. What is
+ * left is in the v1 hierarchies that systemd does not manage.
  */
 static void remove_unused_unit(const char *id, const char *cgroups_path)
 {

@@ -74,10 +74,13 @@ static int open_log(const struct global_opts *o, struct log_fds *l, struct err *
 	else if ((id = str_after(where, "syslog:")))
 		r = open_logger(l, LOG_TARGET_SYSLOG, id, e);
 	else if (*where) {
-		where = str_after(where, "file:") ?: where;
-		l->file = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+		const char *path = str_after(where, "file:");
+
+		if (!path)
+			path = where;
+		l->file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
 		if (l->file < 0)
-			r = err_sys(e, errno, "open log file: %s", where);
+			r = err_sys(e, errno, "open log file: %s", path);
 	}
 	if (r == 0 && o->systemd_log && l->target == LOG_TARGET_SYSLOG)
 		return err_kind(e, ERR_USAGE, EINVAL,

@@ -35,9 +35,9 @@ static bool all_cut_off(uint64_t propagation)
 }
 
 /*
- * Where ctr itself lives in a chroot, pivot_root would only swap what is mounted there, and leave the
- * host's tree above the container's root: for whoever breaks out of a chroot, and for setns, which
- * goes to the namespace's own root. Joining our own mount namespace brings us to that root first.
+ * Where ctr itself lives in a chroot, pivot_root would only swap what is mounted there, and leave
+ * the host's tree above the container's root: for whoever breaks out of a chroot, and for setns,
+ * which goes to the namespace's own root. Joining our own mount namespace brings us to that root first.
  */
 static int to_namespace_root(struct err *e)
 {
@@ -61,7 +61,7 @@ static int same_place(int a, int b, bool *same)
 	return 0;
 }
 
-/* The root of the mount namespace; *chrooted says that it is not ctr's own, to which we come back. */
+/* The mount namespace's root; *chrooted: it is not ctr's own, to which we come back. */
 static int open_namespace_root(bool *chrooted, struct err *e)
 {
 	AUTO_CLOSE int own = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);

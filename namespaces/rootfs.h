@@ -45,8 +45,8 @@ struct rootfs_opts {
 
 struct rootfs {
 	const struct rootfs_opts *o;
-	int root_fd;  /* O_PATH of the root mount; -1 before prepare */
-	bool on_top;  /* the root is attached on top of "/", not at its own path */
+	int root_fd;   /* O_PATH of the root mount; -1 before prepare */
+	bool on_top;   /* the root is attached on top of "/", not at its own path */
 	bool chrooted; /* ctr's root is not that of its mount namespace */
 	int null_mnt; /* a clone of the host's /dev/null, verified, for masked files; -1 without any
 		       */

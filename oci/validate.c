@@ -424,7 +424,7 @@ static int check_seccomp(const struct spec *s, const struct rules *k)
 				  i);
 		notify = true;
 	}
-	/* A listener without anything to hear is no mistake: the specification says that it is ignored. */
+	/* A listener without anything to hear is no mistake: it is ignored (config-linux.md). */
 	return r;
 }
 

@@ -11,7 +11,7 @@ libseccomp-dev=file:libseccomp.a libcap-dev=file:libcap.a libmnl-dev=file:libmnl
 libyajl-dev=file:libyajl_s.a"
 test="libcmocka-dev=file:libcmocka.so bats=cmd:bats jq=cmd:jq busybox-static=pkg
 mmdebstrap=cmd:mmdebstrap uidmap=cmd:newuidmap valgrind=cmd:valgrind strace=cmd:strace
-util-linux=cmd:unshare mount=cmd:mount e2fsprogs=cmd:mkfs.ext4 iproute2=cmd:ip procps=cmd:ps python3=cmd:python3
+util-linux=cmd:unshare mount=cmd:mount e2fsprogs=cmd:mkfs.ext4 dosfstools=cmd:mkfs.vfat iproute2=cmd:ip procps=cmd:ps python3=cmd:python3
 python3-jsonschema=pkg runc=cmd:runc"
 fuzz="clang-14=cmd:clang-14 libclang-rt-14-dev=pkg"
 bench="jq=cmd:jq busybox-static=pkg util-linux=cmd:unshare hyperfine=cmd:hyperfine

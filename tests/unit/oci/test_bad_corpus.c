@@ -73,12 +73,16 @@ static void schema_dir(const char *which, int want)
 	struct dirent *entry;
 	size_t n = 0;
 
-	if (!schema)
+	if (!schema) {
+		puts("# CTR_OCI_SCHEMA does not name the schema folder of the specification");
 		skip();
+	}
 	dir = str_printf("%s/test/config/%s", schema, which);
 	d = opendir(dir);
-	if (!d)
+	if (!d) {
+		printf("# %s is not there\n", dir);
 		skip();
+	}
 	while ((entry = readdir(d))) {
 		AUTO_SPEC struct spec *s = NULL;
 		struct err e = { 0 };
