@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # make            the program, build/ctr
-# make check      lint, unit tests and end-to-end tests, plain and with ASan + UBSan
+# make check      lint, unit tests and end-to-end tests, plain and with ASan + UBSan, and those in the test machine
 # make fuzz       ten minutes of fuzzing (FUZZ_SECONDS=600), needs clang
 # make demo       a shell inside a copy-on-write clone of this machine
 # make install    to $(DESTDIR)$(PREFIX)
@@ -103,52 +103,14 @@ $(BUILD)/version.stamp: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' "$(subst ",,$(STAMP))" | cmp -s - $@ || printf '%s\n' "$(subst ",,$(STAMP))" >$@
 
-# ---- tests ----
+# ---- tests, benchmark, fuzzers, format ----
+include tests/tests.mk
+
 deps:
 	@sh tests/deps.sh build
-deps-test:
-	@sh tests/deps.sh build test
-lint:
-	@BUILD=$(BUILD) bash tests/run.sh lint
-check: deps-test
-	+@$(MAKE) -j$(JOBS) all unit
-	+@$(MAKE) -j$(JOBS) asan
-	+@[ -z "$(FUZZ_CC)" ] || $(MAKE) -j$(JOBS) fuzzers
-	@BUILD=$(BUILD) bash tests/run.sh
-check-unit: deps-test
-	+@$(MAKE) -j$(JOBS) unit
-	@BUILD=$(BUILD) bash tests/run.sh unit
-check-e2e: deps-test
-	+@$(MAKE) -j$(JOBS) all
-	@BUILD=$(BUILD) bash tests/run.sh e2e
-# The first clang that has libFuzzer; make check goes without when there is none.
-FUZZ_SECONDS ?= 600
-FUZZ_CC      ?= $(shell sh tests/fuzz/clang.sh)
-fuzzers:
-	+@$(MAKE) BUILD=$(BUILD)/fuzz SANITIZE=fuzz CC=$(or $(FUZZ_CC),clang) $(BUILD)/fuzz/libctr.a
-	+@$(MAKE) FUZZ_CC=$(or $(FUZZ_CC),clang) $(FUZZERS)
-fuzz:
-	@sh tests/deps.sh build fuzz
-	+@$(MAKE) -j$(JOBS) fuzzers
-	@sh tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS)
-$(FUZZERS): $(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/fuzz/libctr.a
-	$(call say,CC)
-	$(Q)$(FUZZ_CC) -std=gnu17 $(CPPFLAGS) -U_FORTIFY_SOURCE -O1 -g $(WARN) -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $< $(BUILD)/fuzz/libctr.a $(LDLIBS)
 demo: deps
 	+@$(MAKE) -j$(JOBS) all
 	@BUILD=$(BUILD) bash tests/demo.sh
-bench: deps
-	@sh tests/deps.sh bench
-	+@$(MAKE) -j$(JOBS) all $(BENCHES)
-	@BUILD=$(BUILD) bash tests/bench/bench.sh
-$(BENCHES): $(BUILD)/bench/%: tests/bench/%.c
-	@mkdir -p $(@D)
-	$(call say,CC)
-	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 $(WARN) -static -o $@ $<
-format:
-	clang-format -i $(wildcard $(DIRS:%=%/*.[ch]) tests/unit/*/*.[ch] tests/bench/*.c tests/fuzz/*.c \
-		tests/e2e/*.c tests/e2e/*/*.c)
 
 # ---- install ----
 $(BUILD)/ctr.bash: $(BUILD)/ctr
@@ -167,5 +129,5 @@ clean:
 FORCE:
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit asan deps deps-test lint check check-unit check-e2e fuzz fuzzers demo bench format install uninstall clean FORCE
+.PHONY: all unit asan deps demo install uninstall clean FORCE
 -include $(OBJS:.o=.d) $(UNITS:=.d)

@@ -37,7 +37,8 @@ static bool all_cut_off(uint64_t propagation)
 /*
  * Where ctr itself lives in a chroot, pivot_root would only swap what is mounted there, and leave
  * the host's tree above the container's root: for whoever breaks out of a chroot, and for setns,
- * which goes to the namespace's own root. Joining our own mount namespace brings us to that root first.
+ * which goes to the namespace's own root. Joining our own mount namespace brings us to that root
+ * first.
  */
 static int to_namespace_root(struct err *e)
 {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh GROUP...: makes sure that what the groups (build, test, bench, fuzz) need is installed.
+# deps.sh GROUP...: makes sure that what the groups (build, test, vm, bench, fuzz) need is installed.
 # Does nothing, and needs no network, when nothing is missing.
 set -eu
 
@@ -13,6 +13,8 @@ test="libcmocka-dev=file:libcmocka.so bats=cmd:bats jq=cmd:jq busybox-static=pkg
 mmdebstrap=cmd:mmdebstrap uidmap=cmd:newuidmap valgrind=cmd:valgrind strace=cmd:strace
 util-linux=cmd:unshare mount=cmd:mount e2fsprogs=cmd:mkfs.ext4 dosfstools=cmd:mkfs.vfat iproute2=cmd:ip procps=cmd:ps python3=cmd:python3
 python3-jsonschema=pkg runc=cmd:runc"
+vm="qemu-system-x86=cmd:qemu-system-x86_64 mmdebstrap=cmd:mmdebstrap cpio=cmd:cpio
+e2fsprogs=cmd:mke2fs busybox-static=pkg git=cmd:git"
 fuzz="clang-14=cmd:clang-14 libclang-rt-14-dev=pkg"
 bench="jq=cmd:jq busybox-static=pkg util-linux=cmd:unshare hyperfine=cmd:hyperfine
 crun=cmd:crun runc=cmd:runc"
@@ -55,9 +57,10 @@ for group; do
     case $group in
     build) list=$build ;;
     test) list=$test ;;
+    vm) list=$vm ;;
     bench) list=$bench ;;
     fuzz) [ -z "$(sh "$(dirname "$0")/fuzz/clang.sh")" ] || continue; list=$fuzz ;;
-    *) echo "deps.sh: unknown group: $group (build, test, bench, fuzz)" >&2; exit 2 ;;
+    *) echo "deps.sh: unknown group: $group (build, test, vm, bench, fuzz)" >&2; exit 2 ;;
     esac
     for entry in $list; do
         case " $missing " in *" ${entry%%=*} "*) continue ;; esac

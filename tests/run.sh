@@ -3,7 +3,7 @@
 #
 # run.sh [PART...] [FILTER]: runs the tests that `make check` has built.
 #
-# PART is one or more of: lint unit unit-asan fuzz e2e e2e-asan; all of them without any. FILTER is a part of a
+# PART is one or more of: lint unit unit-asan fuzz e2e e2e-asan vm; all of them without any. FILTER is a part of a
 # test file's path. The last line is "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
 # Logs are kept in $BUILD/test-logs.
 #
@@ -231,6 +231,7 @@ run_e2e() {
         [ -e "$file" ] || continue
         [[ $file == *"$FILTER"* ]] || continue
         name=${file##*/}
+        [[ -z ${E2E_FILES:-} || " $E2E_FILES " == *" ${name%.bats} "* ]] || continue
         name="$label ${name%.bats}"
         log=$LOGS/${name//[ \/]/-}.log
         rm -f "$log.rc"
@@ -254,13 +255,49 @@ run_e2e() {
     [ "${#names[@]}" -gt 0 ] || [ -n "$FILTER" ] || note_fail "$label: no test file found"
 }
 
+# ---- the test machine ----
+# What vm/run.sh prints is the output of this script in there: its last line is added to our numbers.
+vm_one() {
+    local name=$1 log=$LOGS/vm-$1.log line nums
+    shift
+    CTR_VM_DEADLINE=${CTR_VM_DEADLINE:-1200} timeout -k 10 1500 bash tests/vm/run.sh "$@" </dev/null 2>&1 |
+        tee "$log" | sed -u -E "s/^(ok    |FAILED|skip  ) /\\1 vm $name: /"
+    line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1)
+    if [ -z "$line" ]; then
+        note_fail "vm $name: no result, see $log"
+        return
+    fi
+    read -ra nums <<<"${line//[!0-9 ]/}"
+    passed=$((passed + nums[0])) failed=$((failed + nums[1])) skipped=$((skipped + nums[2]))
+    while IFS= read -r line; do
+        case $line in
+        "skipped: "*) skips+=("vm $name: ${line#skipped: }") ;;
+        "failed: "*) failures+=("vm $name: ${line#failed: }") ;;
+        esac
+    done < <(grep -a -E '^(skipped|failed): ' "$log")
+    vm_table+=("$(printf '%-14s %7s %7s %7s' "$name" "${nums[@]}")")
+}
+
+# The same files on this host, for the comparison; they were run by `e2e` too, when that part was.
+run_vm() {
+    local v1='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1' vm_table=()
+    vm_one v2-cgroupfs e2e
+    vm_one v2-systemd e2e ctr.driver=systemd
+    # shellcheck disable=SC2086 # words of the kernel's command line
+    vm_one v1-systemd e2e ctr.driver=systemd $v1
+    vm_one driver-v2 systemd-driver
+    vm_one system-container system-container
+    printf '%-14s %7s %7s %7s\n' machine passed failed skipped
+    printf '%s\n' "${vm_table[@]}"
+}
+
 # ---- main ----
 parts=()
 FILTER=
 for arg; do
     case $arg in
-    lint | unit | unit-asan | fuzz | e2e | e2e-asan) parts+=("$arg") ;;
-    -*) echo "usage: run.sh [lint|unit|unit-asan|fuzz|e2e|e2e-asan]... [FILTER]" >&2; exit 2 ;;
+    lint | unit | unit-asan | fuzz | e2e | e2e-asan | vm) parts+=("$arg") ;;
+    -*) echo "usage: run.sh [lint|unit|unit-asan|fuzz|e2e|e2e-asan|vm]... [FILTER]" >&2; exit 2 ;;
     *) FILTER=$arg ;;
     esac
 done
@@ -280,6 +317,7 @@ for part in "${parts[@]}"; do
     fuzz) run_fuzz ;;
     e2e) run_e2e e2e "$BUILD/ctr" ;;
     e2e-asan) run_e2e e2e-asan "$BUILD/asan/ctr" ;;
+    vm) run_vm ;;
     esac
 done
 

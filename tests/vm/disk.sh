@@ -61,10 +61,8 @@ printf '127.0.0.1 localhost ctr-vm\n' >"$root/etc/hosts"
 echo '/dev/vda / ext4 rw,noatime 0 1' >"$root/etc/fstab"
 : >"$root/etc/machine-id"
 printf 'virtio_console\nloop\noverlay\n' >"$root/etc/modules-load.d/ctr.conf"
-printf '[Manager]\nDefaultTimeoutStopSec=10s\n' >"$root/etc/systemd/system.conf.d-ctr" && {
-	mkdir -p "$root/etc/systemd/system.conf.d"
-	mv "$root/etc/systemd/system.conf.d-ctr" "$root/etc/systemd/system.conf.d/ctr.conf"
-}
+mkdir -p "$root/etc/systemd/system.conf.d"
+printf '[Manager]\nDefaultTimeoutStopSec=10s\n' >"$root/etc/systemd/system.conf.d/ctr.conf"
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/boot/*
 
 # The initramfs only mounts the root disk: busybox, and the modules that lead there.
