@@ -251,14 +251,18 @@ caps_of() { run_sh "$@" 'grep ^CapBnd /proc/self/status | cut -f 2'; }
     EXPECT=PONG wait_for 60 redis ping
     EXPECT=OK redis set key word
     EXPECT=word redis get key
+    # the tree has no users yet: no package's scripts were run
+    echo 'user root root; daemon off; error_log stderr; pid /run/nginx.pid; events {}
+        http { access_log off; server { listen 80; root /var/www/html; } }' >"$BATS_TEST_TMPDIR/nginx.conf"
     ok run -d --runtime "$RUNTIME" --name "$C-web" --read-only --tmpfs /run --tmpfs /var/log/nginx --tmpfs /var/lib/nginx \
-        -v "$(image_tar >/dev/null; echo "$E/rootfs/www"):/var/www/html:ro" -p 127.0.0.1:0:80 services nginx -g 'daemon off;'
+        -v "$E/rootfs/www:/var/www/html:ro" -v "$E/rootfs/etc/passwd:/etc/passwd:ro" -v "$E/rootfs/etc/group:/etc/group:ro" \
+        -v "$BATS_TEST_TMPDIR/nginx.conf:/nginx.conf:ro" -p 127.0.0.1:0:80 services nginx -c /nginx.conf
     ok port "$C-web" 80
     local address=$output
-    page() { [ "$(in_net curl -sS -m 5 "http://$address/version" 2>/dev/null)" = one ]; }
-    wait_for 60 page
-    ok exec "$C-web" sh -c 'nginx -s reload'
-    page
+    page() { [ "$(in_net curl -sS -m 5 "http://$1/version" 2>/dev/null)" = one ]; }
+    wait_for 60 page "$address"
+    ok exec "$C-web" nginx -c /nginx.conf -s reload
+    page "$address"
     ok stop "$C-web"
     ok inspect -f '{{.State.ExitCode}}' "$C-web"
     says 0
