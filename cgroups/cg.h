@@ -114,7 +114,11 @@ int cg_join_self(const int *fds, size_t n);
  */
 int cg_sub_select(struct cg *cg, const struct spec_strings *words, struct err *e);
 
-/* The same for the v2 hierarchy: where process pid of the container is now. */
+/*
+ * The same for the v2 hierarchy: where process pid of the container is now, at or below the
+ * container's cgroup. A process manager as init has moved itself down there, and could enable no
+ * controller as long as another process sits above.
+ */
 int cg_sub_of(struct cg *cg, pid_t pid, struct err *e);
 
 /* Puts another process there (every hierarchy). */

@@ -163,7 +163,5 @@ int cg_sub_of(struct cg *cg, pid_t pid, struct err *e)
 		if (below && *below == '/')
 			return move_dir(d, below, below, e);
 	}
-	return err_set(e, EBUSY,
-		       "%s: the cgroup %s takes no process, and process %d is not below it", file,
-		       d->dir, (int)pid);
+	return 0;
 }

@@ -266,7 +266,8 @@ static int cgroup(struct exec *x, struct err *e)
 			       : err_set(e, ENOTSUP,
 					 "exec --cgroup %s: the container has no cgroup",
 					 x->o->cgroups.v[0]);
-	r = cg_sub_select(x->cg, &x->o->cgroups, e);
+	r = x->o->cgroups.n ? cg_sub_select(x->cg, &x->o->cgroups, e)
+			    : cg_sub_of(x->cg, x->c.st->pid, e);
 	if (r < 0)
 		return r;
 	return cg_join_open(x->cg, cg_into_fd(x->cg) < 0, x->join_fd, &x->n_join, e);
@@ -346,16 +347,6 @@ static int spawn(struct exec *x, struct err *e)
 	if (r < 0)
 		return r;
 	x->pid = clone_into(x);
-	/*
-	 * The container has given its top cgroup's controllers to sub-cgroups of its own: go where
-	 * init is.
-	 */
-	if (x->pid == -EBUSY && x->o->cgroups.n == 0) {
-		r = cg_sub_of(x->cg, x->c.st->pid, e);
-		if (r < 0)
-			return r;
-		x->pid = clone_into(x);
-	}
 	x->attach = x->pid == -EACCES && x->cg && cg_unit(x->cg);
 	if (x->attach)
 		x->pid = clone_into(x);
