@@ -2,6 +2,7 @@
 #
 # make            the program, build/ctr
 # make check      lint, unit tests and end-to-end tests, plain and with ASan + UBSan, and those in the test machine
+# make check-engines  the tests with Docker, Swarm, containerd, Podman and buildah alone
 # make fuzz       ten minutes of fuzzing (FUZZ_SECONDS=600), needs clang
 # make demo       a shell inside a copy-on-write clone of this machine
 # make install    to $(DESTDIR)$(PREFIX)

@@ -3,7 +3,7 @@
 #
 # run.sh [PART...] [FILTER]: runs the tests that `make check` has built.
 #
-# PART is one or more of: lint unit unit-asan fuzz e2e e2e-asan vm; all of them without any. FILTER is a part of a
+# PART is one or more of: lint unit unit-asan fuzz e2e e2e-asan vm engines; all of them (but vm) without any. FILTER is a part of a
 # test file's path. The last line is "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
 # Logs are kept in $BUILD/test-logs.
 #
@@ -291,17 +291,33 @@ run_vm() {
     printf '%s\n' "${vm_table[@]}"
 }
 
+# ---- engines ----
+# They have a runner of their own, which counts per engine and prints the table of both runtimes.
+run_engines() {
+    local kind text
+    [ -z "$FILTER" ] || return 0
+    ENGINES_REPORT=$TMP/engines BUILD=$BUILD bash tests/engines/run.sh
+    while read -r kind text; do
+        case $kind in
+        pass) note_pass ;;
+        skip) note_skip "engines $text" ;;
+        *) note_fail "engines $text" ;;
+        esac
+    done <"$TMP/engines"
+    [ -s "$TMP/engines" ] || note_fail "engines: nothing was run"
+}
+
 # ---- main ----
 parts=()
 FILTER=
 for arg; do
     case $arg in
-    lint | unit | unit-asan | fuzz | e2e | e2e-asan | vm) parts+=("$arg") ;;
-    -*) echo "usage: run.sh [lint|unit|unit-asan|fuzz|e2e|e2e-asan|vm]... [FILTER]" >&2; exit 2 ;;
+    lint | unit | unit-asan | fuzz | e2e | e2e-asan | vm | engines) parts+=("$arg") ;;
+    -*) echo "usage: run.sh [lint|unit|unit-asan|fuzz|e2e|e2e-asan|vm|engines]... [FILTER]" >&2; exit 2 ;;
     *) FILTER=$arg ;;
     esac
 done
-[ "${#parts[@]}" -gt 0 ] || parts=(lint unit unit-asan fuzz e2e e2e-asan)
+[ "${#parts[@]}" -gt 0 ] || parts=(lint unit unit-asan fuzz e2e e2e-asan engines)
 
 mkdir -p "$LOGS" || exit 1
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/ctr-test.XXXXXX") || exit 1
@@ -318,6 +334,7 @@ for part in "${parts[@]}"; do
     e2e) run_e2e e2e "$BUILD/ctr" ;;
     e2e-asan) run_e2e e2e-asan "$BUILD/asan/ctr" ;;
     vm) run_vm ;;
+    engines) run_engines ;;
     esac
 done
 

@@ -167,7 +167,8 @@ wait_for() {
     local end=$((SECONDS + $1))
     shift
     until "$@"; do
-        [ "$SECONDS" -lt "$end" ] || fail "timed out: $*"
+        # not only fail: where the caller handles the failure, the shell does not end here by itself
+        [ "$SECONDS" -lt "$end" ] || { fail "timed out: $*"; return 1; }
         sleep 0.05
     done
 }
@@ -224,6 +225,8 @@ engine_test_setup() {
     [ -z "${ENGINE_SKIP:-}" ] || skip "$ENGINE_SKIP"
     C=c$BATS_TEST_NUMBER
     CALLS=0
+    # conmon leaves a file where it was started
+    cd "$E" || return 1
 }
 
 # After a failure: what was called, and the last words of the engine.
@@ -236,10 +239,11 @@ show_calls() {
 # With no container left, nothing of one is left: cgroups, states of the runtime.
 assert_nothing_left() {
     local left
-    wait_for 20 no_cgroups_left || fail "cgroups left: $(cgroups_left)"
+    wait_for 20 no_cgroups_left || { fail "cgroups left: $(cgroups_left)"; return 1; }
     [ -n "${1:-}" ] && [ -d "$1" ] || return 0
     left=$(find "$1" -mindepth 1 -maxdepth 1 ! -name '.*')
     [ -z "$left" ] || fail "state left: $left"
 }
-cgroups_left() { find /sys/fs/cgroup -mindepth 2 -type d -path "*/$CGPARENT/*" 2>/dev/null; }
+# Podman keeps a cgroup for its own conmon.
+cgroups_left() { find /sys/fs/cgroup -mindepth 2 -type d -path "*/$CGPARENT/*" ! -name conmon 2>/dev/null; }
 no_cgroups_left() { [ -z "$(cgroups_left)" ]; }

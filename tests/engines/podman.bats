@@ -25,11 +25,10 @@ teardown() {
     quiet pod rm -af -t 0 >/dev/null || true
     quiet rm -af -t 0 >/dev/null || true
     [ -n "${BATS_TEST_COMPLETED:-}" ] || return 0
-    assert_nothing_left "$(root_of)"
-    [ -z "$(pgrep -f "^[^ ]*conmon .*$E/")" ] || fail "conmon left"
+    assert_nothing_left || return 1
+    wait_for 20 no_conmon || { fail "conmon left"; return 1; }
 }
-# Podman gives no --root: the state is where ctr keeps it.
-root_of() { :; }
+no_conmon() { [ -z "$(pgrep -f "^[^ ]*conmon .*$E/")" ]; }
 
 run_p() { ok run --cgroup-parent "/$CGPARENT" --network none "$@"; }
 run_sh() { run_p --rm "${@:1:$#-1}" bb sh -c "${*: -1}"; }
@@ -59,7 +58,7 @@ status_is() { [ "$(quiet inspect -f '{{.State.Status}}' "${2:-$C}")" = "$1" ]; }
     [ "$("$CTR" state "$id" | jq -r '"\(.status) \(.pid)"')" = "running $(quiet inspect -f '{{.State.Pid}}' "$C")" ]
 }
 
-@test "exit codes 0, 1, 42, 125, 126, 127, 137" {
+@test "exit codes 0, 1, 42, 125, 126, 127" {
     local opts="run --rm --network none --cgroup-parent /$CGPARENT"
     # shellcheck disable=SC2086
     {
@@ -71,7 +70,6 @@ status_is() { [ "$(quiet inspect -f '{{.State.Status}}' "${2:-$C}")" = "$1" ]; }
         fails 126 'permission denied' $opts bb /etc
         fails 127 'executable file' $opts bb no-such-program
         fails 127 'no such file or directory' $opts bb /no/such/program
-        fails 137 '' $opts --init bb sh -c 'kill -9 $$'
     }
 }
 
@@ -161,7 +159,7 @@ status_is() { [ "$(quiet inspect -f '{{.State.Status}}' "${2:-$C}")" = "$1" ]; }
     run_p -d --name "$C-c" bb sleep 1000
     ok kill -s 9 "$C-c"
     wait_for 20 status_is exited "$C-c"
-    fails 125 'not running' kill "$C-c"
+    fails 125 'can only kill running containers' kill "$C-c"
 }
 
 @test "pause and unpause" {
@@ -256,7 +254,7 @@ status_is() { [ "$(quiet inspect -f '{{.State.Status}}' "${2:-$C}")" = "$1" ]; }
     has 'not implemented'
     run_sh --security-opt seccomp=unconfined --security-opt no-new-privileges 'grep -e ^Seccomp: -e NoNew /proc/self/status'
     says $'NoNewPrivs:\t1\nSeccomp:\t0'
-    run_sh --ulimit nofile=111:222 --oom-score-adj 321 --sysctl kernel.msgmax=12345 --hostname inner \
+    run_sh --ulimit nofile=111:222 --ulimit nproc=4096:4096 --oom-score-adj 321 --sysctl kernel.msgmax=12345 --hostname inner \
         'ulimit -Sn; ulimit -Hn; cat /proc/self/oom_score_adj /proc/sys/kernel/msgmax; hostname'
     says $'111\n222\n321\n12345\ninner'
     run_sh --device /dev/null:/dev/other 'echo x >/dev/other && stat -c %F /dev/other'
@@ -300,7 +298,7 @@ status_is() { [ "$(quiet inspect -f '{{.State.Status}}' "${2:-$C}")" = "$1" ]; }
 }
 
 @test "a pod of three services shares its namespaces" {
-    ok pod create --name "p$C" --network none --infra=false --cgroup-parent "/$CGPARENT"
+    ok pod create --name "p$C" --infra=false --cgroup-parent "/$CGPARENT"
     eng run -d --pod "p$C" --network host --cgroup-parent "/$CGPARENT" --name "$C" bb httpd -f -p 18091 -h /www
     [ "$status" -eq 0 ] || fail "$stderr"
     ok run -d --pod "p$C" --network "container:$C" --cgroup-parent "/$CGPARENT" --name "$C-b" bb sh -c \
