@@ -71,6 +71,9 @@ int proc_pidfd(pid_t pid, uint64_t start)
 {
 	AUTO_CLOSE int fd = pid > 0 ? sys_pidfd_open(pid, 0) : -ESRCH;
 
+	/* Some kernels say EINVAL of a process that is being reaped just now. */
+	if (fd == -EINVAL)
+		return -ESRCH;
 	if (fd < 0)
 		return fd;
 	/* Checked after the open: from here on the number cannot be another's. */
