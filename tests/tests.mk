@@ -3,7 +3,7 @@
 # Part of the Makefile: whatever is not the program itself. Every check-* is a part of check, callable alone.
 
 deps-test:
-	@sh tests/deps.sh build test fuzz vm
+	@sh tests/deps.sh build test fuzz
 lint:
 	@BUILD=$(BUILD) bash tests/run.sh lint
 check: deps-test
@@ -15,8 +15,12 @@ check-unit: deps-test
 	+@$(MAKE) -j$(JOBS) unit
 	@BUILD=$(BUILD) bash tests/run.sh unit
 check-vm: deps-test
+	@sh tests/deps.sh vm
 	+@$(MAKE) -j$(JOBS) all
 	@BUILD=$(BUILD) bash tests/run.sh vm
+check-engines: deps-test
+	+@$(MAKE) -j$(JOBS) all
+	@BUILD=$(BUILD) bash tests/run.sh engines
 check-e2e: deps-test
 	+@$(MAKE) -j$(JOBS) all
 	@BUILD=$(BUILD) bash tests/run.sh e2e
@@ -47,4 +51,4 @@ format:
 		tests/e2e/*.c tests/e2e/*/*.c)
 
 
-.PHONY: deps-test lint check check-unit check-e2e check-vm fuzz fuzzers bench format
+.PHONY: deps-test lint check check-unit check-e2e check-vm check-engines fuzz fuzzers bench format
