@@ -4,7 +4,6 @@
 # make check      lint, unit tests and end-to-end tests, plain and with ASan + UBSan
 # make check-vm   the tests of cgroups in a virtual machine: v2 and v1, with systemd
 # make check-engines   the tests with real engines: Docker, Swarm, containerd, Podman, buildah
-# make check-engines  the tests with Docker, Swarm, containerd, Podman and buildah alone
 # make fuzz       ten minutes of fuzzing (FUZZ_SECONDS=600), needs clang
 # make demo       a shell inside a copy-on-write clone of this machine
 # make install    to $(DESTDIR)$(PREFIX)
