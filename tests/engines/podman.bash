@@ -11,6 +11,7 @@ events_logger = "file"
 cgroup_manager = "cgroupfs"
 runtime = "$RUNTIME"
 runtime_supports_json = ["crun", "runc", "ctr"]
+runtime_supports_nocgroup = ["crun", "ctr"]
 [engine.runtimes]
 ctr = ["$CTR"]
 [containers]
