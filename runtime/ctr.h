@@ -102,6 +102,13 @@ struct events_opts {
 int ctr_events(const struct ctr_global *g, const char *id, const struct events_opts *o,
 	       struct err *e);
 
+/*
+ * Adds bind mounts to a container that runs, or takes mounts away (add false): text is an array of
+ * mounts as in a configuration. All are added or none.
+ */
+int ctr_mounts(const struct ctr_global *g, const char *id, bool add, const char *text, size_t len,
+	       struct err *e);
+
 /* The container's state and present status; *out is the caller's (state_free). */
 int ctr_state(const struct ctr_global *g, const char *id, struct state **out, enum status *status,
 	      struct err *e);
