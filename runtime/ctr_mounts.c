@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mounts of a container that runs. The sources are opened by the caller, on the host; a child enters
- * the container's mount namespace and attaches them there, below a root that it cannot leave.
+ * Mounts of a container that runs. The sources are opened by the caller, on the host; a child
+ * enters the container's mount namespace and attaches them there, below a root that it cannot
+ * leave.
  */
 #include "ctr.h"
 
@@ -30,7 +31,8 @@
 #ifndef UMOUNT_NOFOLLOW
 #define UMOUNT_NOFOLLOW 8
 #endif
-int umount2(const char *target, int flags); /* <sys/mount.h> and <linux/mount.h> exclude each other */
+/* <sys/mount.h>, which has it, and <linux/mount.h> exclude each other. */
+int umount2(const char *target, int flags);
 
 struct job {
 	struct mount_plan plan;
