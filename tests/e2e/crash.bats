@@ -7,9 +7,9 @@
 load helpers
 
 setup() {
+    common_setup
     require_root
     require_program strace
-    common_setup
     # The leak check needs ptrace for itself.
     export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
     killed=0

@@ -36,6 +36,9 @@ common_setup() {
 
 # A test that failed is cleaned up after, and only then: what a passing test leaves is a failure of its own.
 common_teardown() {
+    # A setup that skipped before common_setup has made nothing; and without the mark, everything on the machine would
+    # look like a leftover of the test.
+    [ -n "${TESTID:-}" ] || return 0
     if [ -z "${BATS_TEST_COMPLETED:-}" ] && [ -z "${BATS_TEST_SKIPPED:-}" ]; then
         show_logs
         delete_all
@@ -174,7 +177,7 @@ wait_state() { wait_for "${3:-10}" is_state "$1" "$2"; }
 
 is_cgroup2() { [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; }
 # The directories that hold a cgroup of this name, in any hierarchy.
-cgroup_dirs() { find /sys/fs/cgroup -type d -name "*$1*" 2>/dev/null; }
+cgroup_dirs() { find /sys/fs/cgroup -type d -name "*${1:?no mark}*" 2>/dev/null; }
 # cgroup_file ID CONTROLLER V1FILE V2FILE: the path of a limit's file in the cgroup of a container.
 cgroup_file() {
     local pid path
@@ -216,6 +219,7 @@ mounts() {
 # Processes that this test's programs started, or that sit in a cgroup of this test's containers. Bats itself
 # is not among them: it was started before the mark was set. Zombies have no exe.
 leftover_pids() (
+    : "${TESTID:?no mark}"
     export -n CTR_TEST_ID # or the programs of this pipe would find each other
     {
         grep -lsz "^CTR_TEST_ID=$TESTID\$" /proc/[0-9]*/environ

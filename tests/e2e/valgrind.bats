@@ -6,11 +6,11 @@
 load helpers
 
 setup() {
+    common_setup
     require_root
     require_program valgrind
     # Two tools that both replace malloc.
     ! grep -qa __asan_init "$CTR" || skip "not with a sanitizer"
-    common_setup
     make_bundle
     set_args /bin/sleep 1000
     ok create --bundle "$BUNDLE" "$ID-created"
