@@ -5,8 +5,8 @@
 # Installs what is missing with apt-get. The Docker files run with runc first, as the control; a table shows both.
 # The last line is "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
 #
-# Environment: BUILD (build), ENGINES_DEADLINE (seconds a file, 900), ENGINES_DIR (/tmp; sockets are in it: keep it
-# short), ENGINES_CACHE ($BUILD/engines: the Debian tree that images are made of), ENGINES_REPORT: a file that
+# Environment: BUILD (build), ENGINES_DEADLINE (seconds a file, 900), ENGINES_BASE (/tmp; sockets are below it: keep
+# it short), ENGINES_CACHE ($BUILD/engines: the Debian tree that images are made of), ENGINES_REPORT: a file that
 # gets a line "pass|fail|skip TEXT" a test, KEEP_TMP=1.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
@@ -89,16 +89,42 @@ stream() {
         -e "s/^not ok [0-9]+ /FAILED $1: /;t" -e 's/^/    /'
 }
 
+# What a file left that was ended by its deadline: only what carries its own directory, or sits in its cgroups.
+sweep() {
+    local pid dir mnt
+    for dir in "$1"/e.*; do
+        [ -d "$dir" ] || continue
+        {
+            grep -lszF "E=$dir" /proc/[0-9]*/environ
+            grep -lsF -- "$dir/" /proc/[0-9]*/cmdline
+        } 2>/dev/null | cut -d/ -f3 | sort -u | while read -r pid; do
+            [ "$pid" = "$$" ] || ! kill -9 "$pid" 2>/dev/null || echo "left behind: process $pid"
+        done
+        find /sys/fs/cgroup -depth -type d -path "*/ctr-engines-${dir##*e.}*" 2>/dev/null | while read -r mnt; do
+            while read -r pid; do kill -9 "$pid" 2>/dev/null; done <"$mnt/cgroup.procs"
+            rmdir "$mnt" 2>/dev/null || { sleep 0.2; rmdir "$mnt" 2>/dev/null; }
+        done
+        awk -v t="$dir/" 'index($5, t) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r mnt; do
+            umount -l "$mnt" 2>/dev/null
+        done
+    done
+    [ -n "${KEEP_TMP:-}" ] || rm -rf --one-file-system "$1"
+}
+
 # one FILE RUNTIME: a file of tests with a runtime.
 one() {
-    local file=$1 label=$1 log p f s
+    local file=$1 label=$1 log rc p f s
     export RUNTIME=$2
     [ "$RUNTIME" = ctr ] || label="$file with $RUNTIME"
     log=$LOGS/engines-${label// /-}.log
     p=$passed f=$failed s=$skipped
+    ENGINES_DIR=$(mktemp -d "${ENGINES_BASE:-/tmp}/ce.XXXX") || return
+    export ENGINES_DIR
     timeout -k 20 "$ENGINES_DEADLINE" bats --tap --print-output-on-failure "tests/engines/$file.bats" </dev/null 2>&1 |
         tee "$log" | stream "$label"
-    judge "$label" "$log" "${PIPESTATUS[0]}" "$file"
+    rc=${PIPESTATUS[0]}
+    sweep "$ENGINES_DIR" | tee -a "$log"
+    judge "$label" "$log" "$rc" "$file"
     summary+=("$(printf '%-28s %3d passed, %d failed, %d skipped' "$label" $((passed - p)) $((failed - f)) $((skipped - s)))")
 }
 
