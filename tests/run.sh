@@ -287,6 +287,7 @@ run_vm() {
     vm_one v1-systemd e2e ctr.driver=systemd $v1
     vm_one driver-v2 systemd-driver
     vm_one system-container system-container
+    vm_one lsm lsm
     printf '%-14s %7s %7s %7s\n' machine passed failed skipped
     printf '%s\n' "${vm_table[@]}"
 }
