@@ -178,6 +178,13 @@ int store_make(const struct store *s, const char *id, struct err *e)
 	/* A `delete --force` that came between took it for a leftover. */
 	if (fd < 0 || !still_there(s, id, fd))
 		return err_set(e, ENOENT, "create %s: deleted while it was created", id);
+	/*
+	 * What we have opened may be the directory of a later create, when ours was removed before
+	 * that: whoever had its lock first has it. Taking it for ours would end in removing it
+	 * under a living container.
+	 */
+	if (faccessat(fd, STORE_CONFIG, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return err_set(e, EEXIST, "create %s: container with given ID already exists", id);
 	return TAKE_FD(fd);
 }
 

@@ -221,6 +221,36 @@ kill_everywhere() {
     done
 }
 
+@test "a create that opens the directory of a later one leaves the other's container alone" {
+    make_bundle
+    set_args /bin/sleep 1000
+    # slow MICROSECONDS NAME: a create that stands still for so long when it has made its directory
+    slow() {
+        local rc=0
+        timeout "$DEADLINE" strace -qq -o /dev/null -e trace=mkdirat -e "inject=mkdirat:delay_exit=$1:when=1" \
+            "$CTR" --root "$ROOT" create --bundle "$BUNDLE" "$ID" 2>"$BATS_TEST_TMPDIR/$2" \
+            </dev/null >/dev/null 3>&- || rc=$?
+        echo "$rc" >"$BATS_TEST_TMPDIR/$2.status"
+    }
+    there() { [ -d "$ROOT/$ID" ]; }
+    mkdir -p "$ROOT"
+    slow 1500000 first &
+    local first=$!
+    wait_for 10 there
+    ok delete --force "$ID"
+    slow 4000000 second &
+    local second=$!
+    wait_for 10 there
+    wait "$first" "$second"
+    # The first went on in the second's directory; the second finds it in use.
+    [ "$(cat "$BATS_TEST_TMPDIR"/first.status)" -eq 0 ] || fail "first: $(cat "$BATS_TEST_TMPDIR/first")"
+    [ "$(cat "$BATS_TEST_TMPDIR"/second.status)" -eq 1 ] || fail "second: $(cat "$BATS_TEST_TMPDIR/second")"
+    grep -q 'already exists' "$BATS_TEST_TMPDIR/second" || fail "second: $(cat "$BATS_TEST_TMPDIR/second")"
+    is_state "$ID" created
+    ok delete --force "$ID"
+    nothing_left end
+}
+
 @test "create and delete --force of one ID against each other: no loser breaks anything" {
     make_bundle
     set_args /bin/sleep 1000
