@@ -30,6 +30,8 @@ common_setup() {
     ID=$TESTID
     RUNS=0
     mounts >"$BATS_TEST_TMPDIR/mounts.before"
+    # script(1) gives its command to $SHELL, and what is quoted for it here is quoted for bash.
+    export SHELL=/bin/bash
     # Marks every program that the test starts: the leftovers are found by it.
     export CTR_TEST_ID=$TESTID
 }
