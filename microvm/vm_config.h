@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a machine looks like: plain values and descriptors that were opened before the jail. Made of the
- * specification by vm_config.c (pure), read by both VMMs (our own on KVM, QEMU); neither sees the spec.
+ * What a machine looks like: plain values and descriptors that were opened before the jail.
+ * Made of the specification by vm_config.c (pure), read by both VMMs (our own on KVM, QEMU);
+ * neither sees the spec.
  */
 #ifndef CTR_VM_CONFIG_H
 #define CTR_VM_CONFIG_H
