@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Networks made by plugins: the Container Network Interface, versions 0.3.0 to 1.0.0
+ * (https://www.cni.dev/docs/spec/). A configuration of /etc/cni/net.d, the plugins it names run one
+ * after the other, each with what the one before has answered.
+ *
+ * What is needed to undo an ADD is kept in cni.json in the container's state directory, from before
+ * the first plugin runs until the last DEL is done.
+ *
+ * CNI_PATH (a list of directories, with colons) says where the plugins are; without it
+ * /usr/lib/cni and /opt/cni/bin. NETCONFPATH says where configurations are; without it
+ * /etc/cni/net.d.
+ */
+#ifndef CTR_NETNS_CNI_H
+#define CTR_NETNS_CNI_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "netns/ip.h"
+
+#define CNI_FILE "cni.json"
+
+struct cni_request {
+	const char *network; /* NAME: the "name" of a configuration */
+	const char *id;      /* of the container */
+	int netns_fd;        /* borrowed */
+	const char *ifname;  /* eth0 */
+	int dir;             /* the container's state directory, borrowed */
+	const struct ip_port *ports;
+	size_t n_ports;
+	struct ip ip[2]; /* --ip, --ip6; family 0: what the plugins choose */
+	const char *mac; /* --mac, or NULL */
+};
+
+struct cni_address {
+	struct ip_net ip;
+	struct ip gateway; /* family 0: none */
+};
+
+/* What the last plugin answered, as far as ctr wants to know. Lives in the arena. */
+struct cni_result {
+	struct cni_address *ips; /* of the container's interface */
+	size_t n_ips;
+	const char *mac; /* or NULL */
+	const char **nameservers, **search, **options;
+	size_t n_nameservers, n_search, n_options;
+	const char *domain; /* or NULL */
+};
+
+/*
+ * Finds the configuration and that all of its plugins exist, without running any: for before the
+ * container is made. Refuses ports, addresses and a MAC that no plugin of it takes. -ENOENT names
+ * the directory, and the networks that are there.
+ */
+int cni_find(const struct cni_request *q, struct err *e);
+
+/*
+ * ADD of all plugins. On an error everything is undone (DEL) and cni.json is gone. Each plugin has
+ * 60 s. *e says which plugin failed and what it said.
+ */
+int cni_add(const struct cni_request *q, struct arena *a, struct cni_result *out, struct err *e);
+
+/* CHECK of all plugins, with what ADD has answered. 0, or -errno with what is wrong. */
+int cni_check(const char *id, int netns_fd, int dir, struct err *e);
+
+/*
+ * DEL of all plugins, last first, and cni.json is removed. netns_fd -1: the network namespace is
+ * gone. No cni.json: nothing to do, 0. What fails does not keep the others from being tried; *e is
+ * the first, and cni.json stays then, for another try.
+ */
+int cni_del(const char *id, int netns_fd, int dir, struct err *e);
+
+#endif
