@@ -58,7 +58,7 @@ int agent_host_create(struct agent_host **out, const struct agent_host_opts *o, 
  */
 int agent_host_wait(struct agent_host *h, int fd, struct err *e);
 
-/* START; 0 once the guest has executed the program, else the error that the container would give. */
+/* START; 0 once the guest has executed the program, else the error that a container gives. */
 int agent_host_start(struct agent_host *h, struct err *e);
 
 /*

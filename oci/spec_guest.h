@@ -16,8 +16,8 @@ struct spec_guest_in {
 	size_t len;
 	const char *rootfs; /* of the container, as the guest sees it */
 	/*
-	 * For mounts[i] of the configuration: the path of what is mounted, as the guest sees it; NULL:
-	 * the mount is the guest's own (tmpfs, proc, ...) and stays as it is.
+	 * For mounts[i]: the path of what is mounted, as the guest sees it; NULL: the mount is the
+	 * guest's own (tmpfs, proc, ...) and stays as it is.
 	 */
 	const char *const *sources;
 	size_t n_sources;

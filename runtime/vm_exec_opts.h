@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* struct exec_opts as bytes, for exec in a guest: what the host's command line said is decided there. */
+/* struct exec_opts as bytes: exec in a guest is decided there, by what the host was told. */
 #ifndef CTR_VM_EXEC_OPTS_H
 #define CTR_VM_EXEC_OPTS_H
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands on a container that is a micro-VM, by its VMM process: dir is the state directory, id
+ * for errors. Which commands come here decides the caller (state.json's mode); locks are the
+ * caller's too, and none is held while vm_exec or vm_events wait.
+ */
+#ifndef CTR_VM_OPS_H
+#define CTR_VM_OPS_H
+
+#include "base/err.h"
+#include "ctr.h"
+#include "oci/json_out.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Name of the VMM process's socket in the state directory. */
+#define VM_SOCKET "agent"
+
+/* Listens there (0600): for agent_host_opts.listen. The fd or -errno. */
+int vm_listen(int dir, struct err *e);
+
+/*
+ * exec as ctr_exec means it: pid file, console socket, pidfd socket, detach, terminal; the process
+ * that they name is one of the host that lives as long as the guest's and passes signals on.
+ */
+int vm_exec(int dir, const char *id, const struct exec_opts *o, int *status, struct err *e);
+
+int vm_signal(int dir, const char *id, int sig, bool all, struct err *e);
+
+/* Lines "PID PPID UID START TIME TTY CMD" of the guest; *text is malloc'ed. */
+int vm_ps(int dir, const char *id, char **text, struct err *e);
+
+/* The same change (a linux.resources object) in the guest. */
+int vm_update(int dir, const char *id, const char *text, size_t len, struct err *e);
+
+/* The object {"type":"stats",...} of events, from the guest; checked JSON. */
+int vm_stats(int dir, const char *id, struct json_out *j, struct err *e);
+
+/* As ctr_events. */
+int vm_events(int dir, const char *id, const struct events_opts *o, struct err *e);
+
+#endif
