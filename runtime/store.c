@@ -3,22 +3,18 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/str.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/un.h>
-
-#define LOCK_SECONDS 30
 
 static char *default_root(void)
 {
@@ -118,28 +114,11 @@ int store_cache(const struct store *s)
 	return fd;
 }
 
-static void on_alarm(int sig)
-{
-	(void)sig;
-}
-
-/* flock has no deadline of its own: a timer's signal interrupts it. */
 static int lock_dir(int fd, const char *id, struct err *e)
 {
-	struct itimerval t = { .it_value.tv_sec = LOCK_SECONDS }, off = {};
-	struct sigaction sa = { .sa_handler = on_alarm }, old;
-	int r;
+	int r = lock_wait(fd, LOCK_SECONDS);
 
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	if (errno != EWOULDBLOCK)
-		return err_sys(e, errno, "lock container %s", id);
-	sigaction(SIGALRM, &sa, &old);
-	setitimer(ITIMER_REAL, &t, NULL);
-	r = flock(fd, LOCK_EX) < 0 ? -errno : 0;
-	setitimer(ITIMER_REAL, &off, NULL);
-	sigaction(SIGALRM, &old, NULL);
-	if (r == -EINTR)
+	if (r == -EBUSY)
 		return err_set(e, EBUSY,
 			       "lock container %s: another ctr has held it for %d seconds", id,
 			       LOCK_SECONDS);
