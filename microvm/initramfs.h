@@ -5,7 +5,8 @@
  *   /init              this program (mode 0755), argv[0] of it is "/init"
  *   the shared objects that it needs, at the paths at which it has them, with their interpreter
  *   /dev/console       5:1, so that the kernel can give init its descriptors
- *   /dev /proc /sys /run /tmp /root /mnt   empty directories (/mnt: for the share, /root: the new root)
+ *   /dev /proc /sys /run /tmp /mnt /root
+ *                      empty directories
  *   /ctr/modules       only for a modular kernel: paths of modules, one a line, in the order in
  *                      which to load them; none is compressed or signed
  *   /ctr/mod/NAME.ko   these modules

@@ -39,8 +39,8 @@ int vm_cache_get(int cache, const char *name);
 int vm_cache_begin(int cache, char **temp, struct err *e);
 
 /*
- * The filled file becomes entry `name`; entries of the same prefix that were not used for 30 days go. Takes fd; returns a descriptor to
- * read it. A cache that cannot take it is no error.
+ * The filled file becomes entry `name`. Takes fd; returns a descriptor to read it. A cache that
+ * cannot take it is no error.
  */
 int vm_cache_commit(int cache, int fd, const char *temp, const char *name, struct err *e);
 
