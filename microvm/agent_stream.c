@@ -185,6 +185,12 @@ void agent_sink_init(struct agent_sink *s, int fd, uint32_t id, uint32_t arg)
 	*s = (struct agent_sink){ .fd = agent_fd_open(fd, O_WRONLY), .id = id, .arg = arg };
 }
 
+void agent_sink_attach(struct agent_sink *s, int fd)
+{
+	s->fd = agent_fd_open(fd, O_WRONLY);
+	s->pending = false;
+}
+
 void agent_sink_close(struct agent_sink *s)
 {
 	agent_fd_close(&s->fd);
@@ -196,7 +202,7 @@ void agent_sink_close(struct agent_sink *s)
 
 short agent_sink_events(const struct agent_sink *s)
 {
-	return !s->ended && s->len ? POLLOUT : 0;
+	return !s->ended && !s->pending && s->len ? POLLOUT : 0;
 }
 
 /* What nobody reads is thrown away, and its writer is told. */
@@ -252,6 +258,8 @@ static int sink_end(struct agent_sink *s)
 
 int agent_sink_pump(struct agent_sink *s, struct agent_link *l)
 {
+	if (s->pending)
+		return 0;
 	while (!s->ended && s->len) {
 		ssize_t n = fd_write(&s->fd, s->buf + s->from, s->len);
 
@@ -302,10 +310,10 @@ int agent_sink_put(struct agent_sink *s, struct agent_link *l, const uint8_t *da
 		s->eof = true;
 		return agent_sink_pump(s, l);
 	}
-	if (s->fd.fd < 0)
+	if (s->fd.fd < 0 && !s->pending)
 		return unread(s, l);
 	s->mid_line = data[len - 1] != '\n';
-	while (s->len == 0 && len) {
+	while (!s->pending && s->len == 0 && len) {
 		ssize_t n = fd_write(&s->fd, data, len);
 
 		if (n == -EAGAIN)

@@ -53,12 +53,14 @@ struct agent_sink {
 	bool eof;      /* nothing more comes */
 	bool ended;    /* all of it is written, or cannot be; fd is closed */
 	bool told;     /* the peer knows that nobody reads */
+	bool pending;  /* its descriptor is yet to come: all is kept until agent_sink_attach */
 	bool tty;      /* guest: the end of file is the terminal's character for it */
 	bool mid_line;
 };
 
 void agent_source_init(struct agent_source *s, int fd, uint32_t id, uint32_t arg);
 void agent_sink_init(struct agent_sink *s, int fd, uint32_t id, uint32_t arg);
+void agent_sink_attach(struct agent_sink *s, int fd);
 void agent_source_close(struct agent_source *s);
 void agent_sink_close(struct agent_sink *s);
 
