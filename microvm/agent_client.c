@@ -18,8 +18,10 @@ enum { ANSWER_MS = 60000 };
 
 static int lost(int code, struct err *e)
 {
-	if (code == -ECONNRESET || code == -EPIPE)
-		return err_set(e, ESRCH, "the micro-VM has ended");
+	if (code == -ECONNRESET || code == -EPIPE) {
+		err_set(e, ESRCH, "the micro-VM has ended");
+		return -ECONNRESET;
+	}
 	return err_sys(e, -code, "speak with the micro-VM");
 }
 
@@ -124,7 +126,10 @@ int agent_client_signal(struct agent_client *c, int sig, bool all, struct err *e
 	struct agent_frame f;
 	int r = send_signal(c, sig, all ? AGENT_ALL : 0, e);
 
-	return r == 0 ? expect(c, AGENT_DONE, &f, e) : r;
+	if (r == 0)
+		r = expect(c, AGENT_DONE, &f, e);
+	/* Nothing says better that the signal was heard. */
+	return r == -ECONNRESET ? 0 : r;
 }
 
 /* The descriptors go with the first byte of the text. */

@@ -2,7 +2,8 @@
 /*
  * What a command on the host says to a VMM process over its socket (agent_host_opts.listen; in the
  * state directory, 0600). One connection is for one request, or for one exec and what belongs to
- * it. All calls have a deadline or wait for an end that the peer announces.
+ * it. All calls have a deadline or wait for an end that the peer announces. -ECONNRESET everywhere:
+ * the machine has ended.
  */
 #ifndef CTR_AGENT_CLIENT_H
 #define CTR_AGENT_CLIENT_H

@@ -202,7 +202,8 @@ static void watch_all(struct agent_host *h, int extra)
 			watch(h, c->link.fd, POLLIN | (agent_link_pending(&c->link) ? POLLOUT : 0),
 			      WATCH_CLIENT, i, 0);
 	}
-	for (int i = 0; i < AGENT_MAX_PROCS; i++) {
+	/* Nothing of stdin may come to the guest before it knows what for. */
+	for (int i = 0; h->configured && i < AGENT_MAX_PROCS; i++) {
 		struct host_proc *p = &h->procs[i];
 
 		if (p->state == PROC_FREE)
@@ -427,6 +428,7 @@ static int send_setup(struct agent_host *h, const struct agent_host_opts *o, str
 	r = agent_link_send(&h->link, &f);
 	if (r == 0)
 		r = agent_link_send_text(&h->link, &config, o->config, o->config_len);
+	h->configured = r == 0;
 	if (r == 0)
 		r = agent_source_pump(&h->procs[0].in, &h->link);
 	return r < 0 ? err_sys(e, -r, "send the configuration to the guest") : 0;

@@ -61,7 +61,7 @@ struct agent_host {
 	struct vmm *vmm;
 	enum host_phase phase;
 	struct agent_link link;
-	bool link_lost, machine_ended, give_up;
+	bool configured, link_lost, machine_ended, give_up;
 	bool failed; /* the guest has reported failure: *failure */
 	struct err failure;
 	int listen, console_copy, sigfd, tty_fd;
