@@ -170,13 +170,15 @@ static void put_mirred(union nl_request *q, int to)
 /* The filter compares nothing of the packet: one word, of which no bit counts. */
 void tc_put_redirect(union nl_request *q, int index, int to)
 {
-	struct {
+	union {
 		struct tc_u32_sel sel;
-		struct tc_u32_key key;
-	} all = { .sel = { .flags = TC_U32_TERMINAL, .nkeys = 1 } };
+		char room[sizeof(struct tc_u32_sel) + sizeof(struct tc_u32_key)];
+	} all = { .room = "" };
 	struct tcmsg *m = begin(q, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, index);
 	struct nlattr *nest;
 
+	all.sel.flags = TC_U32_TERMINAL;
+	all.sel.nkeys = 1;
 	m->tcm_parent = INGRESS_HANDLE;
 	m->tcm_info = TC_H_MAKE(FILTER_PRIORITY << 16, htons(ETH_P_ALL));
 	mnl_attr_put_strz(&q->head, TCA_KIND, "u32");
