@@ -9,9 +9,9 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "base/run.h"
 #include "base/str.h"
 #include "netns/cni_json.h"
+#include "netns/run.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs: what they read, what they write, and those that do not end. */
-#include "base/run.h"
+#include "netns/run.h"
 
 #include "base/cleanup.h"
 

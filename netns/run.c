@@ -3,7 +3,7 @@
  * The input is a file in memory: it takes all at once, and a program that does not read it harms
  * nobody. What is waited for is the end of the process; then the pipes have what it wrote.
  */
-#include "base/run.h"
+#include "netns/run.h"
 
 #include "base/cleanup.h"
 #include "base/io.h"

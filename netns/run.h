@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a program of the host to its end: input, output, deadline. */
-#ifndef CTR_BASE_RUN_H
-#define CTR_BASE_RUN_H
+#ifndef CTR_NETNS_RUN_H
+#define CTR_NETNS_RUN_H
 
 #include "base/err.h"
 
