@@ -5,6 +5,7 @@
 # make check-vm   the tests of cgroups in a virtual machine: v2 and v1, with systemd
 # make check-engines   the tests with real engines: Docker, Swarm, containerd, Podman, buildah
 # make fuzz       ten minutes of fuzzing (FUZZ_SECONDS=600), needs clang
+# make guest-kernel   the micro-VM's kernel, build/guest/vmlinux: some minutes once, then out of a cache
 # make demo       a shell inside a copy-on-write clone of this machine
 # make install    to $(DESTDIR)$(PREFIX)
 #
@@ -28,11 +29,12 @@ Q  = $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
 
 bindir  = $(DESTDIR)$(PREFIX)/bin
+libdir  = $(DESTDIR)$(PREFIX)/lib/ctr
 mandir  = $(DESTDIR)$(PREFIX)/share/man/man1
 compdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 # ---- what is built ----
-DIRS     := runtime/base runtime oci namespaces cgroups netns microvm microvm/guest cli
+DIRS     := runtime/base runtime oci namespaces cgroups netns microvm cli
 SRCS     := $(sort $(wildcard $(DIRS:%=%/*.c)))
 OBJS     := $(SRCS:%.c=$(BUILD)/%.o)
 LIB_OBJS := $(filter-out $(BUILD)/cli/main.o,$(OBJS))
@@ -113,6 +115,9 @@ deps:
 demo: deps
 	+@$(MAKE) -j$(JOBS) all
 	@BUILD=$(BUILD) bash tests/demo.sh
+guest-kernel:
+	@sh tests/deps.sh kernel
+	@sh microvm/guest/kernel.sh $(BUILD)/guest/vmlinux
 
 # ---- install ----
 $(BUILD)/ctr.bash: $(BUILD)/ctr
@@ -123,13 +128,14 @@ install: all $(BUILD)/ctr.bash
 	ln -sf ctr $(bindir)/ctr-vm
 	$(INSTALL) -m 0644 docs/ctr.1 $(mandir)/ctr.1
 	$(INSTALL) -m 0644 $(BUILD)/ctr.bash $(compdir)/ctr
+	[ ! -e $(BUILD)/guest/vmlinux ] || $(INSTALL) -D -m 0644 $(BUILD)/guest/vmlinux $(libdir)/vmlinux
 uninstall:
-	rm -f $(bindir)/ctr $(bindir)/ctr-vm $(mandir)/ctr.1 $(compdir)/ctr
+	rm -f $(libdir)/vmlinux $(bindir)/ctr $(bindir)/ctr-vm $(mandir)/ctr.1 $(compdir)/ctr
 clean:
 	rm -rf $(BUILD)
 
 FORCE:
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit asan deps demo install uninstall clean FORCE
+.PHONY: all unit asan deps demo guest-kernel install uninstall clean FORCE
 -include $(OBJS:.o=.d) $(UNITS:=.d)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh GROUP...: makes sure that what the groups (build, test, vm, bench, fuzz) need is installed.
+# deps.sh GROUP...: makes sure that what the groups (build, test, vm, kernel, bench, fuzz) need is installed.
 # Does nothing, and needs no network, when nothing is missing.
 set -eu
 
@@ -10,11 +10,13 @@ build="gcc=cmd:gcc make=cmd:make pkg-config=cmd:pkg-config libc6-dev=pkg
 libseccomp-dev=file:libseccomp.a libcap-dev=file:libcap.a libmnl-dev=file:libmnl.so
 libyajl-dev=file:libyajl_s.a"
 test="libcmocka-dev=file:libcmocka.so bats=cmd:bats jq=cmd:jq busybox-static=pkg
-mmdebstrap=cmd:mmdebstrap uidmap=cmd:newuidmap valgrind=cmd:valgrind strace=cmd:strace
+mmdebstrap=cmd:mmdebstrap cpio=cmd:cpio uidmap=cmd:newuidmap valgrind=cmd:valgrind strace=cmd:strace
 util-linux=cmd:unshare mount=cmd:mount e2fsprogs=cmd:mkfs.ext4 dosfstools=cmd:mkfs.vfat iproute2=cmd:ip procps=cmd:ps python3=cmd:python3
 python3-jsonschema=pkg runc=cmd:runc"
 vm="qemu-system-x86=cmd:qemu-system-x86_64 mmdebstrap=cmd:mmdebstrap cpio=cmd:cpio
 e2fsprogs=cmd:mke2fs busybox-static=pkg git=cmd:git"
+kernel="linux-source-6.1=pkg gcc=cmd:gcc make=cmd:make flex=cmd:flex bison=cmd:bison bc=cmd:bc xz-utils=cmd:xz
+binutils=cmd:strip libc6-dev=pkg libelf-dev=file:libelf.so util-linux=cmd:flock perl=cmd:perl"
 fuzz="clang-14=cmd:clang-14 libclang-rt-14-dev=pkg"
 bench="jq=cmd:jq busybox-static=pkg util-linux=cmd:unshare hyperfine=cmd:hyperfine
 crun=cmd:crun runc=cmd:runc"
@@ -46,6 +48,7 @@ have_elsewhere() {
     case $1 in
     libc6-dev) [ -e /usr/include/stdio.h ] ;;
     busybox-static) command -v busybox >/dev/null 2>&1 ;;
+    linux-source-6.1) [ -e /usr/src/linux-source-6.1.tar.xz ] ;;
     python3-jsonschema) python3 -c 'import jsonschema' 2>/dev/null ;;
     *) return 1 ;;
     esac
@@ -58,9 +61,10 @@ for group; do
     build) list=$build ;;
     test) list=$test ;;
     vm) list=$vm ;;
+    kernel) list=$kernel ;;
     bench) list=$bench ;;
     fuzz) [ -z "$(sh "$(dirname "$0")/fuzz/clang.sh")" ] || continue; list=$fuzz ;;
-    *) echo "deps.sh: unknown group: $group (build, test, vm, bench, fuzz)" >&2; exit 2 ;;
+    *) echo "deps.sh: unknown group: $group (build, test, vm, kernel, bench, fuzz)" >&2; exit 2 ;;
     esac
     for entry in $list; do
         case " $missing " in *" ${entry%%=*} "*) continue ;; esac

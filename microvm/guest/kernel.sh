@@ -55,7 +55,7 @@ tar -C "$work" -xf "$source" --strip-components=1 --wildcards \
 	--exclude='*/Documentation/*.[rty]*' --exclude='*/tools/testing/*' --exclude='*/sound/*.[ch]' \
 	--exclude='*/drivers/gpu/*.[ch]' --exclude='*/drivers/media/*.[ch]' --exclude='*/drivers/staging/*.[ch]' \
 	--exclude='*/drivers/net/wireless/*.[ch]' --exclude='*/drivers/net/ethernet/*.[ch]' \
-	--exclude='*/arch/[a-tv-wyz]*.[chS]' --exclude='*.dts' --exclude='*.dtsi' >"$log" 2>&1 || { tail -n 20 "$log" >&2; exit 1; }
+	--exclude="linux-source-$series/arch/[a-tv-wyz]*.[chS]" --exclude='*.dts' --exclude='*.dtsi' >"$log" 2>&1 || { tail -n 20 "$log" >&2; exit 1; }
 
 build() {
 	make -C "$work" -j"$jobs" ARCH=x86_64 LOCALVERSION= KBUILD_BUILD_USER=ctr KBUILD_BUILD_HOST=ctr \
