@@ -44,4 +44,7 @@ int vm_cache_begin(int cache, char **temp, struct err *e);
  */
 int vm_cache_commit(int cache, int fd, const char *temp, const char *name, struct err *e);
 
+/* The entry is not wanted after all; takes fd. */
+void vm_cache_abort(int cache, int fd, const char *temp);
+
 #endif
