@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening, creating and closing files. */
+#include "microvm/fuse_priv.h"
+
+#include "base/cleanup.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* How often something may come and go between a failed creation and the look at it. */
+#define CREATE_TRIES 16
+
+/*
+ * The flags of open(2) that mean something here. Not O_APPEND: each write says whether it appends.
+ * Not O_DIRECT: that is about the guest's cache; its buffers need not be aligned for ours.
+ */
+static int open_flags(const struct fuse_server *s, uint32_t guest)
+{
+	int flags = (int)guest & (O_TRUNC | O_SYNC | O_DSYNC | O_NOATIME);
+	int mode = (int)guest & O_ACCMODE;
+
+	if (mode == O_ACCMODE)
+		mode = O_RDWR;
+	/* To write part of a page, a guest that caches writes reads the rest. */
+	if (s->writes_back && mode == O_WRONLY)
+		mode = O_RDWR;
+	if (s->read_only)
+		flags |= O_NOATIME;
+	return flags | mode;
+}
+
+static bool is_change(uint32_t guest)
+{
+	return (guest & O_ACCMODE) != O_RDONLY || guest & O_TRUNC;
+}
+
+/* With less than was asked for, where the host's owner allows no more. */
+static int reopen(struct fuse_server *s, int node_fd, uint32_t guest)
+{
+	int flags = open_flags(s, guest);
+	int fd = fuse_handle_reopen(s, node_fd, flags);
+
+	if (fd == -EPERM && flags & O_NOATIME) {
+		flags &= ~O_NOATIME;
+		fd = fuse_handle_reopen(s, node_fd, flags);
+	}
+	if (fd == -EACCES && (guest & O_ACCMODE) == O_WRONLY && (flags & O_ACCMODE) == O_RDWR)
+		fd = fuse_handle_reopen(s, node_fd, (flags & ~O_ACCMODE) | O_WRONLY);
+	return fd;
+}
+
+/* Gives the guest a handle for *fd (counted; taken on success). */
+static int hand_out(struct fuse_server *s, const struct fuse_node *n, int *fd, uint32_t guest,
+		    struct fuse_open_out *out)
+{
+	bool dir = n->type == S_IFDIR;
+
+	*out = (struct fuse_open_out){};
+	if (fuse_attr_exclusive(s, n))
+		out->open_flags = dir ? FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR : FOPEN_KEEP_CACHE;
+	return fuse_handle_new(s, fuse_node_id(s, n), fd, dir, (guest & O_ACCMODE) != O_RDONLY,
+			       &out->fh);
+}
+
+static int open_file(struct fuse_server *s, const struct fuse_node *n,
+		     const struct fuse_open_in *in, struct fuse_open_out *out)
+{
+	int fd, ret;
+
+	/* Whatever else there is may block, or be a device of the host. */
+	if (n->type != S_IFREG)
+		return n->type == S_IFDIR ? -EISDIR : -ENXIO;
+	if (s->read_only && is_change(in->flags))
+		return -EROFS;
+	if (in->open_flags & FUSE_OPEN_KILL_SUIDGID)
+		fuse_cred_fsetid(&s->cred, false);
+	fd = reopen(s, n->fd, in->flags);
+	if (in->open_flags & FUSE_OPEN_KILL_SUIDGID)
+		fuse_cred_fsetid(&s->cred, true);
+	if (fd < 0)
+		return fd;
+	ret = hand_out(s, n, &fd, in->flags, out);
+	fuse_handle_unopen(s, &fd);
+	return ret;
+}
+
+int fuse_op_open(struct fuse_server *s, struct fuse_req *r)
+{
+	struct fuse_node *n;
+	int fd = fuse_node_open(s, r->h.nodeid, &n);
+	int ret = fd < 0 ? fd : open_file(s, n, (const void *)r->args, r->reply);
+
+	return ret < 0 ? ret : (int)sizeof(struct fuse_open_out);
+}
+
+int fuse_op_opendir(struct fuse_server *s, struct fuse_req *r)
+{
+	struct fuse_node *n;
+	int fd = fuse_node_open(s, r->h.nodeid, &n), ret;
+
+	if (fd < 0)
+		return fd;
+	if (n->type != S_IFDIR)
+		return -ENOTDIR;
+	fd = fuse_handle_reopen(s, fd, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return fd;
+	ret = hand_out(s, n, &fd, O_RDONLY, r->reply);
+	fuse_handle_unopen(s, &fd);
+	return ret < 0 ? ret : (int)sizeof(struct fuse_open_out);
+}
+
+static int release(struct fuse_server *s, const struct fuse_req *r, bool dir)
+{
+	const struct fuse_release_in *in = (const void *)r->args;
+
+	return fuse_handle_close(s, in->fh, r->h.nodeid, dir);
+}
+
+int fuse_op_release(struct fuse_server *s, struct fuse_req *r)
+{
+	return release(s, r, false);
+}
+
+int fuse_op_releasedir(struct fuse_server *s, struct fuse_req *r)
+{
+	return release(s, r, true);
+}
+
+/* ---- create ---- */
+
+struct created {
+	struct fuse_entry_out entry;
+	struct fuse_open_out open;
+};
+
+/*
+ * Makes the file that `name` (NULL: none, O_TMPFILE) shall be, as the guest's user; it never opens
+ * what is there already. The descriptor (counted) or -errno.
+ */
+static int make_file(struct fuse_server *s, const struct fuse_req *r, const struct fuse_node *dir,
+		     const char *name, const struct fuse_create_in *in)
+{
+	uint64_t flags = (uint64_t)open_flags(s, in->flags) & ~(uint64_t)(O_TRUNC | O_NOATIME);
+	uint64_t how = name ? O_CREAT | O_EXCL | O_NOFOLLOW : O_TMPFILE | (in->flags & O_EXCL);
+	int fd = fuse_node_room(s);
+
+	if (fd == 0)
+		fd = fuse_cred_as(&s->cred, r->h.uid, r->h.gid, in->umask);
+	if (fd < 0)
+		return fd;
+	fd = sys_openat2(dir->fd, name ? name : ".", flags | how | O_CLOEXEC, in->mode & 07777,
+			 RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
+	fuse_cred_back(&s->cred);
+	if (fd >= 0)
+		s->n_fds++;
+	return fd;
+}
+
+/* A new file, open as *fd: its node, its handle. */
+static int present(struct fuse_server *s, struct fuse_node *dir, const char *name, int *fd,
+		   uint32_t flags, struct created *out)
+{
+	struct fuse_node *n;
+	struct statx x;
+	int path = fuse_handle_reopen(s, *fd, O_PATH), ret;
+
+	if (path < 0)
+		return path;
+	/* The node counts its own descriptor. */
+	s->n_fds--;
+	ret = fuse_node_adopt(s, name ? dir : NULL, name, &path, &x, &n);
+	if (path >= 0)
+		close(path);
+	if (ret < 0)
+		return ret;
+	fuse_attr_entry(s, n, &x, &out->entry);
+	ret = hand_out(s, n, fd, flags, &out->open);
+	if (ret < 0)
+		fuse_node_forget(s, out->entry.nodeid, 1);
+	return ret;
+}
+
+/* Somebody else has made the name meanwhile. */
+static int open_existing(struct fuse_server *s, struct fuse_node *dir, const char *name,
+			 const struct fuse_create_in *in, struct created *out)
+{
+	struct fuse_open_in open = { .flags = in->flags, .open_flags = in->open_flags };
+	struct fuse_node *n;
+	struct statx x;
+	int ret = fuse_node_lookup(s, dir, name, &x, &n);
+
+	if (ret < 0)
+		return ret;
+	ret = open_file(s, n, &open, &out->open);
+	/* O_TRUNC may have changed it. */
+	if (ret == 0)
+		ret = fuse_statx(n->fd, "", &x);
+	if (ret == 0)
+		fuse_attr_entry(s, n, &x, &out->entry);
+	else
+		fuse_node_forget(s, fuse_node_id(s, n), 1);
+	return ret;
+}
+
+int fuse_op_create(struct fuse_server *s, struct fuse_req *r)
+{
+	const struct fuse_create_in *in = (const void *)r->args;
+	struct fuse_node *dir;
+	const char *name;
+	int fd, ret = fuse_req_name(r, sizeof(*in), &name);
+
+	if (ret < 0)
+		return ret;
+	ret = fuse_node_open(s, r->h.nodeid, &dir);
+	if (ret < 0)
+		return ret;
+	for (int i = 0; i < CREATE_TRIES; i++) {
+		fd = make_file(s, r, dir, name, in);
+		if (fd >= 0) {
+			ret = present(s, dir, name, &fd, in->flags, r->reply);
+			fuse_handle_unopen(s, &fd);
+			break;
+		}
+		if (fd != -EEXIST || in->flags & O_EXCL)
+			return fd;
+		ret = open_existing(s, dir, name, in, r->reply);
+		if (ret != -ENOENT)
+			break;
+	}
+	return ret < 0 ? ret : (int)sizeof(struct created);
+}
+
+int fuse_op_tmpfile(struct fuse_server *s, struct fuse_req *r)
+{
+	const struct fuse_create_in *in = (const void *)r->args;
+	struct fuse_node *dir;
+	int fd, ret = fuse_node_open(s, r->h.nodeid, &dir);
+
+	if (ret < 0)
+		return ret;
+	fd = make_file(s, r, dir, NULL, in);
+	if (fd < 0)
+		return fd;
+	ret = present(s, dir, NULL, &fd, in->flags, r->reply);
+	fuse_handle_unopen(s, &fd);
+	return ret < 0 ? ret : (int)sizeof(struct created);
+}
