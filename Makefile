@@ -40,6 +40,7 @@ OBJS     := $(SRCS:%.c=$(BUILD)/%.o)
 LIB_OBJS := $(filter-out $(BUILD)/cli/main.o,$(OBJS))
 UNIT_SRC := $(sort $(wildcard tests/unit/*/test_*.c))
 UNITS    := $(UNIT_SRC:%.c=$(BUILD)/%)
+TOOLS    := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 BENCHES  := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
@@ -72,7 +73,7 @@ endif
 ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(HARDEN) $(WARN)
 
 all: $(BUILD)/ctr
-unit: $(UNITS)
+unit: $(UNITS) $(TOOLS)
 asan:
 	+$(MAKE) BUILD=$(BUILD)/asan SANITIZE=1 all unit
 
@@ -92,7 +93,7 @@ $(BUILD)/%.o: %.c
 	$(call say,CC)
 	$(Q)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
-$(UNITS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libctr.a
+$(UNITS) $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libctr.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libctr.a -lcmocka $(LDLIBS)
 
@@ -138,4 +139,4 @@ FORCE:
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all unit asan deps demo guest-kernel install uninstall clean FORCE
--include $(OBJS:.o=.d) $(UNITS:=.d)
+-include $(OBJS:.o=.d) $(UNITS:=.d) $(TOOLS:=.d)

@@ -47,7 +47,7 @@ $(BENCHES): $(BUILD)/bench/%: tests/bench/%.c
 	$(call say,CC)
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 $(WARN) -static -o $@ $<
 format:
-	clang-format -i $(wildcard $(DIRS:%=%/*.[ch]) tests/unit/*/*.[ch] tests/bench/*.c tests/fuzz/*.c \
+	clang-format -i $(wildcard $(DIRS:%=%/*.[ch]) tests/unit/*/*.[ch] tests/bench/*.c tests/fuzz/*.c tests/tools/*.c \
 		tests/e2e/*.c tests/e2e/*/*.c)
 
 
