@@ -2,9 +2,9 @@
 /*
  * Nodes: what the guest has looked up and not forgotten.
  *
- * A guest of one gigabyte may remember a million objects. Holding a descriptor for each would pin as
- * many of the host's dentries and inodes, so beyond soft_fds the least used leaf is closed; it is
- * opened again by its name when the guest uses it, and must be the same object then. The guest
+ * A guest of one gigabyte may remember a million objects. Holding a descriptor for each would pin
+ * as many of the host's dentries and inodes, so beyond soft_fds the least used leaf is closed; it
+ * is opened again by its name when the guest uses it, and must be the same object then. The guest
  * cannot be asked to forget: virtio-fs has no way for that.
  */
 #include "microvm/fuse_priv.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reading directories. Entries come from the kernel in buffers of 8 KiB; what a guest's buffer had
- * no room for is kept for its next request, in one of a few buffers that all open directories share:
- * a guest that opens thousands costs no more.
+ * no room for is kept for its next request, in one of a few buffers that all open directories
+ * share: a guest that opens thousands costs no more.
  */
 #include "microvm/fuse_priv.h"
 

@@ -2,7 +2,7 @@
 /* Operations on open files. Data moves between the file and the guest's buffers directly. */
 #include "microvm/fuse_priv.h"
 
-#include "microvm/fuse_iov.h"
+#include "microvm/virtq.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +10,18 @@
 
 /* One request must not hold up the others for longer than some writes would. */
 #define COPY_MAX ((size_t)16 << 20)
+
+/* The next pieces of a transfer into s->pieces; *bytes is what they hold. */
+static unsigned int pieces(struct fuse_server *s, const struct iovec *v, unsigned int n, size_t off,
+			   size_t len, size_t *bytes)
+{
+	unsigned int used = iov_part(v, n, off, len, s->pieces, FUSE_PIECES_MAX);
+
+	*bytes = 0;
+	for (unsigned int i = 0; i < used; i++)
+		*bytes += s->pieces[i].iov_len;
+	return used;
+}
 
 int fuse_op_read(struct fuse_server *s, struct fuse_req *r)
 {
@@ -25,9 +37,9 @@ int fuse_op_read(struct fuse_server *s, struct fuse_req *r)
 		return -EINVAL;
 	r->direct = true;
 	while (done < want) {
-		size_t room,
-			n = fuse_iov_slice(r->out, r->n_out, sizeof(struct fuse_out_header) + done,
-					   want - done, s->pieces, FUSE_PIECES_MAX, &room);
+		const size_t at = sizeof(struct fuse_out_header) + done;
+		size_t room;
+		unsigned int n = pieces(s, r->out, r->n_out, at, want - done, &room);
 		ssize_t got = preadv(h->fd, s->pieces, (int)n, (off_t)(in->offset + done));
 
 		/* Less than the whole means the end of the file to a guest. */
@@ -46,11 +58,12 @@ static ssize_t write_out(struct fuse_server *s, const struct fuse_req *r, int fd
 	size_t done = 0;
 
 	while (done < in->size) {
-		size_t room, n = fuse_iov_slice(r->in, r->n_in, sizeof(r->h) + sizeof(*in) + done,
-						in->size - done, s->pieces, FUSE_PIECES_MAX, &room);
+		const size_t at = sizeof(r->h) + sizeof(*in) + done;
+		size_t room;
+		unsigned int n = pieces(s, r->in, r->n_in, at, in->size - done, &room);
 		ssize_t put = pwritev2(fd, s->pieces, (int)n, (off_t)(in->offset + done), flags);
 
-		/* What was written before counts: the guest goes on from there and meets the error. */
+		/* What was written counts: the guest goes on from there and meets the error. */
 		if (put < 0)
 			return done ? (ssize_t)done : -errno;
 		done += (size_t)put;

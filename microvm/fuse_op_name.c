@@ -2,7 +2,7 @@
 /* Operations on names: look up, make, remove, rename. */
 #include "microvm/fuse_priv.h"
 
-#include "microvm/fuse_iov.h"
+#include "microvm/virtq.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,7 +62,7 @@ int fuse_op_batch_forget(struct fuse_server *s, struct fuse_req *r)
 	struct fuse_forget_one one;
 
 	for (uint32_t i = 0; i < in->count; i++, off += sizeof(one)) {
-		if (fuse_iov_get(r->in, r->n_in, off, &one, sizeof(one)) < sizeof(one))
+		if (iov_copy_out(r->in, r->n_in, off, &one, sizeof(one)) < sizeof(one))
 			break;
 		fuse_node_forget(s, one.nodeid, one.nlookup);
 	}

@@ -123,7 +123,8 @@ struct fuse_req {
 	void *reply;      /* s->reply */
 	size_t max_reply; /* what the guest has room for after the header */
 	const struct iovec *in, *out;
-	size_t n_in, n_out, in_len;
+	unsigned int n_in, n_out;
+	size_t in_len;
 	bool direct; /* the answer is in the guest's buffers already */
 };
 

@@ -2,14 +2,14 @@
 /*
  * A request taken apart, one row of a table called, the answer put together.
  *
- * The table holds what is checked before an operation runs: that its fixed arguments are there, that
- * the answer has room (an operation whose answer got lost would leave a reference that the guest does
- * not know of), and that a read-only server is not asked for changes.
+ * The table holds what is checked before an operation runs: that its fixed arguments are there,
+ * that the answer has room (an operation whose answer got lost would leave a reference that the
+ * guest does not know of), and that a read-only server is not asked for changes.
  */
 #include "microvm/fuse_server.h"
 
-#include "microvm/fuse_iov.h"
 #include "microvm/fuse_priv.h"
+#include "microvm/virtq.h"
 
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -250,6 +250,17 @@ static const struct op *op_of(uint32_t opcode)
 
 /* ---- one request ---- */
 
+/* SIZE_MAX, which nothing is as long as, when it is more than a size_t holds. */
+static size_t length(const struct iovec *v, unsigned int n)
+{
+	size_t sum = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		if (__builtin_add_overflow(sum, v[i].iov_len, &sum))
+			return SIZE_MAX;
+	return sum;
+}
+
 static int run(struct fuse_server *s, const struct op *op, struct fuse_req *r)
 {
 	size_t n = r->in_len - sizeof(r->h), max = op->flags & HAS_DATA ? op->in : sizeof(s->args);
@@ -267,7 +278,7 @@ static int run(struct fuse_server *s, const struct op *op, struct fuse_req *r)
 			return -E2BIG;
 		n = max;
 	}
-	r->n_args = fuse_iov_get(r->in, r->n_in, sizeof(r->h), s->args, n);
+	r->n_args = iov_copy_out(r->in, r->n_in, sizeof(r->h), s->args, n);
 	return op->run(s, r);
 }
 
@@ -280,14 +291,14 @@ static size_t answer(const struct fuse_req *r, int ret)
 		.unique = r->h.unique,
 	};
 
-	fuse_iov_put(r->out, r->n_out, 0, &h, sizeof(h));
+	iov_copy_in(r->out, r->n_out, 0, &h, sizeof(h));
 	if (n && !r->direct)
-		fuse_iov_put(r->out, r->n_out, sizeof(h), r->reply, n);
+		iov_copy_in(r->out, r->n_out, sizeof(h), r->reply, n);
 	return h.len;
 }
 
-size_t fuse_server_handle(struct fuse_server *s, const struct iovec *in, size_t n_in,
-			  const struct iovec *out, size_t n_out)
+size_t fuse_server_handle(struct fuse_server *s, const struct iovec *in, unsigned int n_in,
+			  const struct iovec *out, unsigned int n_out)
 {
 	struct fuse_req r = { .args = s->args,
 			      .reply = s->reply,
@@ -295,12 +306,12 @@ size_t fuse_server_handle(struct fuse_server *s, const struct iovec *in, size_t 
 			      .n_in = n_in,
 			      .out = out,
 			      .n_out = n_out };
-	size_t room = fuse_iov_len(out, n_out);
+	size_t room = length(out, n_out);
 	const struct op *op;
 	int ret;
 
-	r.in_len = fuse_iov_len(in, n_in);
-	if (fuse_iov_get(in, n_in, 0, &r.h, sizeof(r.h)) < sizeof(r.h))
+	r.in_len = length(in, n_in);
+	if (iov_copy_out(in, n_in, 0, &r.h, sizeof(r.h)) < sizeof(r.h))
 		return 0;
 	op = op_of(r.h.opcode);
 	if (!(op->flags & SILENT)) {

@@ -70,8 +70,8 @@ int fuse_server_enter(struct fuse_server *s, struct err *e);
  * Headers are copied before they are looked at; file data moves between the file and the buffers
  * directly. May block as long as the host's file system does.
  */
-size_t fuse_server_handle(struct fuse_server *s, const struct iovec *in, size_t n_in,
-			  const struct iovec *out, size_t n_out);
+size_t fuse_server_handle(struct fuse_server *s, const struct iovec *in, unsigned int n_in,
+			  const struct iovec *out, unsigned int n_out);
 
 /* Forgets everything that the guest has opened or looked up: it was reset. */
 void fuse_server_reset(struct fuse_server *s);

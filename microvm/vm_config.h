@@ -33,6 +33,13 @@ struct vm_config {
 	int initrd;          /* newc cpio, or -1 */
 	const char *cmdline; /* of the kernel, without what a VMM adds for its own devices */
 	int share;           /* directory that virtio-fs serves under VM_SHARE_TAG, or -1 */
+	/*
+	 * A directory below the share ("rootfs") whose mount nobody else changes while the guest
+	 * runs: it is cached for long. NULL: everything is looked at again after a second.
+	 */
+	const char *share_exclusive;
+	bool share_writeback; /* and nothing writable is shared with others: writes are held back */
+	int share_proc;       /* /proc/self/fd of the machine's process; 0 or -1: /proc is there */
 	struct vm_disk disks[VM_MAX_DISKS];
 	size_t n_disks;
 	int tap; /* a tap device with vnet headers, or -1 */
