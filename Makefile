@@ -34,7 +34,7 @@ mandir  = $(DESTDIR)$(PREFIX)/share/man/man1
 compdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 # ---- what is built ----
-DIRS     := runtime/base runtime oci namespaces cgroups netns microvm cli
+DIRS     := runtime/base runtime oci namespaces cgroups netns microvm microvm/guest cli
 SRCS     := $(sort $(wildcard $(DIRS:%=%/*.c)))
 OBJS     := $(SRCS:%.c=$(BUILD)/%.o)
 LIB_OBJS := $(filter-out $(BUILD)/cli/main.o,$(OBJS))

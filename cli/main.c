@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "runtime/guest.h"
 #include "runtime/selfexe.h"
 
 #include <errno.h>
@@ -201,6 +202,8 @@ int main(int argc, char **argv)
 	AUTO_FREE char **given = calloc((size_t)argc + 1, sizeof(*given));
 	int status = 0, r, opened;
 
+	if (guest_wanted(argv[0]))
+		guest_main();
 	if (!std_fds_open() || !given)
 		return 1;
 	memcpy(given, argv, (size_t)argc * sizeof(*given));

@@ -8,9 +8,9 @@
  *
  *   u32 length | u16 type | u16 flags | u32 id | u32 arg
  *
- * id names a process (0: the container's init, others are given out by the host) or a request. A
- * text longer than one frame comes in several, all but the last with AGENT_MORE; frames of other
- * types may be in between.
+ * id names a process (0: the container's init, others are given out by the host) or a request
+ * (from AGENT_REQUESTS on). A text longer than one frame comes in several that follow one another,
+ * all but the last with AGENT_MORE.
  *
  *   guest                                   host
  *   HELLO version, features              ->         the first thing that comes
@@ -21,11 +21,12 @@
  *   DONE (id 0)                          ->         the program runs
  *                                        <-  EXEC id, text of vm_exec_opts
  *   PID id, arg pid                      ->
- *   DATA id, arg 1 or 2                  ->         output
+ *   DATA id, arg 1 or 2                  ->         output; no bytes: its end
  *                                        <-  DATA id, arg 0; no bytes: end of file
+ *   CLOSE id, arg stream                <->         nobody reads that stream any more
  *   CREDIT id, arg stream, u32 bytes    <->         so much of a stream has gone to its reader
  *                                        <-  WINSIZE id, arg rows << 16 | columns
- *   EXIT id, arg wait status             ->         after all output; flag AGENT_OOM
+ *   EXIT id, arg wait status             ->         after all that it wrote; flag AGENT_OOM_HIT
  *                                        <-  SIGNAL, STATS, PS, UPDATE, TIME, RESEED  id: a request
  *   DONE id, text                        ->         its answer
  *   OOM                                  ->         the kernel killed something of the container
@@ -50,7 +51,9 @@ enum {
 	AGENT_HEADER = 16,
 	AGENT_FRAME_MAX = 64 << 10,
 	AGENT_WINDOW = 128 << 10,
-	AGENT_MAX_PROCS = 256, /* id of a process is below it */
+	AGENT_MAX_PROCS = 128,    /* id of a process is below it */
+	AGENT_REQUESTS = 1 << 16, /* id of a request that wants an answer is at least this */
+	AGENT_QUIET = 1 << 15,    /* id of a request without an answer */
 	AGENT_TEXT_MAX = 16 << 20,
 };
 
@@ -63,6 +66,7 @@ enum agent_type {
 	AGENT_PID,
 	AGENT_DATA,
 	AGENT_CREDIT,
+	AGENT_CLOSE,
 	AGENT_WINSIZE,
 	AGENT_SIGNAL, /* arg: the signal; id: the request; u32 process, or AGENT_ALL */
 	AGENT_EXIT,
@@ -81,7 +85,7 @@ enum agent_type {
 
 enum agent_flag {
 	AGENT_MORE = 1 << 0,
-	AGENT_TTY = 1 << 1,     /* EXEC: a terminal; DATA 1 is all there is */
+	AGENT_TTY = 1 << 1,     /* EXEC: a terminal; stream 1 is all its output */
 	AGENT_OOM_HIT = 1 << 2, /* EXIT */
 };
 
@@ -93,6 +97,9 @@ struct agent_frame {
 	uint32_t len;
 	const uint8_t *data; /* len bytes */
 };
+
+/* Types that carry a text, which may take several frames. */
+bool agent_type_text(unsigned int type);
 
 /*
  * Takes one frame from the front of buf: the number of bytes that it fills (frame->data points into
@@ -116,7 +123,6 @@ enum agent_setup_flag {
 	AGENT_SETUP_SHARE = 1 << 0, /* mount VM_SHARE_TAG at AGENT_SHARE */
 	AGENT_SETUP_TTY = 1 << 1,   /* init has a terminal */
 	AGENT_SETUP_DEBUG = 1 << 2, /* ctr --debug in the guest, to the console */
-	AGENT_SETUP_STDIN = 1 << 3, /* the host has a stdin for init; else it gets /dev/null */
 };
 
 /* Where the guest has the share: the configuration's root and volumes lie below it. */

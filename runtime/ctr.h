@@ -63,6 +63,8 @@ struct exec_opts {
 	struct spec_strings additional_gids, caps, cgroups; /* as typed */
 	const char *process_label, *apparmor;
 	bool tty, detach, no_new_privs, ignore_paused;
+	/* of a terminal whose other end has none yet; or NULL */
+	const struct spec_console_size *console_size;
 	const char *pid_file, *console_socket, *pidfd_socket;
 	int preserve_fds;
 };

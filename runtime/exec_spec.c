@@ -122,7 +122,7 @@ static int from_options(struct exec_spec *x, const struct exec_opts *o, struct e
 	*p = *x->container->process;
 	p->args = o->args;
 	p->terminal = o->tty;
-	p->console_size = NULL;
+	p->console_size = (struct spec_console_size *)o->console_size;
 	if (o->args.n == 0)
 		return err_set(e, EINVAL, "exec: process args cannot be empty");
 	if (o->cwd)
@@ -147,8 +147,9 @@ static int from_options(struct exec_spec *x, const struct exec_opts *o, struct e
 	return r;
 }
 
-static int from_file(struct exec_spec *x, const char *path, bool tty, struct err *e)
+static int from_file(struct exec_spec *x, const struct exec_opts *o, struct err *e)
 {
+	const char *path = o->process;
 	AUTO_FREE char *text = NULL;
 	size_t len;
 	int r = io_read_file(AT_FDCWD, path, SPEC_MAX_BYTES, &text, &len);
@@ -158,8 +159,10 @@ static int from_file(struct exec_spec *x, const char *path, bool tty, struct err
 	r = spec_parse_process(text, len, &x->file, e);
 	if (r < 0)
 		return err_wrap(e, "exec --process %s", path);
-	if (tty)
+	if (o->tty)
 		x->file->process->terminal = true;
+	if (o->console_size)
+		x->file->process->console_size = (struct spec_console_size *)o->console_size;
 	x->process = x->file->process;
 	return 0;
 }
@@ -175,7 +178,7 @@ int exec_spec_make(struct exec_spec *x, int dir, const struct exec_opts *o, stru
 		return r;
 	x->personality = x->container->linux_.personality;
 	x->memory = x->container->linux_.memory_policy;
-	return o->process ? from_file(x, o->process, o->tty, e) : from_options(x, o, e);
+	return o->process ? from_file(x, o, e) : from_options(x, o, e);
 }
 
 void exec_spec_free(struct exec_spec *x)

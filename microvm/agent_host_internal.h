@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to microvm/agent_host*.c. */
+#ifndef CTR_AGENT_HOST_INTERNAL_H
+#define CTR_AGENT_HOST_INTERNAL_H
+
+#include "microvm/agent_host.h"
+#include "microvm/agent_link.h"
+#include "microvm/agent_stream.h"
+
+#include <poll.h>
+#include <signal.h>
+
+enum {
+	HOST_CLIENTS = 64,
+	HOST_TAIL = 4096,
+	/* a client's three streams, itself, and what is there once */
+	HOST_POLL = 3 * AGENT_MAX_PROCS + HOST_CLIENTS + 8,
+	/* of a text that the guest sends */
+	HOST_REPLY_MAX = 1 << 20,
+};
+
+enum host_phase { HOST_BOOT, HOST_SETUP, HOST_CREATED, HOST_STARTING, HOST_RUNNING, HOST_ENDED };
+
+enum host_proc_state { PROC_FREE, PROC_ASKED, PROC_RUNS, PROC_EXITED };
+
+struct host_proc {
+	enum host_proc_state state;
+	bool tty;
+	bool told;  /* its end, to the client or the caller */
+	int status; /* PROC_EXITED: as of waitpid(2) */
+	bool oom;
+	int client; /* index, or -1 */
+	struct agent_source in;
+	struct agent_sink out[2];
+};
+
+struct host_client {
+	bool used, events, closing;
+	struct agent_link link;
+	uint32_t request; /* that the guest has not answered, or 0 */
+	int proc;         /* of its exec, or -1 */
+};
+
+struct host_watch {
+	enum host_what {
+		WATCH_LINK,
+		WATCH_CONSOLE,
+		WATCH_ENDED,
+		WATCH_SIGNAL,
+		WATCH_LISTEN,
+		WATCH_CLIENT,
+		WATCH_IN,
+		WATCH_OUT,
+		WATCH_EXTRA
+	} what;
+	int index, stream;
+};
+
+struct agent_host {
+	const struct agent_host_opts *o; /* during create only */
+	struct vmm *vmm;
+	enum host_phase phase;
+	struct agent_link link;
+	bool configured, link_lost, machine_ended, give_up;
+	bool failed; /* the guest has reported failure: *failure */
+	struct err failure;
+	int listen, console_copy, sigfd, tty_fd;
+	bool tty, listen_off;
+	uint32_t next_request;
+	struct host_proc procs[AGENT_MAX_PROCS];
+	struct host_client clients[HOST_CLIENTS];
+	char tail[HOST_TAIL]; /* of the console, a ring */
+	size_t tail_at;
+	uint64_t started_us, hello_us, created_us;
+	struct pollfd polls[HOST_POLL];
+	struct host_watch watches[HOST_POLL];
+	size_t n_polls;
+};
+
+/* ---- agent_host_proc.c: processes and their streams ---- */
+
+/* fds are taken. */
+void host_proc_open(struct agent_host *h, int id, const int fds[3], bool tty, int client);
+void host_proc_close(struct agent_host *h, int id);
+int host_proc_free_id(const struct agent_host *h); /* -1: none */
+
+/* What the guest says of a process. 0 or -errno (-EPROTO). */
+int host_proc_frame(struct agent_host *h, const struct agent_frame *f);
+
+/* After anything has moved: tells ends, frees slots. */
+void host_proc_settle(struct agent_host *h, int id);
+bool host_proc_drained(const struct host_proc *p);
+
+/* ---- agent_host_client.c: commands ---- */
+
+void host_client_accept(struct agent_host *h);
+void host_client_input(struct agent_host *h, int index);
+void host_client_close(struct agent_host *h, int index);
+void host_client_flush(struct agent_host *h, int index);
+
+/* Passes a frame or text on to a client; a client that takes nothing is dropped. */
+void host_client_send(struct agent_host *h, int index, const struct agent_frame *f);
+
+/* DONE or ERROR for a request; OOM. */
+void host_client_answer(struct agent_host *h, const struct agent_frame *f);
+void host_client_oom(struct agent_host *h);
+
+/* ---- agent_host_boot.c: the console, and what an end means ---- */
+
+void host_console_read(struct agent_host *h);
+
+/* Sets *e: why the machine ended, or that it did nothing for ms (0: it ended). -errno. */
+int host_why(struct agent_host *h, unsigned int ms, struct err *e);
+
+#endif

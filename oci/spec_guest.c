@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/spec_guest.h"
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "oci/json_edit.h"
+
+#include <errno.h>
+
+struct edit {
+	struct arena *a;
+	const struct spec_guest_in *in;
+	struct err *e;
+};
+
+static void drop_at(struct json *object, size_t i)
+{
+	for (object->n--; i < object->n; i++) {
+		object->items[i] = object->items[i + 1];
+		object->keys[i] = object->keys[i + 1];
+	}
+}
+
+static void drop(struct json *object, const char *key)
+{
+	for (size_t i = 0; object && object->type == JSON_OBJECT && i < object->n; i++)
+		if (str_eq(object->keys[i], key)) {
+			drop_at(object, i);
+			return;
+		}
+}
+
+static void drop_all(struct json *object, const char *const *keys)
+{
+	for (; *keys; keys++)
+		drop(object, *keys);
+}
+
+/* Keeps the members of an object that are wanted. */
+static void filter(struct json *object, bool (*wanted)(const char *key))
+{
+	size_t i = 0;
+
+	while (object && object->type == JSON_OBJECT && i < object->n)
+		if (wanted(object->keys[i]))
+			i++;
+		else
+			drop_at(object, i);
+}
+
+static bool hook_of_guest(const char *key)
+{
+	return str_eq(key, "startContainer");
+}
+
+static bool annotation_of_guest(const char *key)
+{
+	return str_eq(key, "run.oci.seccomp_fail_unknown_syscall") ||
+	       str_eq(key, "run.oci.seccomp_bpf_data") || str_eq(key, "org.ctr.landlock");
+}
+
+/* What the host's cgroup around the machine does. */
+static bool unified_of_guest(const char *key)
+{
+	return !str_after(key, "cpu.") && !str_after(key, "cpuset.") && !str_after(key, "io.");
+}
+
+static int no_memory(struct edit *x)
+{
+	return err_sys(x->e, ENOMEM, "the guest's configuration");
+}
+
+static bool is_type(const struct json *ns, const char *type)
+{
+	const struct json *v = json_get(ns, "type");
+
+	return v && v->type == JSON_STRING && str_eq(v->text, type);
+}
+
+static int namespaces(struct edit *x, struct json *linux_)
+{
+	struct json *list = json_edit_get(linux_, "namespaces"), *ns;
+	bool mount = false;
+
+	if (!list)
+		list = json_edit_set(x->a, linux_, "namespaces", json_edit_new(x->a, JSON_ARRAY));
+	if (!list)
+		return no_memory(x);
+	for (size_t i = 0; i < list->n;) {
+		if (is_type(list->items[i], "user")) {
+			json_edit_remove(list, i);
+			continue;
+		}
+		mount |= is_type(list->items[i], "mount");
+		drop(list->items[i++], "path");
+	}
+	if (mount)
+		return 0;
+	ns = json_edit_new(x->a, JSON_OBJECT);
+	if (!ns || !json_edit_set(x->a, ns, "type", json_edit_string(x->a, "mount")) ||
+	    !json_edit_push(x->a, list, ns))
+		return no_memory(x);
+	return 0;
+}
+
+static int edit_linux(struct edit *x, struct json *doc)
+{
+	static const char *const hosts[] = { "cgroupsPath",  "uidMappings",
+					     "gidMappings",  "intelRdt",
+					     "memoryPolicy", "netDevices",
+					     "mountLabel",   NULL };
+	static const char *const resources[] = { "cpu", "blockIO", NULL };
+	struct json *l = json_edit_get(doc, "linux");
+	struct json *r;
+
+	if (!l)
+		l = json_edit_set(x->a, doc, "linux", json_edit_new(x->a, JSON_OBJECT));
+	if (!l)
+		return no_memory(x);
+	drop_all(l, hosts);
+	r = json_edit_get(l, "resources");
+	if (r) {
+		drop_all(r, resources);
+		filter(json_edit_get(r, "unified"), unified_of_guest);
+	}
+	return namespaces(x, l);
+}
+
+static int edit_mounts(struct edit *x, struct json *doc)
+{
+	struct json *list = json_edit_get(doc, "mounts");
+
+	for (size_t i = 0; i < x->in->n_sources; i++) {
+		if (!x->in->sources[i])
+			continue;
+		if (!list || i >= list->n)
+			return err_set(x->e, EINVAL, "mounts[%zu]: there is no such mount", i);
+		if (!json_edit_set(x->a, list->items[i], "source",
+				   json_edit_string(x->a, x->in->sources[i])))
+			return no_memory(x);
+	}
+	return 0;
+}
+
+static int edit(struct edit *x, struct json *doc)
+{
+	static const char *const process[] = { "apparmorProfile", "selinuxLabel", "execCPUAffinity",
+					       NULL };
+	struct json *root = json_edit_get(doc, "root");
+	int r;
+
+	if (!root)
+		root = json_edit_set(x->a, doc, "root", json_edit_new(x->a, JSON_OBJECT));
+	if (!root || !json_edit_set(x->a, root, "path", json_edit_string(x->a, x->in->rootfs)))
+		return no_memory(x);
+	drop(doc, "vm");
+	drop_all(json_edit_get(doc, "process"), process);
+	filter(json_edit_get(doc, "hooks"), hook_of_guest);
+	filter(json_edit_get(doc, "annotations"), annotation_of_guest);
+	r = edit_linux(x, doc);
+	return r == 0 ? edit_mounts(x, doc) : r;
+}
+
+int spec_guest(const struct spec_guest_in *in, char **out, size_t *len, struct err *e)
+{
+	AUTO(arena_free) struct arena a = {};
+	AUTO(json_out_free) struct json_out j = {};
+	struct edit x = { .a = &a, .in = in, .e = e };
+	struct json *doc;
+	int r = json_parse(&a, "config.json", in->text, in->len, &doc, e);
+
+	if (r == 0 && doc->type != JSON_OBJECT)
+		r = err_set(e, EINVAL, "config.json: not an object");
+	if (r == 0)
+		r = edit(&x, doc);
+	if (r == 0)
+		r = json_edit_emit(&j, doc, e);
+	if (r < 0)
+		return r;
+	if (j.buf.failed)
+		return no_memory(&x);
+	*len = j.buf.len;
+	*out = TAKE_PTR(j.buf.s);
+	return 0;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to runtime/vm_ops.c and vm_exec.c. */
+#ifndef CTR_VM_CONNECT_H
+#define CTR_VM_CONNECT_H
+
+#include "base/err.h"
+#include "microvm/agent_client.h"
+
+/* A connection to the VMM process. what: the command, for errors. -ESRCH: nobody listens. */
+int vm_connect(int dir, const char *what, const char *id, struct agent_client *c, struct err *e);
+
+#endif
