@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,12 +18,22 @@
 void host_client_close(struct agent_host *h, int index)
 {
 	struct host_client *c = &h->clients[index];
+	uint8_t whom[4];
 
 	if (!c->used)
 		return;
-	/* Its process goes on, as one whose parent has died. */
-	if (c->proc >= 0)
+	/* Who stood for the process on the host was killed: it is meant. */
+	if (c->proc >= 0) {
+		struct agent_frame f = { .type = AGENT_SIGNAL,
+					 .id = AGENT_QUIET,
+					 .arg = SIGKILL,
+					 .len = 4,
+					 .data = whom };
+
+		agent_put_u32(whom, (uint32_t)c->proc);
+		agent_link_send(&h->link, &f);
 		h->procs[c->proc].client = -1;
+	}
 	agent_link_close(&c->link);
 	*c = (struct host_client){ .proc = -1, .link = AGENT_LINK_INIT };
 	h->listen_off = false;
