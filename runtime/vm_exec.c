@@ -209,6 +209,7 @@ static int make_terminal(struct vm_exec *x, int stdio[3], struct err *e)
 {
 	AUTO_CLOSE int master = -1;
 	struct termios t;
+	char name[64];
 	int slave;
 
 	if (openpty(&master, &slave, NULL, NULL, NULL) < 0)
@@ -222,7 +223,9 @@ static int make_terminal(struct vm_exec *x, int stdio[3], struct err *e)
 	if (tcsetattr(slave, TCSANOW, &t) < 0 || ioctl(slave, TIOCSCTTY, 0) < 0)
 		return err_sys(e, errno, "exec: terminal");
 	stdio[0] = stdio[1] = stdio[2] = slave;
-	return console_send(x->console, master, ttyname(slave) ?: "", e);
+	if (ttyname_r(slave, name, sizeof(name)) != 0)
+		return err_sys(e, errno, "exec: terminal");
+	return console_send(x->console, master, name, e);
 }
 
 /* Readers of our stdio shall see its end when the guest's process closes it. */
