@@ -209,8 +209,8 @@ static int make_terminal(struct vm_exec *x, int stdio[3], struct err *e)
 {
 	AUTO_CLOSE int master = -1;
 	struct termios t;
-	char name[64];
-	int slave;
+	char name[64] = "";
+	int slave = -1;
 
 	if (openpty(&master, &slave, NULL, NULL, NULL) < 0)
 		return err_sys(e, errno, "exec: make a terminal");
