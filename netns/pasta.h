@@ -5,7 +5,7 @@
  * background by itself once the TAP is set up.
  *
  * It ends with the container's state directory: it watches the link "netns" there, through which it
- * has found the network namespace; and pasta_stop ends it by its pid file at once.
+ * has found the network namespace; and pasta_stop ends it at once, by what "pasta" says there.
  */
 #ifndef CTR_NETNS_PASTA_H
 #define CTR_NETNS_PASTA_H
@@ -15,11 +15,11 @@
 
 #include <sys/types.h>
 
-#define PASTA_PID "pasta.pid"
+#define PASTA_FILE "pasta" /* "PID START": START as in /proc/PID/stat */
 #define PASTA_NETNS "netns"
 
 struct pasta_request {
-	pid_t pid; /* in the container's user and network namespace, the caller's child */
+	pid_t pid; /* in the container's user and network namespace, its maps written, dumpable */
 	int dir;   /* the container's state directory, borrowed */
 	const char *dir_path; /* the same, absolute */
 	const char *ifname;   /* eth0 */
@@ -28,6 +28,7 @@ struct pasta_request {
 	struct ip ip[2]; /* --ip, --ip6; family 0: the host's own, which is pasta's way */
 	const char *mac; /* --mac, or NULL */
 	uint32_t mtu;    /* 0: pasta's default */
+	struct ip dns;   /* asked there, the host's resolver answers; family 0: none */
 };
 
 /* Whether there is a pasta to run. 0, or -ENOENT with *e, which says what package has it. */
