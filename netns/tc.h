@@ -19,11 +19,11 @@ struct tc_rate {
 };
 
 /*
- * UP:DOWN, each a decimal number of bits per second with an optional unit as tc(8) has them:
- * bit, kbit, mbit, gbit, tbit (powers of 1000), kibit ... (powers of 1024), bps, kbps, mbps, gbps
- * (bytes per second), or k, m, g alone for the bits; upper or lower case. One side may be empty or
- * 0: not limited. One number without a colon is both. At least 8 kbit/s. 0, or -EINVAL or -ERANGE
- * with *e (which names the text, not the option).
+ * UP:DOWN, each a whole number of bits per second with an optional unit as tc(8) has them: bit,
+ * kbit, mbit, gbit, tbit (powers of 1000; k, m, g are short for the first of them), kibit, mibit,
+ * gibit, tibit (powers of 1024), bps, kbps, mbps, gbps (bytes per second); upper or lower case. One
+ * side may be empty or 0: not limited. One number without a colon is both. At least 8 kbit/s. 0, or
+ * -EINVAL or -ERANGE with *e, which names the text, not the option.
  */
 int tc_parse_rate(const char *s, struct tc_rate *out, struct err *e);
 

@@ -189,7 +189,7 @@ int json_edit_emit(struct json_out *j, const struct json *root, struct err *e)
 		if (!is_open(v->type)) {
 			emit_leaf(j, v);
 		} else if (depth == sizeof(stack) / sizeof(stack[0])) {
-			return err_set(e, EINVAL, "config.json: nested more than %zu deep", depth);
+			return err_set(e, EINVAL, "nested more than %zu deep", depth);
 		} else {
 			emit_open(j, v);
 			stack[depth++] = (struct place){ .v = v };

@@ -464,10 +464,11 @@ int spec_edit_apply(const char *text, size_t len, const struct spec_edit *ed, ch
 	if (d.root->type != JSON_OBJECT)
 		return err_set(e, EINVAL, "config.json: not an object");
 	r = apply(&d);
-	if (r == 0)
-		r = json_edit_emit(&j, d.root, e);
 	if (r < 0)
 		return r;
+	r = json_edit_emit(&j, d.root, e);
+	if (r < 0)
+		return err_wrap(e, "config.json");
 	if (j.buf.failed)
 		return no_memory(&d);
 	if (outlen)

@@ -233,7 +233,7 @@ int spec_update_merge(enum spec_update_base kind, const char *base, size_t base_
 		return err_sys(e, ENOMEM, "update the configuration");
 	r = json_edit_emit(&j, root, e);
 	if (r < 0)
-		return r;
+		return err_wrap(e, "config.json");
 	str_buf_add(&j.buf, "\n");
 	if (j.buf.failed)
 		return err_sys(e, ENOMEM, "update the configuration");

@@ -16,6 +16,7 @@ fuzzer_seeds() {
     case $1 in
     fuzz_config) echo tests/data/good tests/data/bad ;;
     fuzz_state) echo tests/data/state tests/data/good ;;
+    fuzz_cni) echo tests/data/cni ;;
     fuzz_kernel) echo tests/data/kernel ;;
     *) echo tests/data/good ;;
     esac

@@ -432,7 +432,7 @@ static void together(void **state)
 
 		assert_true(pid >= 0);
 		if (pid == 0) {
-			char id[16];
+			char id[32];
 			struct ipam_request q = request(id, "");
 			struct ip v[2];
 			int r = 0;
