@@ -134,3 +134,58 @@ int addr_add(struct nl *n, int index, const struct addr *a, const char *old_name
 	r = nl_talk(n, &q, NULL, NULL);
 	return r == -EEXIST ? 0 : r;
 }
+
+struct each {
+	int (*fn)(int index, const struct ip_net *a, void *arg);
+	void *arg;
+};
+
+static int read_each(const struct nlmsghdr *m, void *arg)
+{
+	const struct ifaddrmsg *i = mnl_nlmsg_get_payload(m);
+	const struct nlattr *a[IFA_LOCAL + 1];
+	const struct each *w = arg;
+	struct ip_net net = {};
+
+	_Static_assert(IFA_LOCAL > IFA_ADDRESS, "the largest attribute that is read");
+	if (nl_attrs(m, sizeof(*i), a, IFA_LOCAL) < 0 || m->nlmsg_type != RTM_NEWADDR)
+		return -EBADMSG;
+	if ((i->ifa_family != AF_INET && i->ifa_family != AF_INET6) ||
+	    i->ifa_scope != RT_SCOPE_UNIVERSE)
+		return 0;
+	net.ip.family = i->ifa_family;
+	net.prefix = i->ifa_prefixlen;
+	if (net.prefix > ip_bits(&net.ip))
+		return -EBADMSG;
+	if (!take(a[IFA_LOCAL], ip_len(&net.ip), net.ip.b) &&
+	    !take(a[IFA_ADDRESS], ip_len(&net.ip), net.ip.b))
+		return -EBADMSG;
+	return w->fn((int)i->ifa_index, &net, w->arg);
+}
+
+int addrs_each(struct nl *n, int (*fn)(int index, const struct ip_net *a, void *arg), void *arg)
+{
+	struct each w = { .fn = fn, .arg = arg };
+	union nl_request q;
+
+	nl_begin(&q, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg));
+	return nl_talk(n, &q, read_each, &w);
+}
+
+void addr_put(union nl_request *q, int index, const struct ip_net *a)
+{
+	struct ifaddrmsg *i = nl_begin(q, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*i));
+	struct ip last = ip_net_last(a);
+
+	i->ifa_family = a->ip.family;
+	i->ifa_prefixlen = a->prefix;
+	i->ifa_scope = RT_SCOPE_UNIVERSE;
+	i->ifa_index = (unsigned int)index;
+	mnl_attr_put(&q->head, IFA_LOCAL, ip_len(&a->ip), a->ip.b);
+	mnl_attr_put(&q->head, IFA_ADDRESS, ip_len(&a->ip), a->ip.b);
+	if (a->ip.family == AF_INET && a->prefix < 31)
+		mnl_attr_put(&q->head, IFA_BROADCAST, ip_len(&a->ip), last.b);
+	/* Who gives the addresses knows that there is no other. */
+	if (a->ip.family == AF_INET6)
+		mnl_attr_put_u32(&q->head, IFA_FLAGS, IFA_F_NODAD);
+}

@@ -3,6 +3,7 @@
 #ifndef CTR_NETNS_ADDR_H
 #define CTR_NETNS_ADDR_H
 
+#include "netns/ip.h"
 #include "netns/nl.h"
 
 #include <net/if.h>
@@ -32,5 +33,14 @@ void addrs_free(struct addrs *a);
  */
 int addr_add(struct nl *n, int index, const struct addr *a, const char *old_name,
 	     const char *new_name);
+
+/*
+ * Calls fn for every IPv4 and IPv6 address of global scope of the namespace; a negative return ends
+ * it and is the result.
+ */
+int addrs_each(struct nl *n, int (*fn)(int index, const struct ip_net *a, void *arg), void *arg);
+
+/* A request, pure: the address, in use at once. */
+void addr_put(union nl_request *q, int index, const struct ip_net *a);
 
 #endif

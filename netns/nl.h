@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rtnetlink: one socket, one request at a time, its answer read to the end. What comes from the
- * kernel is walked with libmnl's bounds checks; attributes are validated by type and length by
- * their readers.
+ * Netlink: one socket, one request or one batch of them at a time, its answer read to the end. What
+ * comes from the kernel is walked with libmnl's bounds checks; attributes are validated by type and
+ * length by their readers.
  */
 #ifndef CTR_NETNS_NL_H
 #define CTR_NETNS_NL_H
@@ -10,6 +10,7 @@
 #include "base/err.h"
 
 #include <libmnl/libmnl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,8 @@ union nl_request {
 
 /* Opens a socket in the caller's network namespace, or in that of netns_fd (-1: the caller's). */
 int nl_open(struct nl *n, int netns_fd, struct err *e);
+/* The same for nf_tables and its neighbours, in the caller's namespace. */
+int nl_open_filter(struct nl *n, struct err *e);
 void nl_close(struct nl *n); /* idempotent */
 #define AUTO_NL __attribute__((cleanup(nl_close)))
 
@@ -38,9 +41,43 @@ void *nl_begin(union nl_request *q, uint16_t type, uint16_t flags, size_t len);
 typedef int (*nl_fn)(const struct nlmsghdr *m, void *arg);
 
 /*
- * Sends q and reads its answer; fn may be NULL. 0, or -errno: the kernel's, fn's or the socket's.
+ * Sends q and reads its answer; fn may be NULL. 0, or -errno: the kernel's, fn's or the socket's. A
+ * dump that the kernel says is not of one piece, or of which the socket lost something, is taken
+ * anew a bounded number of times (fn is then called again for what it has seen): -EINTR at last.
  */
 int nl_talk(struct nl *n, union nl_request *q, nl_fn fn, void *arg);
+
+/*
+ * Several requests in one datagram, for which the kernel needs one call and gives one word.
+ * Zero-initialise; free with nl_batch_free.
+ */
+struct nl_batch {
+	char *buf;
+	size_t len, cap;
+	uint32_t n;   /* requests in it */
+	size_t last;  /* where the last begins */
+	bool failed;  /* no memory: nl_batch_talk says so */
+	bool ruleset; /* of nf_tables: all of it happens, or nothing */
+};
+
+/* Appends a finished request. */
+void nl_batch_add(struct nl_batch *b, const union nl_request *q);
+
+/*
+ * Sends the batch and reads until the verdict on its last request. 0, or the first error: -errno,
+ * and *which (may be NULL) is the number of the request that it is about. Requests of rtnetlink
+ * behind one that failed are carried out all the same. The batch is empty afterwards.
+ */
+int nl_batch_talk(struct nl *n, struct nl_batch *b, uint32_t *which);
+void nl_batch_free(struct nl_batch *b);
+#define AUTO_NL_BATCH __attribute__((cleanup(nl_batch_free)))
+
+/*
+ * Reads one datagram, of an answer to request seq of port. 1: the answer goes on; 0: it has ended;
+ * -errno. *torn is set by the mark of a dump that is not of one piece. For nl.c and its tests.
+ */
+int nl_read(const void *buf, size_t len, uint32_t seq, uint32_t port, bool *torn, nl_fn fn,
+	    void *arg);
 
 /*
  * Puts the attributes of a message (behind len bytes of fixed part) into v[0..max]. 0 or -EBADMSG.

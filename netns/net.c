@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "netns/net.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "netns/addr.h"
+#include "netns/route.h"
+
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <stdio.h>
+
+int net_open(struct net_socks *s, struct err *e)
+{
+	int r = nl_open(&s->route, -1, e);
+
+	return r < 0 ? r : nl_open_filter(&s->filter, e);
+}
+
+void net_close(struct net_socks *s)
+{
+	nl_close(&s->route);
+	nl_close(&s->filter);
+}
+
+static int fail(const struct net_conf *c, int r, const char *what, struct err *e)
+{
+	return err_sys(e, -r, "network %s: %s", c->name, what);
+}
+
+/* A kernel without nf_tables, or without a part of it, says so in several ways. */
+static int fail_rules(const struct net_conf *c, int r, const char *what, struct err *e)
+{
+	if (r == -EPROTONOSUPPORT || r == -EOPNOTSUPP || r == -EAFNOSUPPORT || r == -ENOENT ||
+	    r == -EINVAL)
+		return err_sys(e, -r,
+			       "network %s: %s: does this kernel have nf_tables with the families "
+			       "inet and bridge, nat, fib and conntrack?",
+			       c->name, what);
+	return fail(c, r, what, e);
+}
+
+/* ---- the network ---- */
+
+static int taken(const struct net_conf *c, const struct link *l, struct err *e)
+{
+	const char *other = str_after(l->alias, NET_ALIAS);
+
+	if (other)
+		return err_set(e, EEXIST, "network %s: the bridge %s belongs to network %s",
+			       c->name, c->bridge, other);
+	return err_set(e, EEXIST, "network %s: the name of its bridge, %s, is taken by a link (%s)",
+		       c->name, c->bridge, l->kind[0] ? l->kind : "device");
+}
+
+int net_is_up(struct net_socks *s, const struct net_conf *c, const char *alias, struct err *e)
+{
+	struct link l;
+	int r = link_get(&s->route, c->bridge, 0, &l);
+
+	if (r == -ENODEV)
+		return 0;
+	if (r < 0)
+		return fail(c, r, c->bridge, e);
+	if (!str_eq(l.kind, "bridge") || !str_eq(l.alias, alias))
+		return taken(c, &l, e);
+	return l.up;
+}
+
+static int make_bridge(struct net_socks *s, const struct net_conf *c, const char *alias,
+		       struct err *e)
+{
+	AUTO_NL_BATCH struct nl_batch b = {};
+	union nl_request q;
+	uint8_t mac[LINK_ETHER];
+	int r;
+
+	net_mac(c->gateway, mac);
+	link_put_bridge(&q, c->bridge, mac, c->mtu);
+	nl_batch_add(&b, &q);
+	/* In the same breath: a bridge without its mark would be nobody's. */
+	link_put_alias(&q, c->bridge, alias);
+	nl_batch_add(&b, &q);
+	r = nl_batch_talk(&s->route, &b, NULL);
+	return r < 0 && r != -EEXIST ? fail(c, r, "make its bridge", e) : 0;
+}
+
+static int address_bridge(struct net_socks *s, const struct net_conf *c, struct err *e)
+{
+	AUTO_NL_BATCH struct nl_batch b = {};
+	union nl_request q;
+	struct link l;
+	uint32_t which;
+	int r = link_get(&s->route, c->bridge, 0, &l);
+
+	if (r < 0)
+		return fail(c, r, "find its bridge", e);
+	link_put_up(&q, l.index, NULL, false);
+	nl_batch_add(&b, &q);
+	for (int i = 0; i < NET_FAMILIES; i++) {
+		struct ip_net a = { .ip = c->gateway[i], .prefix = c->subnet[i].prefix };
+
+		if (!a.ip.family)
+			continue;
+		addr_put(&q, l.index, &a);
+		nl_batch_add(&b, &q);
+	}
+	r = nl_batch_talk(&s->route, &b, &which);
+	return r < 0 ? fail(c, r, which == 0 ? "set its bridge up" : "give its bridge its address",
+			    e)
+		     : 0;
+}
+
+static void debug_rules(const struct nft_table *t)
+{
+	for (size_t i = 0; i < t->n_rules && log_debugging(); i++) {
+		AUTO(str_buf_free) struct str_buf b = {};
+
+		nft_rule_text(&b, &t->rules[i]);
+		log_debug("%s %s: %s", t->name, t->rules[i].chain, b.s ? b.s : "");
+	}
+}
+
+static void put_edges(struct nl_batch *b, const struct net_conf *c,
+		      const struct forward_links *edges)
+{
+	for (size_t i = 0; i < edges->n; i++) {
+		struct nft_element el = net_edge_element(edges->v[i].name);
+
+		nft_put_elements(b, true, NFPROTO_INET, c->bridge, &el, 1);
+	}
+}
+
+static int put_member(struct nl_batch *b, bool add, const struct net_conf *c,
+		      const struct net_member *m)
+{
+	AUTO(net_elements_free) struct net_elements guard = {}, ports = {};
+	int r = net_guard_elements(m, &guard);
+
+	if (r == 0)
+		r = net_port_elements(m, &ports);
+	if (r < 0)
+		return r;
+	nft_put_elements(b, add, NFPROTO_BRIDGE, c->bridge, guard.v, guard.n);
+	nft_put_elements(b, add, NFPROTO_INET, c->bridge, ports.v, ports.n);
+	return 0;
+}
+
+static int make_tables(struct net_socks *s, const struct net_conf *c,
+		       const struct net_member *members, size_t n,
+		       const struct forward_links *edges, struct err *e)
+{
+	AUTO_NL_BATCH struct nl_batch b = { .ruleset = true };
+	AUTO_FREE struct nft_table *t = calloc(2, sizeof(*t));
+	int r = t ? 0 : -ENOMEM;
+
+	if (r == 0) {
+		net_tables(c, &t[0], &t[1]);
+		debug_rules(&t[0]);
+		debug_rules(&t[1]);
+		nft_put_table(&b, &t[0]);
+		nft_put_table(&b, &t[1]);
+		put_edges(&b, c, edges);
+	}
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = put_member(&b, true, c, &members[i]);
+	if (r == 0)
+		r = nl_batch_talk(&s->filter, &b, NULL);
+	return r < 0 ? fail_rules(c, r, "make its rules", e) : 0;
+}
+
+int net_up(struct net_socks *s, const struct net_conf *c, const char *alias,
+	   const struct net_member *members, size_t n, const struct forward_links *edges,
+	   struct err *e)
+{
+	int r = net_is_up(s, c, alias, e);
+
+	if (r >= 0)
+		r = make_tables(s, c, members, n, edges, e);
+	if (r == 0)
+		r = make_bridge(s, c, alias, e);
+	if (r == 0)
+		r = address_bridge(s, c, e);
+	return r < 0 ? r : forward_bridge(c, e);
+}
+
+int net_down(struct net_socks *s, const struct net_conf *c, const char *const *links, size_t n,
+	     struct err *e)
+{
+	static const uint8_t families[] = { NFPROTO_INET, NFPROTO_BRIDGE };
+	AUTO_FREE const char **names = calloc(n + 1, sizeof(*names));
+	int r = names ? 0 : -ENOMEM;
+
+	if (r == 0) {
+		memcpy(names, links, n * sizeof(*names));
+		names[n] = c->bridge;
+		r = link_delete_all(&s->route, names, n + 1);
+	}
+	if (r < 0)
+		return fail(c, r, "remove its bridge", e);
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		AUTO_NL_BATCH struct nl_batch b = { .ruleset = true };
+
+		nft_put_no_table(&b, families[i], c->bridge);
+		r = nl_batch_talk(&s->filter, &b, NULL);
+		if (r < 0 && r != -ENOENT)
+			return fail(c, r, "remove its rules", e);
+	}
+	return 0;
+}
+
+#define BRIDGES_MAX 1000
+
+int net_free_name(struct net_socks *s, char name[IFNAMSIZ], struct err *e)
+{
+	for (unsigned int i = 0; i < BRIDGES_MAX; i++) {
+		struct link l;
+		int r;
+
+		snprintf(name, IFNAMSIZ, "ctr%u", i);
+		r = link_get(&s->route, name, 0, &l);
+		if (r == -ENODEV)
+			return 0;
+		if (r < 0)
+			return err_sys(e, -r, "network: look for a name for its bridge");
+	}
+	return err_set(e, ENOSPC, "network: ctr0 to ctr%d are all taken", BRIDGES_MAX - 1);
+}
+
+static int look_at(const struct link *l, void *arg)
+{
+	bool *found = arg;
+
+	*found = *found || (str_eq(l->kind, "bridge") && str_after(l->alias, NET_ALIAS));
+	return 0;
+}
+
+int net_others(struct net_socks *s, bool *found, struct err *e)
+{
+	int r;
+
+	*found = false;
+	r = links_each(&s->route, look_at, found);
+	return r < 0 ? err_sys(e, -r, "network: list the links of the host") : 0;
+}
+
+/* ---- containers ---- */
+
+static int make_pair(struct net_socks *s, const struct net_conf *c, const struct net_member *m,
+		     int netns_fd, struct err *e)
+{
+	AUTO_NL_BATCH struct nl_batch b = {};
+	union nl_request q;
+	struct link bridge;
+	uint32_t which = 0;
+	int r = link_get(&s->route, c->bridge, 0, &bridge);
+
+	for (int tries = 0; tries < 2 && r == 0; tries++) {
+		link_put_veth(&q, &(struct link_veth){ .name = m->veth,
+						       .master = bridge.index,
+						       .inner = NET_INNER,
+						       .netns_fd = netns_fd,
+						       .mac = m->mac,
+						       .mtu = c->mtu });
+		nl_batch_add(&b, &q);
+		link_put_up(&q, 0, m->veth, true);
+		nl_batch_add(&b, &q);
+		/*
+		 * Where bridges show the rules for IP what they carry (br_netfilter), a container
+		 * that asks for its own published port comes back by the way it went.
+		 */
+		if (m->n_ports) {
+			link_put_hairpin(&q, m->veth);
+			nl_batch_add(&b, &q);
+		}
+		r = nl_batch_talk(&s->route, &b, &which);
+		if (r != -EEXIST || tries || link_delete(&s->route, m->veth) < 0)
+			break;
+		/* The rest of a container whose books are lost; the name is ours by its address. */
+		r = 0;
+	}
+	if (r == -EEXIST)
+		return err_set(e, EEXIST, "network %s: there is an " NET_INNER " in the container",
+			       c->name);
+	return r < 0 ? fail(c, r,
+			    which ? "set the container's link up" : "make the container's link", e)
+		     : 0;
+}
+
+static int inside(const struct net_conf *c, const struct net_member *m, int netns_fd, struct err *e)
+{
+	AUTO_NL_BATCH struct nl_batch b = {};
+	AUTO_NL struct nl n = {};
+	union nl_request q;
+	struct link l;
+	int r = nl_open(&n, netns_fd, e);
+
+	if (r < 0)
+		return r;
+	r = link_get(&n, NET_INNER, 0, &l);
+	if (r < 0)
+		return fail(c, r, "find the container's end of its link", e);
+	link_put_up(&q, l.index, NULL, false);
+	nl_batch_add(&b, &q);
+	for (int i = 0; i < NET_FAMILIES; i++) {
+		struct ip_net a = { .ip = m->ip[i], .prefix = c->subnet[i].prefix };
+
+		if (!a.ip.family)
+			continue;
+		addr_put(&q, l.index, &a);
+		nl_batch_add(&b, &q);
+	}
+	for (int i = 0; i < NET_FAMILIES; i++) {
+		if (!m->ip[i].family || c->internal)
+			continue;
+		route_put_default(&q, l.index, &c->gateway[i]);
+		nl_batch_add(&b, &q);
+	}
+	r = nl_batch_talk(&n, &b, NULL);
+	return r < 0 ? fail(c, r, "give the container its address and route", e) : 0;
+}
+
+int net_attach(struct net_socks *s, const struct net_conf *c, const struct net_member *m,
+	       int netns_fd, int *index, struct err *e)
+{
+	AUTO_NL_BATCH struct nl_batch b = { .ruleset = true };
+	struct link l = {};
+	int r = put_member(&b, true, c, m);
+
+	if (r == 0)
+		r = nl_batch_talk(&s->filter, &b, NULL);
+	if (r == -ENOENT)
+		return r;
+	if (r < 0)
+		return fail_rules(c, r, "make the container's rules", e);
+	r = make_pair(s, c, m, netns_fd, e);
+	if (r == 0)
+		r = inside(c, m, netns_fd, e);
+	if (r == 0 && index) {
+		r = link_get(&s->route, m->veth, 0, &l);
+		if (r < 0)
+			return fail(c, r, "find the container's link", e);
+		*index = l.index;
+	}
+	return r;
+}
+
+/* One by one, when all at once did not go because something was missing. */
+static int remove_elements(struct net_socks *s, const struct net_conf *c, uint8_t family,
+			   const struct net_elements *l)
+{
+	AUTO_NL_BATCH struct nl_batch b = { .ruleset = true };
+	int r = 0;
+
+	nft_put_elements(&b, false, family, c->bridge, l->v, l->n);
+	r = nl_batch_talk(&s->filter, &b, NULL);
+	if (r != -ENOENT)
+		return r;
+	for (size_t i = 0; i < l->n; i++) {
+		nft_put_elements(&b, false, family, c->bridge, &l->v[i], 1);
+		r = nl_batch_talk(&s->filter, &b, NULL);
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	return 0;
+}
+
+int net_detach(struct net_socks *s, const struct net_conf *c, const struct net_member *m,
+	       struct err *e)
+{
+	AUTO(net_elements_free) struct net_elements guard = {}, ports = {};
+	int r = link_delete(&s->route, m->veth);
+
+	if (r == 0)
+		r = net_guard_elements(m, &guard);
+	if (r == 0)
+		r = net_port_elements(m, &ports);
+	if (r == 0)
+		r = remove_elements(s, c, NFPROTO_BRIDGE, &guard);
+	if (r == 0)
+		r = remove_elements(s, c, NFPROTO_INET, &ports);
+	return r < 0 ? fail(c, r, "take the container away", e) : 0;
+}
+
+int net_add_edges(struct net_socks *s, const struct net_conf *c, const struct forward_links *edges,
+		  struct err *e)
+{
+	AUTO_NL_BATCH struct nl_batch b = { .ruleset = true };
+	int r;
+
+	put_edges(&b, c, edges);
+	r = nl_batch_talk(&s->filter, &b, NULL);
+	return r < 0 && r != -ENOENT ? fail(c, r, "make its rules", e) : 0;
+}
