@@ -105,6 +105,6 @@ extern const struct name_table cmd_formats;
 extern const struct cmd cmd_create, cmd_start, cmd_run, cmd_exec, cmd_kill, cmd_delete, cmd_state,
 	cmd_list, cmd_ps, cmd_pause, cmd_resume, cmd_update, cmd_events, cmd_spec, cmd_features,
 	cmd_version, cmd_check, cmd_completion, cmd_help, cmd_checkpoint, cmd_restore,
-	cmd_mounts;
+	cmd_mounts, cmd_network;
 
 #endif

@@ -111,7 +111,7 @@ static int run(const struct ctr_global *g, void *opt, const struct opt_words *w,
 	ed->args = (struct spec_strings){ .v = w->v + 1, .n = w->n - 1 };
 	if (o->tty || o->interactive)
 		ed->terminal = (struct opt_bool){ .set = true, .v = o->tty };
-	front_end = o->create.clone || !spec_edit_empty(ed);
+	front_end = o->create.clone || o->create.network.network || !spec_edit_empty(ed);
 	r = check(o, e);
 	if (r == 0 && ed->user) {
 		/* The clone's own directory is closed to other users. */

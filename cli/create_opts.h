@@ -25,6 +25,17 @@
 	  .help = "keep the caller's session keyring" }, \
 	{ "preserve-fds", 0, OPT_COUNT, CREATE_AT(preserve_fds), "N", \
 	  "pass N descriptors after standard error (3, 4, ...) on" }, \
+	{ "network", 0, OPT_STRING, CREATE_AT(network.network), "NETWORK", \
+	  "bridge, none, host, container:ID, ns:PATH, cni:NAME, pasta, or one of ctr network" }, \
+	{ "publish", 'p', OPT_STRINGS, CREATE_AT(network.publish), "[IP:]HOST:CONTAINER[/tcp|udp]", \
+	  "a port, or a range A-B, of the host leads into the container (may be repeated)" }, \
+	{ "ip", 0, OPT_STRING, CREATE_AT(network.ip), "ADDRESS", "its IPv4 address" }, \
+	{ "ip6", 0, OPT_STRING, CREATE_AT(network.ip6), "ADDRESS", "its IPv6 address" }, \
+	{ "mac", 0, OPT_STRING, CREATE_AT(network.mac), "ADDRESS", "its hardware address" }, \
+	{ "dns", 0, OPT_STRINGS, CREATE_AT(network.dns), "ADDRESS", \
+	  "its name server, in place of the host's (may be repeated)" }, \
+	{ "net-rate", 0, OPT_STRING, CREATE_AT(network.rate), "UP:DOWN", \
+	  "limit what it sends and receives, for example 10mbit:100mbit" }, \
 	{ "no-subreaper", 0, OPT_FLAG, CREATE_AT(no_subreaper), \
 	  .help = "accepted for compatibility; without effect" }
 /* clang-format on */

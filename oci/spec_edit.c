@@ -39,7 +39,7 @@ bool spec_edit_empty(const struct spec_edit *ed)
 {
 	return !ed->args.n && !ed->env.n && !ed->cwd && !ed->user && !ed->terminal.set &&
 	       !ed->memory.set && !ed->cpus && !ed->pids_limit.set && !ed->volumes.n &&
-	       !ed->read_only && !ed->hostname;
+	       !ed->read_only && !ed->hostname && !ed->net;
 }
 
 /*
@@ -444,6 +444,9 @@ static int apply(struct editor *d)
 		{ ed->hostname, edit_hostname },
 	};
 	int r = check_all(d);
+
+	if (r == 0 && ed->net)
+		r = spec_edit_network(d->a, d->root, ed->net, d->e);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(edits); i++)
 		if (edits[i].wanted)

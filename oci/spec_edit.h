@@ -11,6 +11,21 @@
 #include "base/str.h"
 #include "oci/spec.h"
 
+/* A file of the container's own, mounted over that of its root unless the configuration does so. */
+struct spec_edit_mount {
+	const char *destination, *name;
+};
+
+/* --network. The strings are borrowed. */
+struct spec_edit_net {
+	bool set;           /* the network namespace is to be: */
+	bool host;          /* the host's, */
+	const char *path;   /* this one; or else a new one */
+	const char *source; /* directory of the files */
+	struct spec_edit_mount mounts[3];
+	size_t n_mounts;
+};
+
 struct spec_edit {
 	struct spec_strings args; /* replaces process.args when n > 0 */
 	struct spec_strings env; /* -e KEY=VALUE added or replaced; -e KEY: the value from ctr's own
@@ -18,13 +33,14 @@ struct spec_edit {
 	const char *cwd;         /* -w */
 	const char *user;        /* -u UID[:GID], numbers; spec_edit_user turns names into them */
 	struct spec_gids groups; /* replaces process.user.additionalGids when user is given */
-	struct opt_bool terminal;    /* -t; -i alone sets it to false */
-	struct opt_i64 memory;       /* -m, bytes, -1 unlimited */
-	const char *cpus;            /* --cpus 1.5: cpu.quota/period */
-	struct opt_i64 pids_limit;   /* --pids-limit */
-	struct spec_strings volumes; /* -v SRC:DST[:opt,...] */
-	bool read_only;              /* --read-only */
-	const char *hostname;        /* --hostname */
+	struct opt_bool terminal;        /* -t; -i alone sets it to false */
+	struct opt_i64 memory;           /* -m, bytes, -1 unlimited */
+	const char *cpus;                /* --cpus 1.5: cpu.quota/period */
+	struct opt_i64 pids_limit;       /* --pids-limit */
+	struct spec_strings volumes;     /* -v SRC:DST[:opt,...] */
+	bool read_only;                  /* --read-only */
+	const char *hostname;            /* --hostname */
+	const struct spec_edit_net *net; /* or NULL */
 };
 
 /* True when nothing is asked for. */
@@ -41,6 +57,11 @@ struct spec_edit_user {
 	gid_t gid;
 	struct spec_gids groups; /* .v is malloc'ed and the caller's */
 };
+
+/* The part of spec_edit_apply for .net, on a parsed document: spec_edit_net.c. */
+struct json;
+int spec_edit_network(struct arena *a, struct json *root, const struct spec_edit_net *n,
+		      struct err *e);
 
 /*
  * Looks USER[:GROUP], names or numbers, up in /etc/passwd and /etc/group of the root that root_fd

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "hooks.h"
+#include "network.h"
 #include "oci/validate.h"
 #include "proc.h"
 #include "rdt.h"
@@ -154,11 +155,17 @@ static int kill_all(const struct container_ref *r, struct cg *cg, const char *id
 	return 0;
 }
 
-/* What a creation that was killed before its first state.json has made: at most an empty cgroup. */
+/*
+ * What a creation that was killed before its first state.json has made: its network, and at most an
+ * empty cgroup.
+ */
 static int remove_unrecorded(const struct container_ref *r, const char *id, struct err *e)
 {
 	AUTO_SPEC struct spec *spec = NULL;
+	int rc = network_release(&r->store, r->dir, id, NULL, e);
 
+	if (rc < 0)
+		return rc;
 	/* Without a whole configuration there was not even that. */
 	if (store_read_config(r->dir, &spec, NULL) < 0)
 		return 0;
@@ -184,6 +191,8 @@ int container_destroy(struct container_ref *r, const char *id, struct err *e)
 		if (rc == 0)
 			rc = rdt_remove(r->st->rdt_clos_made ? r->st->rdt_clos : NULL,
 					r->st->rdt_mon, e);
+		if (rc == 0 && r->st->network)
+			rc = network_release(&r->store, r->dir, id, r->st->network, e);
 		if (rc < 0)
 			return rc;
 		if (container_hooks(r, HOOK_POSTSTOP, STATUS_STOPPED, &ignored) < 0)

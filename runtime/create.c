@@ -5,6 +5,7 @@
  *   state directory  made and locked, with the configuration in it before anything else exists: it
  *                    says where the
  *                    cgroup will be, so that `delete --force` finds what a killed ctr left
+ *   network          address, names and files of the network that --network asks for (network.h)
  *   prepare          the workload's part in the host's namespaces (filters compiled, namespaces and
  *                    disks opened)
  *   cgroup           made and limited while it is empty; then the first state.json, which says that
@@ -17,6 +18,7 @@
  *   spawn            the child, in its namespaces and its cgroup
  *   network devices  those of the host that the configuration gives to the container
  *   identity maps    id maps; what only the host's root may set on the child
+ *   network links    the link of that network, or what plugins make
  *   handshake        serves the child until it is ready; runs the runtime hooks when it asks
  *   record           the cgroup is the container's own where it may be; state.json with the pid,
  *                    pid file; then the
@@ -54,7 +56,7 @@ bool create_init_waits(const struct create *c)
 static int state_directory(void *ctx, struct err *e)
 {
 	struct create *c = ctx;
-	int r = store_open(&c->store, c->g->root, true, e);
+	int r = c->store.fd >= 0 ? 0 : store_open(&c->store, c->g->root, true, e);
 
 	if (r < 0)
 		return r;
@@ -94,6 +96,29 @@ static void undo_state_directory(void *ctx)
 		poststop(c);
 	if (c->dir >= 0 && store_remove(&c->store, c->st.id, &e) < 0)
 		log_warn("%s", e.msg);
+}
+
+static int network(void *ctx, struct err *e)
+{
+	struct create *c = ctx;
+	int r = network_take(&c->net, &c->store, c->dir, c->st.id, c->spec->hostname, e);
+
+	if (r < 0)
+		return r;
+	c->net_taken = true;
+	c->st.network = c->net.state;
+	return 0;
+}
+
+static void undo_network(void *ctx)
+{
+	struct create *c = ctx;
+	struct err e;
+
+	if (c->net_taken && c->net.state &&
+	    network_release(&c->store, c->dir, c->st.id, c->net.state, &e) < 0)
+		log_warn("%s", e.msg);
+	c->net_taken = false;
 }
 
 static int prepare(void *ctx, struct err *e)
@@ -221,17 +246,11 @@ static void undo_spawn(void *ctx)
 	c->poststop_due = true;
 }
 
-/*
- * Before anything runs inside, and given back when the creation fails: a new namespace would take
- * them along.
- */
-static int network_devices(void *ctx, struct err *e)
+static int open_netns(struct create *c, const char *what, struct err *e)
 {
-	struct create *c = ctx;
-	const struct spec_net_devices *l = &c->spec->linux_.net_devices;
 	char path[32];
 
-	if (l->n == 0)
+	if (c->netns >= 0)
 		return 0;
 	if (c->ns.fd[NS_NETWORK] >= 0) {
 		c->netns = fcntl(c->ns.fd[NS_NETWORK], F_DUPFD_CLOEXEC, 3);
@@ -240,9 +259,21 @@ static int network_devices(void *ctx, struct err *e)
 		c->netns = open(path, O_RDONLY | O_CLOEXEC);
 	}
 	if (c->netns < 0)
-		return err_sys(e, errno,
-			       "linux.netDevices: open the container's network namespace");
-	return devices_move(l, c->netns, &c->devices, e);
+		return err_sys(e, errno, "%s: open the container's network namespace", what);
+	return 0;
+}
+
+/*
+ * Before anything runs inside, and given back when the creation fails: a new namespace would take
+ * them along.
+ */
+static int network_devices(void *ctx, struct err *e)
+{
+	struct create *c = ctx;
+	const struct spec_net_devices *l = &c->spec->linux_.net_devices;
+	int r = l->n ? open_netns(c, "linux.netDevices", e) : 0;
+
+	return r < 0 || l->n == 0 ? r : devices_move(l, c->netns, &c->devices, e);
 }
 
 static void undo_network_devices(void *ctx)
@@ -276,6 +307,17 @@ static int identity_maps(void *ctx, struct err *e)
 	}
 	r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);
 	return r < 0 ? err_sys(e, -r, "tell the container's init that its id maps are there") : 0;
+}
+
+/* While the child is at its mounts: who wants the network is the payload. */
+static int network_links(void *ctx, struct err *e)
+{
+	struct create *c = ctx;
+	int r = c->net.state ? open_netns(c, "--network", e) : 0;
+
+	if (r < 0 || !c->net.state)
+		return r;
+	return network_connect(&c->net, &c->store, c->dir, c->st.id, c->netns, c->pid, e);
 }
 
 static int serve(struct create *c, const struct sync_msg *m)
@@ -434,6 +476,7 @@ static void undo_record(void *ctx)
 
 static const struct stage create_stages[] = {
 	{ "state directory", state_directory, undo_state_directory },
+	{ "network", network, undo_network },
 	{ "prepare", prepare, undo_prepare },
 	{ "cgroup", cgroup, undo_cgroup },
 	{ "resctrl", resctrl, undo_resctrl },
@@ -441,6 +484,7 @@ static const struct stage create_stages[] = {
 	{ "spawn", spawn, undo_spawn },
 	{ "network devices", network_devices, undo_network_devices },
 	{ "identity maps", identity_maps, NULL },
+	{ "network links", network_links, NULL },
 	{ "handshake", handshake, NULL },
 	{ "record", record, undo_record },
 };
@@ -483,6 +527,7 @@ void create_close(struct create *c)
 		close(c->join_fd[--c->n_join]);
 	ns_plan_close(&c->ns);
 	devices_free(&c->devices);
+	network_use_free(&c->net);
 	rdt_free(&c->rdt);
 	cg_free(c->cg);
 	store_close(&c->store);

@@ -11,6 +11,7 @@
 #include "ctr.h"
 #include "namespaces/ns.h"
 #include "netns/device.h"
+#include "network.h"
 #include "oci/annotations.h"
 #include "rdt.h"
 #include "store.h"
@@ -41,9 +42,13 @@ struct create {
 	struct ns_plan ns;
 	bool two; /* an intermediate child joins them and makes init (spawn.c) */
 
+	struct network_use net;
+	struct spec_edit_net net_edit;
+	bool net_taken;
+
 	struct rdt rdt;
 	struct devices devices; /* network devices of the host that are the container's now */
-	int netns;              /* its network namespace while they are moved, or -1 */
+	int netns;              /* its network namespace, when we have work in there; or -1 */
 
 	int sync_parent, sync_child;
 	int start_fd; /* listening start socket, or -1 */

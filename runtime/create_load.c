@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 static int bundle_text(struct create *c, struct err *e)
 {
@@ -33,15 +34,29 @@ static int bundle_text(struct create *c, struct err *e)
 	return r < 0 ? err_sys(e, -r, "read %s/%s", c->bundle, name) : 0;
 }
 
+/* The files that --network brings are in the state directory: its place must be known. */
+static int plan_network(struct create *c, struct err *e)
+{
+	bool rootless = geteuid() != 0 || c->g->rootless == ROOTLESS_YES;
+	int r = network_plan(&c->o->network, c->o->clone, rootless, &c->net.plan, e);
+
+	if (r < 0 || c->net.plan.mode == NETWORK_KEEP)
+		return r;
+	r = store_open(&c->store, c->g->root, true, e);
+	return r < 0 ? r : network_edit(&c->net, c->g, &c->store, c->o, &c->net_edit, e);
+}
+
 static int apply_edits(struct create *c, struct err *e)
 {
+	struct spec_edit ed = c->o->edit ? *c->o->edit : (struct spec_edit){};
 	char *text;
 	size_t len;
 	int r;
 
-	if (!c->o->edit || spec_edit_empty(c->o->edit))
+	ed.net = c->net.plan.mode == NETWORK_KEEP ? NULL : &c->net_edit;
+	if (spec_edit_empty(&ed))
 		return 0;
-	r = spec_edit_apply(c->config, c->config_len, c->o->edit, &text, &len, e);
+	r = spec_edit_apply(c->config, c->config_len, &ed, &text, &len, e);
 	if (r < 0)
 		return r;
 	free(c->config);
@@ -133,6 +148,8 @@ int create_load(struct create *c, struct err *e)
 	} else {
 		r = bundle_text(c, e);
 	}
+	if (r == 0)
+		r = plan_network(c, e);
 	if (r == 0)
 		r = apply_edits(c, e);
 	if (r == 0)

@@ -26,6 +26,15 @@ struct ctr_global {
 	bool vm; /* argv[0] is ctr-vm, or --vm */
 };
 
+/* A container's network, as typed. */
+struct network_opts {
+	const char *network;         /* --network, or NULL */
+	const char *ip, *ip6, *mac;  /* or NULL */
+	const char *rate;            /* --net-rate UP:DOWN, or NULL */
+	struct spec_strings dns;     /* --dns */
+	struct spec_strings publish; /* --publish */
+};
+
 struct create_opts {
 	const char *id;
 	const char *bundle; /* NULL: the current directory */
@@ -41,6 +50,7 @@ struct create_opts {
 	const char *disk;             /* --disk FILE, or NULL */
 	uint64_t disk_size;           /* bytes, 0: default */
 	const struct spec_edit *edit; /* front-end adjustments, or NULL */
+	struct network_opts network;
 };
 
 int ctr_create(const struct ctr_global *g, const struct create_opts *o, struct err *e);
@@ -126,6 +136,34 @@ void ctr_list_free(struct ctr_entry *v, size_t n);
 
 /* Host pids of all processes, malloc'ed. */
 int ctr_ps(const struct ctr_global *g, const char *id, pid_t **pids, size_t *n, struct err *e);
+
+struct network_create_opts {
+	const char *subnet, *gateway;   /* IPv4, as typed, or NULL */
+	const char *subnet6, *gateway6; /* IPv6 */
+	const char *bridge;             /* name of the link, or NULL: the first ctrN that is free */
+	uint32_t mtu;                   /* 0: the kernel's choice */
+	bool internal;
+};
+
+/* Makes a named network and brings it up. */
+int ctr_network_create(const struct ctr_global *g, const char *name,
+		       const struct network_create_opts *o, struct err *e);
+/* -EBUSY while a container is in it. */
+int ctr_network_remove(const struct ctr_global *g, const char *name, struct err *e);
+/* One network as a JSON object with its containers; all of them as an array. */
+int ctr_network_inspect(const struct ctr_global *g, const char *name, struct json_out *j,
+			struct err *e);
+int ctr_network_inspect_all(const struct ctr_global *g, struct json_out *j, struct err *e);
+
+struct ctr_network_row {
+	char name[64], bridge[16], subnet[24], subnet6[50];
+	bool internal;
+	size_t containers;
+};
+
+/* All networks, sorted by name; *out is malloc'ed. */
+int ctr_network_list(const struct ctr_global *g, struct ctr_network_row **out, size_t *n,
+		     struct err *e);
 
 /* The features document. */
 int ctr_features(struct json_out *j, struct err *e);

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Networks of ctr as a whole: which subnet, when they are up, when they go. Called with the lock of
+ * the store held.
+ */
+#include "network.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "netns/addr.h"
+#include "netns/ipam.h"
+#include "netns/route.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+bool ours_ipv6(void)
+{
+	char buf[8];
+
+	return io_read_small(AT_FDCWD, "/proc/sys/net/ipv6/conf/all/disable_ipv6", buf,
+			     sizeof(buf)) > 0 &&
+	       str_eq(buf, "0");
+}
+
+bool ours_alive(void *store, const char *id)
+{
+	const struct store *s = store;
+
+	return faccessat(s->fd, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* ---- subnets ---- */
+
+/*
+ * Where subnets come from that nobody has chosen: a part of 10.0.0.0/8 that other tools do not take
+ * theirs from, and one of the addresses for sites. The rest of a /48 would be random by RFC 4193,
+ * so that two sites can be joined; these are never seen outside of the host.
+ */
+#define POOL4_PREFIX 20
+#define POOL6_PREFIX 64
+static const struct ip_net pools[NET_FAMILIES] = {
+	[NET_4] = { .ip = { .family = AF_INET, .b = { 10, 144 } }, .prefix = 12 },
+	[NET_6] = { .ip = { .family = AF_INET6, .b = { 0xfd, 0x63, 0x74, 0x72 } }, .prefix = 32 },
+};
+static const uint8_t pool_prefix[NET_FAMILIES] = { POOL4_PREFIX, POOL6_PREFIX };
+
+/* A subnet that is in use, and by whom. */
+struct used {
+	struct ip_net net;
+	char who[NET_NAME_MAX + 32];
+};
+
+struct used_list {
+	struct used *v;
+	size_t n;
+	bool failed;
+};
+
+static void used_free(struct used_list *l)
+{
+	free(l->v);
+}
+
+static struct used *used_add(struct used_list *l, const struct ip_net *net)
+{
+	struct used *v = reallocarray(l->v, l->n + 1, sizeof(*v));
+
+	if (!v) {
+		l->failed = true;
+		return NULL;
+	}
+	l->v = v;
+	v[l->n] = (struct used){ .net = *net };
+	return &v[l->n++];
+}
+
+static int add_route(const struct route *r, void *arg)
+{
+	struct used *u = r->to.prefix ? used_add(arg, &r->to) : NULL;
+	char name[IFNAMSIZ] = "?", net[IP_NET_TEXT];
+
+	if (!u)
+		return 0;
+	if_indextoname((unsigned int)r->link, name);
+	snprintf(u->who, sizeof(u->who), "the host's route to %s (%s)", ip_net_text(&r->to, net),
+		 name);
+	return 0;
+}
+
+static int add_addr(int index, const struct ip_net *a, void *arg)
+{
+	struct ip_net net = { .ip = ip_net_first(a), .prefix = a->prefix };
+	struct used *u = used_add(arg, &net);
+	char name[IFNAMSIZ] = "?";
+
+	if (u && if_indextoname((unsigned int)index, name))
+		snprintf(u->who, sizeof(u->who), "the host's link %s", name);
+	return 0;
+}
+
+static int add_networks(const struct net_store *ns, struct used_list *l, const char *but,
+			struct err *e)
+{
+	AUTO(str_list_free) struct str_list names = {};
+	int r = network_names(ns, &names, e);
+
+	for (size_t i = 0; i < names.n && r == 0; i++) {
+		AUTO_NETWORK_REF struct network n = NETWORK_INIT;
+
+		if (str_eq(names.v[i], but) || network_load(ns, names.v[i], &n, NULL) < 0)
+			continue;
+		for (int f = 0; f < NET_FAMILIES; f++) {
+			struct used *u =
+				n.conf.subnet[f].ip.family ? used_add(l, &n.conf.subnet[f]) : NULL;
+
+			if (u)
+				snprintf(u->who, sizeof(u->who), "network %s", names.v[i]);
+		}
+	}
+	return r;
+}
+
+static int find_used(const struct net_store *ns, struct net_socks *s, const char *but,
+		     struct used_list *l, struct err *e)
+{
+	int r = routes_each(&s->route, AF_INET, add_route, l);
+
+	if (r == 0)
+		r = routes_each(&s->route, AF_INET6, add_route, l);
+	if (r == 0)
+		r = addrs_each(&s->route, add_addr, l);
+	if (r < 0)
+		return err_sys(e, -r, "network %s: read the host's routes", but);
+	r = add_networks(ns, l, but, e);
+	if (r == 0 && l->failed)
+		return err_sys(e, ENOMEM, "network %s", but);
+	return r;
+}
+
+static int check_given(const struct network *n, int family, const struct used_list *l,
+		       struct err *e)
+{
+	const struct ip_net *net = &n->conf.subnet[family];
+	char buf[IP_NET_TEXT];
+
+	for (size_t i = 0; i < l->n; i++)
+		if (ip_net_overlap(net, &l->v[i].net))
+			return err_set(e, EEXIST, "network %s: subnet %s overlaps %s", n->conf.name,
+				       ip_net_text(net, buf), l->v[i].who);
+	return 0;
+}
+
+/* The number first of the pool if it is free, else the first that is. */
+static int pick(struct network *n, int family, unsigned int first, const struct used_list *l,
+		struct err *e)
+{
+	AUTO_FREE struct ip_net *used = calloc(l->n ? l->n : 1, sizeof(*used));
+	struct ip_net from = pools[family];
+	int r = -ENOSPC;
+
+	if (!used)
+		return err_sys(e, ENOMEM, "network %s", n->conf.name);
+	for (size_t i = 0; i < l->n; i++)
+		used[i] = l->v[i].net;
+	if (first < 256) {
+		struct ip_net one = { .ip = from.ip, .prefix = pool_prefix[family] };
+
+		if (family == NET_4) {
+			one.ip.b[1] |= (uint8_t)(first >> 4);
+			one.ip.b[2] = (uint8_t)(first << 4);
+		} else {
+			one.ip.b[7] = (uint8_t)first;
+		}
+		r = ipam_pick_subnet(&one, pool_prefix[family], used, l->n,
+				     &n->conf.subnet[family]);
+	}
+	if (r == -ENOSPC)
+		r = ipam_pick_subnet(&from, pool_prefix[family], used, l->n,
+				     &n->conf.subnet[family]);
+	if (r == 0)
+		r = ipam_default_gateway(&n->conf.subnet[family], &n->conf.gateway[family]);
+	return r < 0 ? err_sys(e, -r,
+			       "network %s: no subnet is free in the pool: --subnet names one",
+			       n->conf.name)
+		     : 0;
+}
+
+int ours_pick_subnets(const struct net_store *ns, struct net_socks *s, struct network *n,
+		      unsigned int first, struct err *e)
+{
+	AUTO(used_free) struct used_list l = {};
+	bool given = n->conf.subnet[NET_4].ip.family || n->conf.subnet[NET_6].ip.family;
+	int r = find_used(ns, s, n->conf.name, &l, e);
+
+	for (int f = 0; f < NET_FAMILIES && r == 0; f++) {
+		if (n->conf.subnet[f].ip.family)
+			r = check_given(n, f, &l, e);
+		else if (f == NET_4 ? !given || n->conf.subnet[NET_6].ip.family
+				    : !given && ours_ipv6())
+			r = pick(n, f, first, &l, e);
+	}
+	return r;
+}
+
+/* ---- up and down ---- */
+
+static int each_network(const struct net_store *ns, struct net_socks *s,
+			const struct forward_links *links, struct err *e)
+{
+	AUTO(str_list_free) struct str_list names = {};
+	int r = network_names(ns, &names, e);
+
+	for (size_t i = 0; i < names.n && r == 0; i++) {
+		AUTO_NETWORK_REF struct network n = NETWORK_INIT;
+
+		if (network_load(ns, names.v[i], &n, NULL) == 0)
+			r = net_add_edges(s, &n.conf, links, e);
+	}
+	return r;
+}
+
+/* Written down first: a ctr that is killed in between leaves a note of what to switch off. */
+static int open_forwarding(const struct net_store *ns, struct net_socks *s, const struct network *n,
+			   struct forward_links *links, struct err *e)
+{
+	const bool want[NET_FAMILIES] = { n->conf.subnet[NET_4].ip.family != 0,
+					  n->conf.subnet[NET_6].ip.family != 0 };
+	size_t before;
+	int r = net_store_read_opened(ns, links, e);
+
+	before = links->n;
+	if (r == 0 && !n->conf.internal)
+		r = forward_find(&s->route, want, links, e);
+	if (r < 0 || links->n == before)
+		return r;
+	r = net_store_write_opened(ns, links, e);
+	/* The rules that keep the host from becoming a router come before it could. */
+	if (r == 0)
+		r = each_network(ns, s, links, e);
+	return r;
+}
+
+int ours_up(const struct net_store *ns, struct net_socks *s, struct network *n, bool force,
+	    struct err *e)
+{
+	AUTO(forward_free) struct forward_links links = {};
+	AUTO_FREE struct net_member *v = NULL;
+	char alias[LINK_ALIAS_MAX];
+	int r, up;
+
+	network_alias(ns, &n->conf, alias);
+	up = net_is_up(s, &n->conf, alias, e);
+	if (up < 0)
+		return up;
+	r = open_forwarding(ns, s, n, &links, e);
+	if (r == 0 && (!up || force)) {
+		v = calloc(n->members.n ? n->members.n : 1, sizeof(*v));
+		if (!v)
+			return err_sys(e, ENOMEM, "network %s", n->conf.name);
+		for (size_t i = 0; i < n->members.n; i++)
+			v[i] = n->members.v[i].net;
+		r = net_up(s, &n->conf, alias, v, n->members.n, &links, e);
+	}
+	return r < 0 ? r : forward_on(&links, e);
+}
+
+/* After the last network of this state root; others on this host may need it still. */
+static int close_forwarding(const struct net_store *ns, struct net_socks *s, struct err *e)
+{
+	AUTO(forward_free) struct forward_links links = {};
+	AUTO(str_list_free) struct str_list names = {};
+	bool others = false;
+	int r = network_names(ns, &names, e);
+
+	if (r == 0 && names.n == 0)
+		r = net_store_read_opened(ns, &links, e);
+	if (r < 0 || links.n == 0)
+		return r;
+	r = net_others(s, &others, e);
+	if (r < 0)
+		return r;
+	if (!others)
+		forward_off(&links);
+	return net_store_write_opened(ns, &(struct forward_links){}, e);
+}
+
+static int take_down(struct net_socks *s, const struct network *n, struct err *e)
+{
+	AUTO_FREE const char **links = calloc(n->members.n + 1, sizeof(*links));
+	char ifb[IFNAMSIZ];
+
+	if (!links)
+		return err_sys(e, ENOMEM, "network %s", n->conf.name);
+	for (size_t i = 0; i < n->members.n; i++) {
+		const struct member *m = &n->members.v[i];
+
+		links[i] = m->net.veth;
+		if (!m->limited)
+			continue;
+		member_ifb(&m->net, ifb);
+		if (tc_remove(&s->route, ifb) < 0)
+			log_warn("network %s: %s stays", n->conf.name, ifb);
+	}
+	return net_down(s, &n->conf, links, n->members.n, e);
+}
+
+int ours_down(const struct net_store *ns, struct net_socks *s, const struct network *n,
+	      struct err *e)
+{
+	char alias[LINK_ALIAS_MAX];
+	int r;
+
+	network_alias(ns, &n->conf, alias);
+	/* A bridge that has become somebody else's is left alone. */
+	r = net_is_up(s, &n->conf, alias, e);
+	if (r >= 0)
+		r = take_down(s, n, e);
+	else
+		log_warn("%s", e->msg);
+	if (r == 0 || r == -EEXIST)
+		r = network_erase(ns, n->conf.name, e);
+	return r < 0 ? r : close_forwarding(ns, s, e);
+}
+
+/* ---- the default network ---- */
+
+#define DEFAULT_TRIES 16
+
+/* The name of a bridge is where two state roots on one host can meet: then another one. */
+static int try_default(const struct net_store *ns, struct net_socks *s, struct network *n,
+		       struct err *e)
+{
+	int r;
+
+	strcpy(n->conf.name, NET_DEFAULT);
+	n->automatic = true;
+	r = net_free_name(s, n->conf.bridge, e);
+	if (r == 0)
+		r = ours_pick_subnets(ns, s, n, (unsigned int)strtoul(n->conf.bridge + 3, NULL, 10),
+				      e);
+	if (r == 0)
+		r = network_make(ns, n, e);
+	if (r < 0)
+		return r;
+	r = ours_up(ns, s, n, false, e);
+	if (r < 0) {
+		struct err ignored;
+
+		if (r == -EEXIST)
+			network_erase(ns, NET_DEFAULT, NULL);
+		else
+			ours_down(ns, s, n, &ignored);
+	}
+	return r;
+}
+
+int ours_default(const struct net_store *ns, struct net_socks *s, struct network *out,
+		 struct err *e)
+{
+	int r = network_load(ns, NET_DEFAULT, out, e);
+
+	for (int i = 0; r == -ENOENT || (r == -EEXIST && i < DEFAULT_TRIES); i++) {
+		AUTO_NETWORK_REF struct network n = NETWORK_INIT;
+
+		r = try_default(ns, s, &n, e);
+		if (r < 0) {
+			r = r == -ENOENT ? -EIO : r;
+			continue;
+		}
+		*out = n;
+		n = (struct network)NETWORK_INIT;
+	}
+	return r;
+}
+
+int ours_open(const struct net_store *ns, struct net_socks *s, const char *name,
+	      struct network *out, struct err *e)
+{
+	return str_eq(name, NET_DEFAULT) ? ours_default(ns, s, out, e)
+					 : network_load(ns, name, out, e);
+}
+
+/* ---- members ---- */
+
+int ours_remove(struct net_socks *s, struct network *n, struct member *m, struct err *e)
+{
+	char ifb[IFNAMSIZ];
+	int r = net_detach(s, &n->conf, &m->net, e);
+
+	if (r == 0 && m->limited) {
+		member_ifb(&m->net, ifb);
+		r = tc_remove(&s->route, ifb);
+		if (r < 0)
+			return err_sys(e, -r, "remove %s", ifb);
+	}
+	if (r == 0)
+		r = ipam_release(n->dir, n->conf.name, m->id, e);
+	if (r < 0)
+		return r;
+	members_remove(&n->members, m);
+	return network_save_members(n, e);
+}
+
+int ours_clean(const struct net_store *ns, struct net_socks *s, struct network *n, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = n->members.n; i-- > 0 && r == 0;)
+		if (!ours_alive((void *)(uintptr_t)ns->root, n->members.v[i].id))
+			r = ours_remove(s, n, &n->members.v[i], e);
+	return r;
+}
