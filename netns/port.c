@@ -20,7 +20,7 @@ static int bad(const char *text, const char *why, struct err *e)
 static bool parse_range(const char *s, uint16_t *first, uint32_t *count)
 {
 	const char *dash = strchr(s, '-');
-	char a[8];
+	char a[8] = "";
 	uint64_t from, to;
 
 	if (dash && (size_t)(dash - s) >= sizeof(a))
