@@ -16,6 +16,15 @@ static int ctl(struct loop *l, int op, int fd, uint32_t events, void *ptr)
 	return epoll_ctl(l->epoll, op, fd, &ev) < 0 ? -errno : 0;
 }
 
+static void close_all(struct loop *l)
+{
+	if (l->epoll >= 0)
+		close(l->epoll);
+	if (l->quit >= 0)
+		close(l->quit);
+	l->epoll = l->quit = -1;
+}
+
 int loop_init(struct loop *l, const char *name, struct err *e)
 {
 	int r;
@@ -29,7 +38,7 @@ int loop_init(struct loop *l, const char *name, struct err *e)
 	/* Its pointer is NULL: the one watch that is the loop's own. */
 	r = l->quit < 0 ? -errno : ctl(l, EPOLL_CTL_ADD, l->quit, EPOLLIN, NULL);
 	if (r < 0) {
-		loop_stop(l);
+		close_all(l);
 		return err_sys(e, -r, "event loop: eventfd");
 	}
 	return 0;
@@ -85,16 +94,17 @@ int loop_start(struct loop *l, struct err *e)
 	return 0;
 }
 
-void loop_stop(struct loop *l)
+int loop_stop(struct loop *l, const struct timespec *deadline)
 {
 	const uint64_t one = 1;
 
-	if (l->running && write(l->quit, &one, sizeof(one)) == sizeof(one))
-		pthread_join(l->thread, NULL);
+	if (l->running) {
+		if (write(l->quit, &one, sizeof(one)) < 0)
+			return -errno;
+		if (pthread_clockjoin_np(l->thread, NULL, CLOCK_MONOTONIC, deadline) != 0)
+			return -ETIMEDOUT;
+	}
 	l->running = false;
-	if (l->epoll >= 0)
-		close(l->epoll);
-	if (l->quit >= 0)
-		close(l->quit);
-	l->epoll = l->quit = -1;
+	close_all(l);
+	return 0;
 }

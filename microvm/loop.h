@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 struct loop_watch {
 	void (*fn)(struct loop_watch *w, uint32_t events); /* on the loop's thread */
@@ -39,6 +40,11 @@ int loop_mod(struct loop *l, int fd, uint32_t events, struct loop_watch *w);
 int loop_del(struct loop *l, int fd);
 
 int loop_start(struct loop *l, struct err *e);
-void loop_stop(struct loop *l); /* waits for the thread and closes all; idempotent */
+
+/*
+ * Waits for the thread, until the deadline at most (CLOCK_MONOTONIC), and closes all; idempotent.
+ * -ETIMEDOUT: the thread is still busy, and nothing was closed.
+ */
+int loop_stop(struct loop *l, const struct timespec *deadline);
 
 #endif

@@ -35,6 +35,11 @@ struct vmm_ops {
 	/* After ended is readable. *text is owned by v, or NULL. */
 	enum vm_end (*end)(struct vmm *v, const char **text);
 	int (*pause)(struct vmm *v, bool on, struct err *e);
+	/*
+	 * With --debug: writes to the log how far the machine came in which time, and its exits
+	 * by reason. when: what has just happened ("hello"). May be NULL.
+	 */
+	void (*report)(struct vmm *v, const char *when);
 	/* Ends the machine if it runs and releases everything; idempotent. */
 	void (*stop)(struct vmm *v);
 };

@@ -12,7 +12,7 @@ libyajl-dev=file:libyajl_s.a"
 test="libcmocka-dev=file:libcmocka.so bats=cmd:bats jq=cmd:jq busybox-static=pkg
 mmdebstrap=cmd:mmdebstrap cpio=cmd:cpio uidmap=cmd:newuidmap valgrind=cmd:valgrind strace=cmd:strace
 util-linux=cmd:unshare mount=cmd:mount e2fsprogs=cmd:mkfs.ext4 dosfstools=cmd:mkfs.vfat iproute2=cmd:ip procps=cmd:ps python3=cmd:python3
-python3-jsonschema=pkg runc=cmd:runc"
+python3-jsonschema=pkg runc=cmd:runc acpica-tools=cmd:iasl"
 vm="qemu-system-x86=cmd:qemu-system-x86_64 mmdebstrap=cmd:mmdebstrap cpio=cmd:cpio
 e2fsprogs=cmd:mke2fs busybox-static=pkg git=cmd:git"
 kernel="linux-source-6.1=pkg gcc=cmd:gcc make=cmd:make flex=cmd:flex bison=cmd:bison bc=cmd:bc xz-utils=cmd:xz

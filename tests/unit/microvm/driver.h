@@ -118,7 +118,10 @@ static inline void test_again(struct virtio_dev *d, unsigned int q)
 	((struct test_transport *)d->transport_data)->again++;
 }
 
-/* Makes a device active without a transport: drv[i] drives its queue i, of size entries each. */
+/*
+ * Makes a device active without a transport: drv[i] drives its queue i, of size entries or of as
+ * many as it has.
+ */
 static inline int driver_attach(struct virtio_dev *dev, struct mem *m, struct loop *l,
 				uint64_t features, struct driver *drv, uint16_t size,
 				struct test_transport *t)
@@ -137,7 +140,7 @@ static inline int driver_attach(struct virtio_dev *dev, struct mem *m, struct lo
 	dev->transport_data = t;
 	pthread_mutex_init(&dev->lock, NULL);
 	for (unsigned int i = 0; i < dev->n_queues; i++) {
-		driver_init(&drv[i], m, &dev->q[i], i, size);
+		driver_init(&drv[i], m, &dev->q[i], i, size < dev->q[i].max ? size : dev->q[i].max);
 		if (virtq_start(&dev->q[i], m, false) < 0)
 			return -1;
 	}
