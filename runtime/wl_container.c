@@ -11,6 +11,7 @@
 #include "namespaces/mount_exec.h"
 #include "namespaces/mount_plan.h"
 #include "namespaces/overlay.h"
+#include "namespaces/run_dirs.h"
 #include "namespaces/rootfs.h"
 #include "namespaces/sysctl.h"
 #include "payload.h"
@@ -34,7 +35,8 @@ struct container {
 	struct rootfs_opts opts;
 	struct rootfs rootfs;
 	struct payload payload;
-	int disk_fd; /* OS clone with a disk: its mount */
+	int disk_fd;              /* OS clone with a disk: its mount */
+	struct run_dirs run_dirs; /* OS clone without: what the host's services expect */
 };
 
 /* What is parsed and has no effect in this mode: refused, never ignored. */
@@ -91,6 +93,27 @@ static int check_host(const struct spec_linux *l, struct err *e)
 	return process_mount_label(l->mount_label, e);
 }
 
+/* Whether /run is the fresh one of the clone's configuration, and nothing that the caller mounts. */
+static bool has_own_run(const struct spec *s)
+{
+	bool own = false;
+
+	for (size_t i = 0; i < s->mounts.n; i++)
+		if (str_eq(s->mounts.v[i].destination, "/run"))
+			own = s->mounts.v[i].type && str_eq(s->mounts.v[i].type, "tmpfs");
+	return own;
+}
+
+static int load_run_dirs(struct create *c, struct container *k, struct err *e)
+{
+	AUTO_CLOSE int cache = -1;
+
+	if (!has_own_run(c->spec))
+		return 0;
+	cache = store_cache(&c->store);
+	return run_dirs_load(cache, &k->run_dirs, e);
+}
+
 static int container_prepare(struct workload *w, struct err *e)
 {
 	struct create *c = w->c;
@@ -119,7 +142,7 @@ static int container_prepare(struct workload *w, struct err *e)
 		return r;
 	if (c->o->disk)
 		return overlay_disk_open(c->o->disk, c->o->disk_size, &k->disk_fd, e);
-	return 0;
+	return c->o->clone ? load_run_dirs(c, k, e) : 0;
 }
 
 /* Who receives the listener shall see the end of the connection when the child closes it. */
@@ -196,6 +219,27 @@ static int clone_root(struct create *c, struct container *k, struct err *e)
 		close(k->disk_fd);
 	k->disk_fd = -1;
 	return r;
+}
+
+/* Inside: a clone's disk may have services of its own. */
+static int fill_run(struct create *c, struct container *k, struct err *e)
+{
+	AUTO_CLOSE int root = -1, run = -1;
+	int r;
+
+	if (!c->o->clone || !has_own_run(c->spec))
+		return 0;
+	if (c->o->disk) {
+		root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (root < 0)
+			return err_sys(e, errno, "open the root of the clone");
+		r = run_dirs_scan(root, &k->run_dirs, e);
+		if (r < 0)
+			return r;
+	}
+	run = open("/run", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return run < 0 ? err_sys(e, errno, "open /run of the clone")
+		       : run_dirs_make(run, &k->run_dirs, e);
 }
 
 /*
@@ -306,6 +350,8 @@ static int container_enter(struct workload *w, struct err *e)
 	if (r == 0)
 		r = rootfs_enter(&k->rootfs, e);
 	if (r == 0)
+		r = fill_run(c, k, e);
+	if (r == 0)
 		r = sysctl_apply(&l->sysctl, e);
 	if (r == 0)
 		r = rootfs_protect(&k->rootfs, e);
@@ -347,6 +393,7 @@ static void container_release(struct workload *w)
 	seccomp_receiver_close(&k->receiver);
 	seccomp_free(&k->seccomp);
 	arena_free(&k->arena);
+	run_dirs_free(&k->run_dirs);
 	if (k->disk_fd >= 0)
 		close(k->disk_fd);
 	free(k);
