@@ -93,7 +93,7 @@ static int check_host(const struct spec_linux *l, struct err *e)
 	return process_mount_label(l->mount_label, e);
 }
 
-/* Whether /run is the fresh one of the clone's configuration, and nothing that the caller mounts. */
+/* Whether /run is the fresh one of the clone's configuration, not what the caller mounts. */
 static bool has_own_run(const struct spec *s)
 {
 	bool own = false;
