@@ -3,7 +3,7 @@
  * Nodes: what the guest has looked up and not forgotten.
  *
  * A guest of one gigabyte may remember a million objects. Holding a descriptor for each would pin
- * as many of the host's dentries and inodes, so beyond soft_fds the least used leaf is closed; it
+ * as many of the host's dentries and inodes, so beyond soft_fds the least used one is closed; it
  * is opened again by its name when the guest uses it, and must be the same object then. The guest
  * cannot be asked to forget: virtio-fs has no way for that.
  */
@@ -19,7 +19,7 @@
 #define STEP_FLAGS (O_PATH | O_NOFOLLOW | O_CLOEXEC)
 #define STEP_RESOLVE (RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS)
 
-enum { NO_SLOT = UINT32_MAX, FIRST_SLOTS = 64, SOFT_SCAN = 64 };
+enum { NO_SLOT = UINT32_MAX, FIRST_SLOTS = 64, SOFT_SCAN = 64, DEEPEST = 1024 };
 
 /* ---- ids ---- */
 
@@ -220,6 +220,13 @@ void fuse_node_moved(struct fuse_server *s, struct fuse_node *n, struct fuse_nod
 	unhold(s, n, 1);
 }
 
+void fuse_node_unnamed(struct fuse_server *s, struct fuse_node *n, const struct fuse_node *dir,
+		       const char *name)
+{
+	if (n->parent == dir && str_eq(n->name, name))
+		drop_name(s, n);
+}
+
 static int new_node(struct fuse_server *s, const struct statx *x, int *fd, struct fuse_node **out)
 {
 	struct fuse_nodes *t = &s->nodes;
@@ -318,18 +325,29 @@ static bool same(const struct fuse_node *n, const struct statx *x)
 	       n->type == (x->stx_mode & S_IFMT);
 }
 
+/*
+ * Is its name still its name? The guest's own changes are followed; those of others are seen where
+ * the parent is at hand.
+ */
+static bool still_there(const struct fuse_node *n, struct statx *x)
+{
+	if (n->parent->fd >= 0)
+		return fuse_statx(n->parent->fd, n->name, x) == 0 && same(n, x);
+	return fuse_statx(n->fd, "", x) == 0 && x->stx_nlink > 0;
+}
+
 /* Closes a node when it can be found again. */
 static bool close_node(struct fuse_server *s, struct fuse_node *n)
 {
 	struct statx x;
 
-	if (n->fd < 0 || n->kids || !n->parent || n->turn == s->turn)
+	if (n->fd < 0 || !n->parent || n->turn == s->turn || n == s->nodes.pinned)
 		return false;
 	if (n->used) {
 		n->used = false;
 		return false;
 	}
-	if (fuse_statx(n->parent->fd, n->name, &x) < 0 || !same(n, &x)) {
+	if (!still_there(n, &x)) {
 		drop_name(s, n);
 		return false;
 	}
@@ -381,16 +399,16 @@ static void opened(struct fuse_server *s, struct fuse_node *n, int *fd)
 	s->nodes.n_closed--;
 }
 
-static int find_again(struct fuse_server *s, struct fuse_node *n)
+/* Opens a node whose parent is open. */
+static int find_below(struct fuse_server *s, struct fuse_node *n)
 {
 	AUTO_CLOSE int fd = -1;
 	struct statx x;
 	int r;
 
-	if (!n->parent)
-		return -ESTALE;
-	n->turn = s->turn;
+	s->nodes.pinned = n->parent;
 	fd = step(s, n->parent, n->name);
+	s->nodes.pinned = NULL;
 	if (fd < 0)
 		return fd == -ENOENT ? -ESTALE : fd;
 	r = fuse_statx(fd, "", &x);
@@ -400,6 +418,22 @@ static int find_again(struct fuse_server *s, struct fuse_node *n)
 		return -ESTALE;
 	opened(s, n, &fd);
 	return 0;
+}
+
+/* The same wherever it is: from the nearest ancestor that is open, down again. */
+static int find_again(struct fuse_server *s, struct fuse_node *n)
+{
+	for (int i = 0; i < DEEPEST; i++) {
+		struct fuse_node *p = n;
+		int r;
+
+		while (p->parent && p->parent->fd < 0)
+			p = p->parent;
+		r = p->parent ? find_below(s, p) : -ESTALE;
+		if (r < 0 || p == n)
+			return r;
+	}
+	return -ESTALE;
 }
 
 int fuse_node_open(struct fuse_server *s, uint64_t id, struct fuse_node **out)
@@ -477,13 +511,11 @@ struct fuse_node *fuse_node_at(struct fuse_server *s, struct fuse_node *dir, con
 		return NULL;
 	n = known(s, &x);
 	if (n && n->fd < 0) {
-		AUTO_CLOSE int fd = -1;
+		AUTO_CLOSE int fd = step(s, dir, name);
 
-		n->turn = s->turn;
-		fd = step(s, dir, name);
 		if (fd >= 0 && fuse_statx(fd, "", &y) == 0 && same(n, &y) &&
 		    n->birth == birth_of(&y))
 			opened(s, n, &fd);
 	}
-	return n;
+	return n && n->nlookup ? n : NULL;
 }

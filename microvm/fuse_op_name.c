@@ -182,7 +182,7 @@ int fuse_op_link(struct fuse_server *s, struct fuse_req *r)
 
 static int rm(struct fuse_server *s, struct fuse_req *r, int flags)
 {
-	struct fuse_node *dir;
+	struct fuse_node *dir, *n;
 	const char *name;
 	int fd, ret = fuse_req_name(r, 0, &name);
 
@@ -192,9 +192,12 @@ static int rm(struct fuse_server *s, struct fuse_req *r, int flags)
 	if (fd < 0)
 		return fd;
 	/* What is about to lose its name can be found by it for the last time. */
-	if (s->nodes.n_closed)
-		fuse_node_at(s, dir, name);
-	return unlinkat(fd, name, flags) < 0 ? -errno : 0;
+	n = fuse_node_at(s, dir, name);
+	if (unlinkat(fd, name, flags) < 0)
+		return -errno;
+	if (n)
+		fuse_node_unnamed(s, n, dir, name);
+	return 0;
 }
 
 int fuse_op_unlink(struct fuse_server *s, struct fuse_req *r)
@@ -212,7 +215,7 @@ int fuse_op_rmdir(struct fuse_server *s, struct fuse_req *r)
 static int rename_to(struct fuse_server *s, struct fuse_req *r, size_t skip, uint64_t new_id,
 		     unsigned int flags)
 {
-	struct fuse_node *dir, *to, *n, *other = NULL;
+	struct fuse_node *dir, *to, *n, *other;
 	const char *name, *new_name;
 	int fd, to_fd, ret = fuse_req_names(r, skip, &name, &new_name);
 
@@ -227,12 +230,16 @@ static int rename_to(struct fuse_server *s, struct fuse_req *r, size_t skip, uin
 	if (to_fd < 0)
 		return to_fd;
 	n = fuse_node_at(s, dir, name);
-	if (flags & RENAME_EXCHANGE || s->nodes.n_closed)
-		other = fuse_node_at(s, to, new_name);
+	other = fuse_node_at(s, to, new_name);
 	if (renameat2(fd, name, to_fd, new_name, flags) < 0)
 		return -errno;
-	if (other && other != n && flags & RENAME_EXCHANGE)
+	/* Two names of one object: nothing was done. */
+	if (n == other)
+		return 0;
+	if (other && flags & RENAME_EXCHANGE)
 		fuse_node_moved(s, other, dir, name);
+	else if (other)
+		fuse_node_unnamed(s, other, to, new_name);
 	if (n)
 		fuse_node_moved(s, n, to, new_name);
 	return 0;

@@ -30,9 +30,8 @@ enum {
 
 /*
  * An object of the tree. `fd` is an O_PATH descriptor, so the object is known for certain whatever
- * happens to its names, until there are too many: then the least used leaves are closed and found
- * again by (parent, name), which must give the same object. A parent of a remembered node always
- * keeps its descriptor, so finding one again is one step.
+ * happens to its names, until there are too many: then the least used are closed and found again
+ * by (parent, name), which must give the same object.
  */
 struct fuse_node {
 	struct fuse_node *next;   /* of its hash bucket */
@@ -62,6 +61,7 @@ struct fuse_nodes {
 	struct fuse_node **buckets;
 	uint32_t n_buckets;
 	uint32_t count, n_closed;
+	struct fuse_node *pinned; /* not to be closed just now */
 	struct fuse_node root;
 };
 
@@ -198,6 +198,10 @@ struct fuse_node *fuse_node_at(struct fuse_server *s, struct fuse_node *dir, con
 /* The node is seen under another name from now on. */
 void fuse_node_moved(struct fuse_server *s, struct fuse_node *n, struct fuse_node *dir,
 		     const char *name);
+
+/* The name is gone; if it was the one the node was known by, it has none now. */
+void fuse_node_unnamed(struct fuse_server *s, struct fuse_node *n, const struct fuse_node *dir,
+		       const char *name);
 
 void fuse_node_forget(struct fuse_server *s, uint64_t id, uint64_t n);
 
