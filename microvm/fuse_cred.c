@@ -70,7 +70,10 @@ int fuse_cred_as(struct fuse_cred *c, uid_t uid, gid_t gid, mode_t mask)
 	}
 	if (uid == c->uid && gid == c->gid)
 		return 0;
-	if (c->switches && set_ids(uid, gid))
+	if (!c->switches)
+		return -EOVERFLOW;
+	c->switched = true;
+	if (set_ids(uid, gid))
 		return 0;
 	fuse_cred_back(c);
 	return -EOVERFLOW;
@@ -78,8 +81,9 @@ int fuse_cred_as(struct fuse_cred *c, uid_t uid, gid_t gid, mode_t mask)
 
 void fuse_cred_back(struct fuse_cred *c)
 {
-	if (!c->switches)
+	if (!c->switched)
 		return;
+	c->switched = false;
 	setfsuid(c->uid);
 	setfsgid(c->gid);
 }

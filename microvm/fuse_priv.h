@@ -96,6 +96,7 @@ struct fuse_cred {
 	gid_t gid;
 	mode_t mask;
 	bool switches; /* may act under other ids */
+	bool switched; /* does */
 };
 
 struct fuse_server {

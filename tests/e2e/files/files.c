@@ -230,7 +230,7 @@ static bool run_one(const struct test *t, const char *dir, const char *host)
 int main(int argc, char **argv)
 {
 	const struct test *const tables[] = { tests_names, tests_data, tests_meta, tests_host };
-	const char *host = NULL;
+	const char *host = NULL, *dir;
 	int bad = 0, first = 3;
 
 	if (argc == 3 && strcmp(argv[1], "list") == 0)
@@ -243,9 +243,14 @@ int main(int argc, char **argv)
 		host = argv[4];
 		first = 5;
 	}
+	dir = realpath(argv[2], NULL);
+	if (!dir || (host && !(host = realpath(host, NULL)))) {
+		perror(argv[2]);
+		return 2;
+	}
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		for (const struct test *t = tables[i]; t->name; t++)
 			if (wanted(t->name, argv + first))
-				bad |= !run_one(t, argv[2], host);
+				bad |= !run_one(t, dir, host);
 	return bad;
 }
