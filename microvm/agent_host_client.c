@@ -96,7 +96,7 @@ void host_client_accept(struct agent_host *h)
 
 static int running(const struct agent_host *h, struct err *e)
 {
-	if (h->phase == HOST_CREATED || h->phase == HOST_RUNNING)
+	if (h->phase >= HOST_CREATED && h->phase < HOST_ENDED)
 		return 0;
 	return err_set(e, EBUSY, "the guest is not ready for commands");
 }

@@ -95,7 +95,9 @@ static int on_signal(struct guest *g, const struct agent_frame *f, struct err *e
 	if (whom >= AGENT_MAX_PROCS)
 		return err_set(e, EPROTO, "guest: a signal for process %u", whom);
 	p = &g->procs[whom];
-	if (p->state != GUEST_PROC_RUNS)
+	if (p->state == GUEST_PROC_MADE)
+		guest_proc_signal_later(g, whom, f->arg);
+	else if (p->state != GUEST_PROC_RUNS)
 		r = err_set(e, ESRCH, "kill %s: container not running", g->id);
 	else if (kill(p->pid, (int)f->arg) < 0)
 		r = err_sys(e, errno, "kill %s: signal %u", g->id, f->arg);

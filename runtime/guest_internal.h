@@ -64,6 +64,7 @@ enum guest_proc_state { GUEST_PROC_FREE, GUEST_PROC_MADE, GUEST_PROC_RUNS, GUEST
 struct guest_proc {
 	enum guest_proc_state state;
 	bool tty, told;
+	uint64_t signals; /* bit n: signal n, for when its pid is known */
 	pid_t pid;
 	int status;
 	int console;   /* listening for the terminal, or -1 */
@@ -118,6 +119,7 @@ int guest_proc_begin(struct guest *g, uint32_t id, bool tty, guest_job_fn *fn, c
 void guest_proc_made(struct guest *g, uint32_t id, pid_t pid, struct err *e);
 void guest_proc_close(struct guest *g, uint32_t id);
 void guest_proc_exited(struct guest *g, pid_t pid, int status);
+void guest_proc_signal_later(struct guest *g, uint32_t id, uint32_t sig);
 void guest_proc_size(struct guest *g, uint32_t id, uint32_t size);
 /* DATA, CREDIT, CLOSE of the host. 0 or -errno of the link. */
 int guest_proc_frame(struct guest *g, const struct agent_frame *f);

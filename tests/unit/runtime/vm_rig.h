@@ -40,8 +40,8 @@ struct rig {
 	int in, out, err; /* the user's ends; the same master with a terminal */
 	int go;           /* closing it starts the container */
 	bool tty;
-	bool no_memory_limit;
-	const char *linux_; /* more members of the configuration's linux object, or NULL */
+	const char *program; /* instead of the script, or NULL */
+	const char *linux_;  /* more members of the configuration's linux object, or NULL */
 };
 
 static char rig_base[] = "/tmp/ctr-vm-XXXXXX";
@@ -79,9 +79,12 @@ static inline int rig_teardown(void **state)
 
 static inline char *rig_config(const struct rig *r, const char *script)
 {
+	AUTO_FREE char *args = r->program ? str_printf("[\"%s\"]", r->program)
+					  : str_printf("[\"/bin/sh\",\"-c\",\"%s\"]", script);
+
 	return str_printf(
 		"{\"ociVersion\":\"1.3.0\",\"process\":{\"terminal\":%s,\"user\":{\"uid\":0,\"gid\":0},"
-		"\"args\":[\"/bin/sh\",\"-c\",\"%s\"],\"env\":[\"PATH=/bin\",\"TERM=dumb\"],"
+		"\"args\":%s,\"env\":[\"PATH=/bin\",\"TERM=dumb\"],"
 		"\"cwd\":\"/\",\"capabilities\":{\"bounding\":[\"CAP_KILL\"],"
 		"\"effective\":[\"CAP_KILL\"],\"permitted\":[\"CAP_KILL\"]}},"
 		"\"root\":{\"path\":\"%s/root\"},\"hostname\":\"guest\",\"mounts\":["
@@ -91,7 +94,7 @@ static inline char *rig_config(const struct rig *r, const char *script)
 		"\"options\":[\"newinstance\",\"ptmxmode=0666\"]}],"
 		"\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},"
 		"{\"type\":\"uts\"},{\"type\":\"ipc\"},{\"type\":\"network\"}]%s%s}}",
-		r->tty ? "true" : "false", script, rig_base, r->linux_ ? "," : "",
+		r->tty ? "true" : "false", args, rig_base, r->linux_ ? "," : "",
 		r->linux_ ? r->linux_ : "");
 }
 
@@ -122,7 +125,8 @@ static inline _Noreturn void rig_guest(const struct rig *r, int port)
 	_exit(0);
 }
 
-static inline int rig_vmm(const struct rig *r, const char *config, const int stdio[3], int go)
+static inline int rig_vmm(const struct rig *r, const char *config, const int stdio[3], int go,
+			  int ready)
 {
 	struct agent_host_opts o = { .id = r->id,
 				     .config = config,
@@ -144,6 +148,7 @@ static inline int rig_vmm(const struct rig *r, const char *config, const int std
 	guest = fork();
 	if (guest == 0) {
 		sys_close_range(3, (unsigned int)p[1] - 1, 0);
+		sys_close_range((unsigned int)p[1] + 1, ~0U, 0);
 		rig_guest(r, p[1]);
 	}
 	close(p[1]);
@@ -155,6 +160,7 @@ static inline int rig_vmm(const struct rig *r, const char *config, const int std
 	if (o.listen < 0)
 		return RIG_FAILED;
 	rc = agent_host_create(&h, &o, &e);
+	close(ready);
 	if (rc == 0)
 		rc = agent_host_wait(h, go, &e);
 	if (rc == 0 && (rc = agent_host_start(h, &e)) < 0)
@@ -166,6 +172,7 @@ static inline int rig_vmm(const struct rig *r, const char *config, const int std
 		status = (status ? status : RIG_FAILED) << 8;
 	}
 	agent_host_free(h);
+	close(p[0]);
 	/* It takes the container away. */
 	waitpid(guest, NULL, 0);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -176,7 +183,8 @@ static inline void rig_create(struct rig *r, const char *script)
 {
 	static int nr;
 	AUTO_FREE char *config = NULL;
-	int in[2], out[2], err[2], go[2], slave = -1;
+	int in[2], out[2], err[2], go[2], ready[2], slave = -1;
+	char c;
 
 	if (strstr(rig_base, "XXXXXX")) {
 		print_message("needs root and busybox\n");
@@ -187,7 +195,7 @@ static inline void rig_create(struct rig *r, const char *script)
 	assert_int_equal(mkdir(r->dir, 0700), 0);
 	r->state_dir = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	config = rig_config(r, script);
-	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(go, O_CLOEXEC) | pipe2(ready, O_CLOEXEC), 0);
 	if (r->tty) {
 		struct winsize ws = { .ws_row = 11, .ws_col = 77 };
 
@@ -216,7 +224,8 @@ static inline void rig_create(struct rig *r, const char *script)
 			ioctl(slave, TIOCSCTTY, 0);
 		}
 		close(go[1]);
-		_exit(rig_vmm(r, config, stdio, go[0]));
+		close(ready[0]);
+		_exit(rig_vmm(r, config, stdio, go[0], ready[1]));
 	}
 	close(go[0]);
 	r->go = go[1];
@@ -227,6 +236,9 @@ static inline void rig_create(struct rig *r, const char *script)
 		close(out[1]);
 		close(err[1]);
 	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 0);
+	close(ready[0]);
 }
 
 static inline void rig_run(struct rig *r, const char *script)
