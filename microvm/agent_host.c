@@ -154,7 +154,7 @@ static void on_signal(struct agent_host *h, int sig)
 	}
 	if (h->tty && (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU))
 		return;
-	if (h->phase == HOST_RUNNING)
+	if (h->phase == HOST_STARTING || h->phase == HOST_RUNNING)
 		agent_link_send(&h->link, &f);
 	else if (h->phase == HOST_ENDED)
 		h->give_up |= asks_to_end(sig);
