@@ -47,6 +47,9 @@ struct vm_config {
 	bool serial;           /* --debug: the kernel's console on a 8250 from the first line on */
 	const char *qemu;      /* path of qemu-system-x86_64 as seen inside the jail, or NULL */
 	const char *virtiofsd; /* the same for the file server that QEMU needs, or NULL */
+	/* vm.hypervisor.parameters, checked: words for QEMU's command line */
+	const char *const *qemu_params;
+	size_t n_qemu_params;
 };
 
 #endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * QEMU's processes: the machine and, when there is a share, virtiofsd. Both are children of the VMM
+ * process, inside its jail, and die with it (it is PID 1 of their namespace; a parent-death signal
+ * says it again for a host namespace). Every socket between them is made here, connected before
+ * either of them runs, and inherited: nobody waits for a path to appear.
+ */
+#include "microvm/qemu.h"
+
+#include "base/cleanup.h"
+#include "base/sys.h"
+#include "microvm/vmm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#define FS_SOCKET "/run/fs.sock"
+#define SHARE_DIR "/share"
+
+struct qemu {
+	struct tsc_sample started;
+	pid_t pid, fs_pid;
+	int pidfd, fs_pidfd;
+	int err; /* read end: what QEMU and virtiofsd say on stderr */
+	bool stopped;
+	char text[512];
+};
+
+/* What one child inherits, and runs. */
+struct child {
+	const char *path;
+	bool caps; /* it keeps the capabilities that the jail has left */
+	struct str_list args;
+	int keep[8 + VM_MAX_DISKS];
+	size_t n_keep;
+};
+
+static void child_free(struct child *c)
+{
+	str_list_free(&c->args);
+}
+
+static void keep(struct child *c, int fd)
+{
+	if (fd >= 0)
+		c->keep[c->n_keep++] = fd;
+}
+
+static _Noreturn void child_main(const struct child *c, int null, int err)
+{
+	static char *const env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (int s = 1; s < NSIG; s++)
+		sigaction(s, &dfl, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (!c->caps && sys_capset(0, 0, 0) < 0)
+		_exit(127);
+	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(err, 2) < 0)
+		_exit(127);
+	for (size_t i = 0; i < c->n_keep; i++)
+		fcntl(c->keep[i], F_SETFD, 0);
+	execve(c->path, c->args.v, env);
+	dprintf(2, "execute %s: %s\n", c->path, strerrordesc_np(errno));
+	_exit(127);
+}
+
+static int spawn(const struct child *c, int null, int err, pid_t *pid, int *pidfd, struct err *e)
+{
+	struct clone_args a = { .flags = CLONE_PIDFD,
+				.exit_signal = SIGCHLD,
+				.pidfd = (uintptr_t)pidfd };
+	pid_t p = sys_clone3(&a);
+
+	if (p == 0)
+		child_main(c, null, err);
+	if (p < 0)
+		return err_sys(e, -p, "make a process for %s", c->path);
+	*pid = p;
+	return 0;
+}
+
+/* ours stays here, non-blocking; theirs is for a child. */
+static int pair(int *ours, int *theirs, struct err *e)
+{
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return err_sys(e, errno, "make a socket pair for QEMU");
+	if (fcntl(sv[0], F_SETFL, O_NONBLOCK) < 0) {
+		close(sv[0]);
+		close(sv[1]);
+		return err_sys(e, errno, "make a socket pair for QEMU");
+	}
+	*ours = sv[0];
+	*theirs = sv[1];
+	return 0;
+}
+
+/* The listening end for virtiofsd and the connected one for QEMU. The name is gone afterwards. */
+static int fs_sockets(int *listening, int *connected, struct err *e)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = FS_SOCKET };
+	AUTO_CLOSE int l = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	AUTO_CLOSE int c = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	mode_t mask = umask(0077);
+	bool ok = l >= 0 && c >= 0 && bind(l, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+		  listen(l, 1) == 0 && connect(c, (struct sockaddr *)&a, sizeof(a)) == 0;
+	int saved = errno;
+
+	umask(mask);
+	unlink(FS_SOCKET);
+	if (!ok)
+		return err_sys(e, saved, "make the socket of the file server");
+	*listening = TAKE_FD(l);
+	*connected = TAKE_FD(c);
+	return 0;
+}
+
+static int start_fs(const struct vm_config *c, struct qemu *q, int null, int err, int *connected,
+		    struct err *e)
+{
+	AUTO(child_free) struct child f = { .path = c->virtiofsd, .caps = true };
+	AUTO_CLOSE int listening = -1;
+	int r = fs_sockets(&listening, connected, e);
+
+	if (r == 0)
+		r = qemu_fs_args(c, listening, SHARE_DIR, &f.args, e);
+	if (r < 0)
+		return r;
+	keep(&f, listening);
+	return spawn(&f, null, err, &q->fs_pid, &q->fs_pidfd, e);
+}
+
+static int start_machine(const struct vm_config *c, struct qemu *q, const struct qemu_fds *f,
+			 int null, int err, struct err *e)
+{
+	AUTO(child_free) struct child m = { .path = c->qemu };
+	unsigned int tsc_khz = c->accel == VM_ACCEL_KVM ? 0 : qemu_tsc_khz(&q->started);
+	int r = qemu_args(c, f, tsc_khz, &m.args, e);
+
+	if (r < 0)
+		return r;
+	keep(&m, f->ctl);
+	keep(&m, f->console);
+	keep(&m, f->serial);
+	keep(&m, f->fs);
+	keep(&m, c->kernel);
+	keep(&m, c->initrd);
+	for (size_t i = 0; i < c->n_disks; i++)
+		keep(&m, c->disks[i].fd);
+	return spawn(&m, null, err, &q->pid, &q->pidfd, e);
+}
+
+static int start_all(const struct vm_config *c, struct vmm *v, struct err *e)
+{
+	struct qemu *q = v->data;
+	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	AUTO_CLOSE int ctl = -1, console = -1, serial = -1, fs = -1, err_w = -1;
+	struct qemu_fds f;
+	int p[2], r;
+
+	if (null < 0)
+		return err_sys(e, errno, "open /dev/null");
+	if (pipe2(p, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_sys(e, errno, "make a pipe for QEMU");
+	q->err = p[0];
+	err_w = p[1];
+	r = pair(&v->ctl, &ctl, e);
+	if (r == 0)
+		r = pair(&v->console, &console, e);
+	if (r < 0)
+		return r;
+	/* Two front ends, one stream: the serial port ends where the virtio console begins. */
+	serial = fcntl(console, F_DUPFD_CLOEXEC, 3);
+	if (serial < 0)
+		return err_sys(e, errno, "make a socket pair for QEMU");
+	if (c->share >= 0) {
+		r = start_fs(c, q, null, err_w, &fs, e);
+		if (r < 0)
+			return r;
+	}
+	f = (struct qemu_fds){ .ctl = ctl, .console = console, .serial = serial, .fs = fs };
+	return start_machine(c, q, &f, null, err_w, e);
+}
+
+/* Readable when one of the two has ended: without its files a machine is of no use either. */
+static int watch(struct vmm *v, struct err *e)
+{
+	struct qemu *q = v->data;
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	v->ended = epoll_create1(EPOLL_CLOEXEC);
+	if (v->ended < 0 || epoll_ctl(v->ended, EPOLL_CTL_ADD, q->pidfd, &ev) < 0 ||
+	    (q->fs_pidfd >= 0 && epoll_ctl(v->ended, EPOLL_CTL_ADD, q->fs_pidfd, &ev) < 0))
+		return err_sys(e, errno, "watch QEMU");
+	return 0;
+}
+
+static void qemu_stop(struct vmm *v);
+
+static int qemu_start(const struct vm_config *c, struct vmm *v, struct err *e)
+{
+	struct qemu *q = calloc(1, sizeof(*q));
+	int r;
+
+	*v = (struct vmm){ .ops = &vmm_qemu, .data = q, .ctl = -1, .console = -1, .ended = -1 };
+	if (!q)
+		return err_sys(e, ENOMEM, "start QEMU");
+	q->pidfd = q->fs_pidfd = q->err = -1;
+	qemu_tsc_sample(&q->started);
+	r = start_all(c, v, e);
+	if (r == 0)
+		r = watch(v, e);
+	if (r < 0)
+		qemu_stop(v);
+	return r;
+}
+
+static bool has_ended(int pidfd, int ms)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return pidfd >= 0 && poll(&p, 1, ms) > 0;
+}
+
+/* The last line on stderr. */
+static void last_words(struct qemu *q)
+{
+	char buf[4096], *line = buf, *nl;
+	ssize_t n = read(q->err, buf, sizeof(buf) - 1);
+
+	if (n <= 0)
+		return;
+	buf[n] = '\0';
+	while ((nl = strchr(line, '\n')) && nl[1])
+		line = nl + 1;
+	line[strcspn(line, "\n")] = '\0';
+	snprintf(q->text, sizeof(q->text), "%.500s", line);
+}
+
+static enum vm_end qemu_end(struct vmm *v, const char **text)
+{
+	struct qemu *q = v->data;
+	siginfo_t si = {};
+	bool ended;
+
+	*text = NULL;
+	if (q->stopped)
+		return VM_END_STOPPED;
+	/* A machine that ends takes its file server along, which may be gone first. */
+	ended = has_ended(q->pidfd, 1000);
+	last_words(q);
+	if (ended && waitid(P_PIDFD, (id_t)q->pidfd, &si, WEXITED | WNOWAIT) == 0 &&
+	    si.si_code == CLD_EXITED && si.si_status == 0)
+		return VM_END_RESET;
+	if (!q->text[0] && si.si_code == CLD_EXITED)
+		snprintf(q->text, sizeof(q->text), "QEMU: exit status %d", si.si_status);
+	else if (!q->text[0] && si.si_pid)
+		snprintf(q->text, sizeof(q->text), "QEMU: killed by signal %d", si.si_status);
+	else if (!q->text[0])
+		snprintf(q->text, sizeof(q->text), "the file server (virtiofsd) has ended");
+	*text = q->text;
+	return VM_END_CRASH;
+}
+
+/* Between two instructions of the guest: neither process can be in the middle of anything. */
+static int qemu_pause(struct vmm *v, bool on, struct err *e)
+{
+	struct qemu *q = v->data;
+	int r = sys_pidfd_send_signal(q->pidfd, on ? SIGSTOP : SIGCONT, NULL, 0);
+
+	return r < 0 ? err_sys(e, -r, "%s QEMU", on ? "stop" : "continue") : 0;
+}
+
+static void end_child(pid_t pid, int *pidfd)
+{
+	if (*pidfd < 0)
+		return;
+	sys_pidfd_send_signal(*pidfd, SIGKILL, NULL, 0);
+	waitpid(pid, NULL, 0);
+	close(TAKE_FD(*pidfd));
+}
+
+static void qemu_stop(struct vmm *v)
+{
+	struct qemu *q = v->data;
+	int *fds[] = { &v->ctl, &v->console, &v->ended };
+
+	if (!q)
+		return;
+	q->stopped = true;
+	end_child(q->pid, &q->pidfd);
+	end_child(q->fs_pid, &q->fs_pidfd);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		if (*fds[i] >= 0)
+			close(TAKE_FD(*fds[i]));
+	if (q->err >= 0)
+		close(q->err);
+	free(q);
+	v->data = NULL;
+}
+
+const struct vmm_ops vmm_qemu = {
+	.name = "qemu",
+	.start = qemu_start,
+	.end = qemu_end,
+	.pause = qemu_pause,
+	.stop = qemu_stop,
+};
