@@ -55,6 +55,13 @@ static const struct name_table log_format_names = NAME_TABLE("log format", log_f
 static const struct name_table log_level_names = NAME_TABLE("log level", log_levels);
 static const struct name_table manager_names = NAME_TABLE("cgroup manager", managers);
 static const struct name_table rootless_names = NAME_TABLE("value", rootless_values);
+static const struct name_value accels[] = {
+	{ "auto", VM_ACCEL_AUTO },
+	{ "kvm", VM_ACCEL_KVM },
+	{ "tcg", VM_ACCEL_TCG },
+};
+const struct name_table cmd_accels = NAME_TABLE("accelerator", accels);
+
 const struct name_table cmd_formats = NAME_TABLE("format", formats);
 
 #define AT(field) .at = offsetof(struct global_opts, field)
@@ -80,7 +87,12 @@ const struct opt cmd_global_opts[] = {
 	  .choices = &rootless_names },
 	{ "systemd-log", 0, OPT_FLAG, AT(systemd_log),
 	  .help = "send messages to the journal of systemd, too" },
-	{ "vm", 0, OPT_FLAG, AT(vm), .help = "run as a micro-VM (also when called as ctr-vm)" },
+	{ "vm", 0, OPT_FLAG, AT(vm.vm), .help = "run as a micro-VM (also when called as ctr-vm)" },
+	{ "accel", 0, OPT_CHOICE, AT(vm.accel), "WHAT",
+	  "of a micro-VM: kvm, tcg (QEMU, without hardware) or auto (default)",
+	  .choices = &cmd_accels },
+	{ "kernel", 0, OPT_STRING, AT(vm.kernel), "FILE", "of a micro-VM: a vmlinux or bzImage",
+	  .complete = OPT_FILE },
 	{ "version", 'v', OPT_FLAG, AT(version), .help = "print the version" },
 	{},
 };

@@ -21,7 +21,7 @@ struct global_opts {
 	bool systemd_log;
 	int cgroup_manager; /* enum cg_driver */
 	int rootless;       /* enum rootless */
-	bool vm;
+	struct vm_opts vm;
 	bool version;
 };
 
@@ -101,6 +101,9 @@ void cmd_owners_free(struct cmd_owners *o);
 /* `table` or `json`, for list and ps. */
 enum cmd_format { CMD_FORMAT_TABLE, CMD_FORMAT_JSON };
 extern const struct name_table cmd_formats;
+
+/* auto, kvm, tcg. */
+extern const struct name_table cmd_accels;
 
 extern const struct cmd cmd_create, cmd_start, cmd_run, cmd_exec, cmd_kill, cmd_delete, cmd_state,
 	cmd_list, cmd_ps, cmd_pause, cmd_resume, cmd_update, cmd_events, cmd_spec, cmd_features,

@@ -176,15 +176,25 @@ static int run(const struct ctr_global *g, void *opt, const struct opt_words *w,
 {
 	const struct ps_opts *o = opt;
 	AUTO_FREE pid_t *pids = NULL;
+	AUTO_FREE char *table = NULL;
 	size_t n = 0;
 	int r;
 
 	(void)status;
-	r = ctr_ps(g, w->v[0], &pids, &n, e);
+	r = ctr_ps(g, w->v[0], &pids, &n, &table, e);
 	if (r < 0)
 		return r;
 	if (o->format == CMD_FORMAT_JSON)
 		return print_json(pids, n, e);
+	if (table && w->n > 1)
+		return err_set(e, ENOTSUP, "ps %s: a micro-VM has no ps of the host's: %s", w->v[0],
+			       w->v[1]);
+	if (table) {
+		AUTO(str_buf_free) struct str_buf b = {};
+
+		str_buf_add(&b, table);
+		return cmd_print(&b, e);
+	}
 	return print_table(w->v + 1, w->n - 1, pids, n, e);
 }
 

@@ -111,7 +111,8 @@ static int run(const struct ctr_global *g, void *opt, const struct opt_words *w,
 	ed->args = (struct spec_strings){ .v = w->v + 1, .n = w->n - 1 };
 	if (o->tty || o->interactive)
 		ed->terminal = (struct opt_bool){ .set = true, .v = o->tty };
-	front_end = o->create.clone || o->create.network.network || !spec_edit_empty(ed);
+	front_end = o->create.clone || g->vm.vm || o->create.vm.vm || o->create.network.network ||
+		    !spec_edit_empty(ed);
 	r = check(o, e);
 	if (r == 0 && ed->user) {
 		/* The clone's own directory is closed to other users. */
@@ -135,8 +136,8 @@ const struct cmd cmd_run = {
 	.summary = "create and start a container, and wait for its program to end",
 	.more = "Options stand before ID; what stands after it replaces the program of the\n"
 		"configuration. Exit code: that of the program (128 + N when signal N killed\n"
-		"it), 1 when ctr failed. With --clone, a COMMAND or an option that adjusts the\n"
-		"configuration: 127 when the program does not exist, 126 when it cannot be\n"
+		"it), 1 when ctr failed. With --clone, --vm, a COMMAND or an option that adjusts\n"
+		"the configuration: 127 when the program does not exist, 126 when it cannot be\n"
 		"executed, 125 when ctr failed.",
 	.opts = opts,
 	.opts_size = sizeof(struct run_opts),

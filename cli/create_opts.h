@@ -36,6 +36,16 @@
 	  "its name server, in place of the host's (may be repeated)" }, \
 	{ "net-rate", 0, OPT_STRING, CREATE_AT(network.rate), "UP:DOWN", \
 	  "limit what it sends and receives, for example 10mbit:100mbit" }, \
+	{ "vm", 0, OPT_FLAG, CREATE_AT(vm.vm), .help = "run as a micro-VM" }, \
+	{ "accel", 0, OPT_CHOICE, CREATE_AT(vm.accel), "WHAT", \
+	  "of a micro-VM: kvm, tcg (QEMU, without hardware) or auto (default)", \
+	  .choices = &cmd_accels }, \
+	{ "kernel", 0, OPT_STRING, CREATE_AT(vm.kernel), "FILE", \
+	  "of a micro-VM: a vmlinux or bzImage", .complete = OPT_FILE }, \
+	{ "initrd", 0, OPT_STRING, CREATE_AT(vm.initrd), "FILE", \
+	  "of a micro-VM: an archive that its kernel unpacks before ctr's", .complete = OPT_FILE }, \
+	{ "vcpus", 0, OPT_COUNT, CREATE_AT(vm.vcpus), "N", "processors of a micro-VM" }, \
+	{ "vm-memory", 0, OPT_SIZE, CREATE_AT(vm.memory), "SIZE", "memory of a micro-VM" }, \
 	{ "no-subreaper", 0, OPT_FLAG, CREATE_AT(no_subreaper), \
 	  .help = "accepted for compatibility; without effect" }
 /* clang-format on */

@@ -127,8 +127,9 @@ static int fill_global(const char *argv0, const struct global_opts *o, struct ct
 		.root_given = o->root != NULL,
 		.driver = o->systemd_cgroup ? CG_DRIVER_SYSTEMD : (enum cg_driver)o->cgroup_manager,
 		.rootless = (enum rootless)o->rootless,
-		.vm = o->vm || str_eq(base, "ctr-vm"),
+		.vm = o->vm,
 	};
+	g->vm.vm |= str_eq(base, "ctr-vm");
 	if (o->root && !*o->root)
 		return err_kind(e, ERR_USAGE, EINVAL, "--root: the path is empty");
 	if (o->root && is_slash(o->root))

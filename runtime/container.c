@@ -9,6 +9,7 @@
 #include "oci/validate.h"
 #include "proc.h"
 #include "rdt.h"
+#include "workload.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +36,11 @@ static bool frozen(const struct state *st)
 	if (container_cgroup(st, &cg, NULL) < 0 || !cg)
 		return false;
 	return cg_is_frozen(cg, &is) == 0 && is;
+}
+
+bool container_is_machine(const struct state *st)
+{
+	return st->mode && str_eq(st->mode, wl_microvm.name);
 }
 
 /* Without a pid the creator is at work (it holds the lock) or died in the middle. */

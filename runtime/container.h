@@ -31,6 +31,9 @@ void container_close(struct container_ref *r);
 /* The status now: from the process, the start socket and the freezer. */
 enum status container_status(int dir, const struct state *st);
 
+/* It is a micro-VM: what is done inside it goes through vm_ops.h. */
+bool container_is_machine(const struct state *st);
+
 /* The container's cgroups; *cg stays NULL when it has none. */
 int container_cgroup(const struct state *st, struct cg **cg, struct err *e);
 

@@ -143,7 +143,7 @@ static int cgroup(void *ctx, struct err *e)
 	struct cg_create_opts o = {
 		.id = c->st.id,
 		.cgroups_path = c->spec->linux_.cgroups_path,
-		.resources = c->spec->linux_.resources,
+		.resources = c->resources ?: c->spec->linux_.resources,
 		.driver = c->g->driver,
 		.annotations = &c->spec->annotations,
 		.rootless = c->g->rootless == ROOTLESS_YES || geteuid() != 0,
@@ -293,7 +293,7 @@ static int identity_maps(void *ctx, struct err *e)
 		r = rdt_join(c->rdt.clos, c->rdt.mon, c->pid, e);
 	if (r < 0)
 		return r;
-	if (l->ns[NS_USER].wanted) {
+	if (l->ns[NS_USER].wanted && !c->machine) {
 		r = process_rlimits(c->pid, &c->spec->process->rlimits, e);
 		if (r < 0)
 			return r;
@@ -343,6 +343,17 @@ static int runtime_hooks(struct create *c, struct err *e)
 		return r;
 	r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);
 	return r < 0 ? err_sys(e, -r, "tell the container's init that the hooks are done") : 0;
+}
+
+/* The child has made its user namespace last of all. */
+static int late_maps(struct create *c, struct err *e)
+{
+	int r = idmap_write(c->pid, &c->late_uids, &c->late_gids, e);
+
+	if (r < 0)
+		return r;
+	r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);
+	return r < 0 ? err_sys(e, -r, "tell the container's init that its id maps are there") : 0;
 }
 
 static int unexpected(uint32_t type, struct err *e)
@@ -398,6 +409,9 @@ static int handshake(void *ctx, struct err *e)
 		case SYNC_HOOKS:
 			r = runtime_hooks(c, e);
 			break;
+		case SYNC_USERNS:
+			r = c->machine ? late_maps(c, e) : unexpected(m.type, e);
+			break;
 		case SYNC_MASTER:
 			c->master = fd;
 			/* Before the payload runs: a quick one would see no size. */
@@ -445,7 +459,7 @@ static int record(void *ctx, struct err *e)
 
 	if (r < 0)
 		return err_sys(e, -r, "start time of process %d", c->pid);
-	r = delegate_cgroup(c->spec, c->cg, e);
+	r = c->machine ? 0 : delegate_cgroup(c->spec, c->cg, e);
 	if (r < 0)
 		return r;
 	c->st.pid = c->pid;

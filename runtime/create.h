@@ -34,6 +34,13 @@ struct create {
 	struct annotations notes; /* of the spec; lives in its arena */
 	struct state st;
 	struct workload wl;
+	/*
+	 * Set by the workload's prepare. A machine: process.* and the limits on it are its guest's
+	 * business, and its init makes its user namespace, with these maps, as the last step.
+	 */
+	bool machine;
+	struct spec_idmaps late_uids, late_gids;
+	const struct spec_resources *resources; /* of the cgroups; NULL: linux.resources */
 
 	struct cg *cg;
 	int join_fd[CG_MAX_HIER];

@@ -38,7 +38,9 @@ static int bundle_text(struct create *c, struct err *e)
 static int plan_network(struct create *c, struct err *e)
 {
 	bool rootless = geteuid() != 0 || c->g->rootless == ROOTLESS_YES;
-	int r = network_plan(&c->o->network, c->o->clone, rootless, &c->net.plan, e);
+	bool vm = c->g->vm.vm || c->o->vm.vm;
+	/* The network of a clone that nobody asked for is not connected to a micro-VM. */
+	int r = network_plan(&c->o->network, c->o->clone && !vm, rootless, &c->net.plan, e);
 
 	if (r < 0 || c->net.plan.mode == NETWORK_KEEP)
 		return r;
@@ -121,20 +123,36 @@ static int fill_state(struct create *c, struct err *e)
 	return 0;
 }
 
+static int check_no_vm_options(const struct vm_opts *o, struct err *e)
+{
+	const char *given = o->accel        ? "--accel"
+			    : o->kernel     ? "--kernel"
+			    : o->initrd     ? "--initrd"
+			    : o->vcpus      ? "--vcpus"
+			    : o->memory.set ? "--vm-memory"
+					    : NULL;
+
+	return given ? err_set(e, EINVAL, "%s: for a micro-VM only (--vm)", given) : 0;
+}
+
 /* The row of the workload table: by option, program name, configuration or annotation. */
 static int choose_workload(struct create *c, struct err *e)
 {
 	const char *isolation = spec_annotation(c->spec, "org.ctr.isolation");
+	int r;
 
 	if (isolation && !str_eq(isolation, "vm") && !str_eq(isolation, "container"))
 		return err_set(
 			e, EINVAL,
 			"annotations.org.ctr.isolation: \"%s\" is neither \"container\" nor \"vm\"",
 			isolation);
-	if (c->g->vm || (isolation && str_eq(isolation, "vm")))
-		return err_set(e, ENOTSUP, "micro-VM: not supported by this version of ctr");
-	c->wl = (struct workload){ .ops = &wl_container, .c = c };
-	return c->wl.ops->check(c->spec, e);
+	if (c->g->vm.vm || c->o->vm.vm || (isolation && str_eq(isolation, "vm")) ||
+	    (!isolation && c->spec->vm))
+		c->wl = (struct workload){ .ops = &wl_microvm, .c = c };
+	else
+		c->wl = (struct workload){ .ops = &wl_container, .c = c };
+	r = c->wl.ops == &wl_microvm ? 0 : check_no_vm_options(&c->o->vm, e);
+	return r < 0 ? r : c->wl.ops->check(c->spec, e);
 }
 
 int create_load(struct create *c, struct err *e)

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "cgroups/cg.h"
+#include "microvm/vm_config.h"
 #include "oci/json_out.h"
 #include "oci/spec_edit.h"
 #include "oci/state.h"
@@ -18,12 +19,22 @@
 
 enum rootless { ROOTLESS_AUTO, ROOTLESS_NO, ROOTLESS_YES };
 
+/* Run as a micro-VM, and how: before the command for all that it does, or with it. */
+struct vm_opts {
+	bool vm;
+	int accel;             /* enum vm_accel */
+	const char *kernel;    /* a vmlinux or bzImage, or NULL */
+	const char *initrd;    /* unpacked before ctr's own, or NULL */
+	int vcpus;             /* 0: by the configuration */
+	struct opt_i64 memory; /* of the machine, bytes */
+};
+
 struct ctr_global {
 	const char *root; /* --root, or NULL: /run/ctr as root, $XDG_RUNTIME_DIR/ctr otherwise */
 	bool root_given;  /* --root was on the command line */
 	enum cg_driver driver;
 	enum rootless rootless;
-	bool vm; /* argv[0] is ctr-vm, or --vm */
+	struct vm_opts vm; /* argv[0] is ctr-vm, or --vm; accel and kernel only */
 };
 
 /* A container's network, as typed. */
@@ -51,6 +62,7 @@ struct create_opts {
 	uint64_t disk_size;           /* bytes, 0: default */
 	const struct spec_edit *edit; /* front-end adjustments, or NULL */
 	struct network_opts network;
+	struct vm_opts vm;
 };
 
 int ctr_create(const struct ctr_global *g, const struct create_opts *o, struct err *e);
@@ -134,8 +146,12 @@ struct ctr_entry {
 int ctr_list(const struct ctr_global *g, struct ctr_entry **out, size_t *n, struct err *e);
 void ctr_list_free(struct ctr_entry *v, size_t n);
 
-/* Host pids of all processes, malloc'ed. */
-int ctr_ps(const struct ctr_global *g, const char *id, pid_t **pids, size_t *n, struct err *e);
+/*
+ * Host pids of all processes, malloc'ed. Of a micro-VM, whose processes the host does not know:
+ * pids of its guest, and *table (malloc'ed, else NULL) the lines of its own ps.
+ */
+int ctr_ps(const struct ctr_global *g, const char *id, pid_t **pids, size_t *n, char **table,
+	   struct err *e);
 
 struct network_create_opts {
 	const char *subnet, *gateway;   /* IPv4, as typed, or NULL */

@@ -68,7 +68,7 @@ static int await_maps(void *ctx, struct err *e)
 			return r;
 	}
 	/* In the joined one already, when there was an intermediate child (spawn.c). */
-	if (c->spec->linux_.ns[NS_USER].wanted && c->ns.fd[NS_USER] < 0) {
+	if (c->spec->linux_.ns[NS_USER].wanted && c->ns.fd[NS_USER] < 0 && !c->late_uids.n) {
 		r = become_root(c, e);
 		if (r < 0)
 			return r;
@@ -202,18 +202,30 @@ static int hand_over(void *ctx, struct err *e)
 	return 0;
 }
 
+static int await(struct create *c, int fd, struct err *e)
+{
+	return c->wl.ops->await ? c->wl.ops->await(&c->wl, fd, e) : 0;
+}
+
 static int await_start(void *ctx, struct err *e)
 {
 	struct init *i = ctx;
 	struct create *c = i->c;
+	int r;
 
-	if (c->wait_here)
-		return sync_expect(c->sync_child, SYNC_START, "ctr", NULL, NULL, e);
+	if (c->wait_here) {
+		r = await(c, c->sync_child, e);
+		return r < 0 ? r : sync_expect(c->sync_child, SYNC_START, "ctr", NULL, NULL, e);
+	}
 	close(c->sync_child);
 	i->reply = c->sync_child = -1;
 	for (;;) {
-		int conn = accept4(c->start_fd, NULL, NULL, SOCK_CLOEXEC);
+		int conn;
 
+		r = await(c, c->start_fd, e);
+		if (r < 0)
+			return r;
+		conn = accept4(c->start_fd, NULL, NULL, SOCK_CLOEXEC);
 		if (conn < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
 		if (conn < 0)

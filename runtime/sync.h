@@ -11,6 +11,8 @@
  *                                  <-  SOURCE_FD (or ERROR)
  *   HOOKS                          ->             prestart and createRuntime hooks
  *                                  <-  GO
+ *   USERNS (a micro-VM's, made last) ->
+ *                                  <-  GO         its id maps are written
  *   MASTER (foreground terminal)   ->
  *   READY                          ->             state.json written
  *                                  <-  GO         from here on the child outlives the parent
@@ -39,6 +41,7 @@ enum sync_type {
 	SYNC_READY,
 	SYNC_START,
 	SYNC_EXEC,
+	SYNC_USERNS,
 };
 
 #define SYNC_TEXT_MAX 4096

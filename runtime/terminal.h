@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 struct terminal_opts {
-	int root_fd;       /* of the container */
+	int root_fd;       /* of the container; -1: a pty of the host's own (a micro-VM) */
 	bool bind_console; /* put it at /dev/console (init does, exec does not) */
 	int console_sock;  /* where the master goes (contract: one message), or -1: */
 	int sync_sock;     /* ... to our own parent, as SYNC_MASTER */
@@ -17,7 +17,7 @@ struct terminal_opts {
 };
 
 /*
- * Opens a pty of the container's own devpts, gives its master away and makes its slave the
+ * Opens a pty (of the container's own devpts), gives its master away and makes its slave the
  * controlling terminal and stdio of the caller, which must be a session leader. Nothing when
  * process.terminal is false.
  */

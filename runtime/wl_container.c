@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "create.h"
 #include "hooks.h"
+#include "init_ask.h"
 #include "namespaces/mount_exec.h"
 #include "namespaces/mount_plan.h"
 #include "namespaces/overlay.h"
@@ -43,7 +44,9 @@ struct container {
 static int container_check(const struct spec *s, struct err *e)
 {
 	if (s->vm)
-		return err_set(e, ENOTSUP, "vm: not supported by this version of ctr");
+		return err_set(
+			e, ENOTSUP,
+			"vm: has no meaning for a container (annotations.org.ctr.isolation asks for one)");
 	if (!s->process)
 		return err_set(e, EINVAL, "process: missing: there is nothing to run");
 	if (!s->root)
@@ -153,34 +156,9 @@ static void container_spawned(struct workload *w)
 	seccomp_receiver_close(&k->receiver);
 }
 
-static int ask_parent(struct create *c, enum sync_type what, int32_t value, const char *text,
-		      struct err *e)
-{
-	int fd = -1, r = sync_send(c->sync_child, what, value, text, -1);
-
-	if (r < 0)
-		return err_sys(e, -r, "ask the parent for %s", text ? text : "a mount");
-	r = sync_expect(c->sync_child, SYNC_SOURCE_FD, "ctr", NULL, &fd, e);
-	return r < 0 ? r : fd;
-}
-
-static int ask_source(void *arg, const char *source, bool recursive, struct err *e)
-{
-	return ask_parent(arg, SYNC_SOURCE, recursive, source, e);
-}
-
 static int ask_idmapped(void *arg, size_t op, struct err *e)
 {
-	return ask_parent(arg, SYNC_IDMAPPED, (int32_t)op, NULL, e);
-}
-
-/* The child may not walk to a source that the caller may: it gets a detached clone of it. */
-static int serve_source(const struct sync_msg *m, struct err *e)
-{
-	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->value ? AT_RECURSIVE : 0);
-	int fd = sys_open_tree(AT_FDCWD, m->text, flags);
-
-	return fd < 0 ? err_sys(e, -fd, "open %s", m->text) : fd;
+	return init_ask(arg, SYNC_IDMAPPED, (int32_t)op, NULL, e);
 }
 
 static int serve_idmapped(struct workload *w, size_t op, struct err *e)
@@ -205,7 +183,7 @@ static int serve_idmapped(struct workload *w, size_t op, struct err *e)
 static int container_serve(struct workload *w, const struct sync_msg *m, struct err *e)
 {
 	return m->type == SYNC_IDMAPPED ? serve_idmapped(w, (size_t)m->value, e)
-					: serve_source(m, e);
+					: init_serve_source(m, e);
 }
 
 static int clone_root(struct create *c, struct container *k, struct err *e)
@@ -240,33 +218,6 @@ static int fill_run(struct create *c, struct container *k, struct err *e)
 	run = open("/run", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return run < 0 ? err_sys(e, errno, "open /run of the clone")
 		       : run_dirs_make(run, &k->run_dirs, e);
-}
-
-/*
- * prestart and createRuntime run in the parent, createContainer here; all see the prepared, not yet
- * entered root.
- */
-static int run_hooks(struct create *c, struct err *e)
-{
-	const struct spec_hooks *h = &c->spec->hooks;
-	struct json_out j = {};
-	int r;
-
-	if (h->kind[HOOK_PRESTART].n || h->kind[HOOK_CREATE_RUNTIME].n) {
-		r = sync_send(c->sync_child, SYNC_HOOKS, 0, NULL, -1);
-		if (r < 0)
-			return err_sys(e, -r, "ask for the runtime hooks");
-		r = sync_expect(c->sync_child, SYNC_GO, "ctr", NULL, NULL, e);
-		if (r < 0)
-			return r;
-	}
-	if (!h->kind[HOOK_CREATE_CONTAINER].n)
-		return 0;
-	c->st.pid = getpid();
-	state_out_hook(&j, &c->st, STATUS_CREATING);
-	r = hooks_run(h, HOOK_CREATE_CONTAINER, j.buf.s, NULL, e);
-	json_out_free(&j);
-	return r;
 }
 
 static int terminal(struct create *c, struct container *k, struct err *e)
@@ -329,7 +280,7 @@ static int container_enter(struct workload *w, struct err *e)
 		.new_mount_ns = l->ns[NS_MOUNT].wanted,
 		.userns = l->ns[NS_USER].wanted,
 		.no_pivot = c->o->no_pivot,
-		.open_source = ask_source,
+		.open_source = init_ask_source,
 		.open_idmapped = l->ns[NS_USER].wanted ? ask_idmapped : NULL,
 		.arg = c,
 	};
@@ -344,7 +295,7 @@ static int container_enter(struct workload *w, struct err *e)
 	if (r == 0)
 		r = rootfs_prepare(&k->rootfs, &k->opts, e);
 	if (r == 0)
-		r = run_hooks(c, e);
+		r = init_hooks(c, e);
 	if (r == 0)
 		r = terminal(c, k, e);
 	if (r == 0)

@@ -33,6 +33,11 @@ struct workload_ops {
 	void (*spawned)(struct workload *w);
 	/* child, new namespaces; ends ready to wait */
 	int (*enter)(struct workload *w, struct err *e);
+	/*
+	 * child, between the two: 0 as soon as fd is readable. NULL: there is nothing to serve
+	 * while it waits for the start.
+	 */
+	int (*await)(struct workload *w, int fd, struct err *e);
 	/* child, after start; returns on failure only */
 	int (*run)(struct workload *w, int reply, struct err *e);
 	/* parent; idempotent undo of prepare */
@@ -40,5 +45,6 @@ struct workload_ops {
 };
 
 extern const struct workload_ops wl_container;
+extern const struct workload_ops wl_microvm;
 
 #endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "init_ask.h"
+
+#include "base/sys.h"
+#include "hooks.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+int init_ask(struct create *c, enum sync_type what, int32_t value, const char *text, struct err *e)
+{
+	int fd = -1, r = sync_send(c->sync_child, what, value, text, -1);
+
+	if (r < 0)
+		return err_sys(e, -r, "ask the parent for %s", text ? text : "a mount");
+	r = sync_expect(c->sync_child, SYNC_SOURCE_FD, "ctr", NULL, &fd, e);
+	return r < 0 ? r : fd;
+}
+
+int init_ask_source(void *arg, const char *source, bool recursive, struct err *e)
+{
+	return init_ask(arg, SYNC_SOURCE, recursive, source, e);
+}
+
+/* The child may not walk to a source that the caller may: it gets a detached clone of it. */
+int init_serve_source(const struct sync_msg *m, struct err *e)
+{
+	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->value ? AT_RECURSIVE : 0);
+	int fd = sys_open_tree(AT_FDCWD, m->text, flags);
+
+	return fd < 0 ? err_sys(e, -fd, "open %s", m->text) : fd;
+}
+
+int init_hooks(struct create *c, struct err *e)
+{
+	const struct spec_hooks *h = &c->spec->hooks;
+	struct json_out j = {};
+	int r;
+
+	if (h->kind[HOOK_PRESTART].n || h->kind[HOOK_CREATE_RUNTIME].n) {
+		r = sync_send(c->sync_child, SYNC_HOOKS, 0, NULL, -1);
+		if (r < 0)
+			return err_sys(e, -r, "ask for the runtime hooks");
+		r = sync_expect(c->sync_child, SYNC_GO, "ctr", NULL, NULL, e);
+		if (r < 0)
+			return r;
+	}
+	if (!h->kind[HOOK_CREATE_CONTAINER].n)
+		return 0;
+	c->st.pid = getpid();
+	state_out_hook(&j, &c->st, STATUS_CREATING);
+	r = hooks_run(h, HOOK_CREATE_CONTAINER, j.buf.s, NULL, e);
+	json_out_free(&j);
+	return r;
+}

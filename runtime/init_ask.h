@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the container's init asks of its parent, whatever the workload; and the parent's answer. */
+#ifndef CTR_INIT_ASK_H
+#define CTR_INIT_ASK_H
+
+#include "create.h"
+#include "sync.h"
+
+/* The descriptor that the parent answers with, or -errno. */
+int init_ask(struct create *c, enum sync_type what, int32_t value, const char *text, struct err *e);
+
+/* open_source of rootfs.h and vm_jail.h; arg is the struct create. */
+int init_ask_source(void *arg, const char *source, bool recursive, struct err *e);
+
+/* The parent's side of it. */
+int init_serve_source(const struct sync_msg *m, struct err *e);
+
+/*
+ * prestart and createRuntime run in the parent, createContainer here; all see the prepared, not yet
+ * entered root.
+ */
+int init_hooks(struct create *c, struct err *e);
+
+#endif

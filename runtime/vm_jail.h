@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a VMM lives: a tree on a tmpfs of its own that holds what it serves to its guest and, when
+ * it is QEMU, the programs that it consists of. Made by the container's init on the host, in its
+ * new mount namespace:
+ *
+ *   /share/rootfs      the container's root
+ *   /share/volumes/N   what mounts[N] binds: directories and single files
+ *   /usr, /lib* ...    read-only, for QEMU only, with /proc, /dev/null, /dev/urandom
+ *   /run               for sockets
+ */
+#ifndef CTR_VM_JAIL_H
+#define CTR_VM_JAIL_H
+
+#include "base/err.h"
+#include "namespaces/mount_plan.h"
+
+#include <stdbool.h>
+
+#define VM_JAIL_SHARE "/share"
+#define VM_JAIL_ROOTFS "/rootfs"    /* below the share */
+#define VM_JAIL_VOLUMES "/volumes/" /* below the share, then the index in mounts */
+
+struct vm_jail_opts {
+	const char *rootfs; /* host path; unused when root_mount is given */
+	int root_mount;     /* a detached mount (an OS clone), or -1; borrowed */
+	const struct mount_plan *plan;
+	const char *qemu; /* its path on the host, or NULL: our own VMM */
+	bool kvm;         /* QEMU opens /dev/kvm by itself */
+	/* Asks the parent for a clone of a host path that the caller may not walk to. */
+	int (*open_source)(void *arg, const char *source, bool recursive, struct err *e);
+	void *arg;
+};
+
+/* Makes the tree and makes it the root of the calling process; the host's is gone. */
+int vm_jail_enter(const struct vm_jail_opts *o, struct err *e);
+
+/*
+ * The last step, in the user namespace: no way to more rights, and of the capabilities only those
+ * that a file server needs for files of the container's ids.
+ */
+int vm_jail_drop(bool qemu, struct err *e);
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A bundle as a micro-VM: the second row of the workload table. The VMM is the container's payload:
+ * what the host's half of a container gives (namespaces, cgroups, a root of its own) jails it, and
+ * the configuration itself is honoured by the guest, with the same code. The child's order:
+ *
+ *   hooks, terminal    need the host's tree
+ *   jail               the tree of what is served becomes the root
+ *   user namespace     last, so that the mounts belong to the host's: nobody inside can change them
+ *   drop               no_new_privs, capabilities
+ *   machine            starts; ends "created" with the guest waiting
+ */
+#include "workload.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "create.h"
+#include "init_ask.h"
+#include "microvm/agent_host.h"
+#include "microvm/vm_plan.h"
+#include "namespaces/overlay.h"
+#include "terminal.h"
+#include "vm_jail.h"
+#include "vm_prepare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define EXIT_MACHINE 125 /* the machine ended otherwise than by its program's end */
+#define FILES_MAX 1048576
+
+struct microvm {
+	struct machine m;
+	struct vmm vmm;
+	struct agent_host *agent;
+};
+
+static int microvm_prepare(struct workload *w, struct err *e)
+{
+	struct microvm *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return err_sys(e, ENOMEM, "prepare the micro-VM");
+	w->data = k;
+	return vm_machine_prepare(&k->m, w->c, e);
+}
+
+static int microvm_serve(struct workload *w, const struct sync_msg *m, struct err *e)
+{
+	(void)w;
+	if (m->type != SYNC_SOURCE)
+		return err_set(e, EPROTO, "the micro-VM asked for a mount of its parent");
+	return init_serve_source(m, e);
+}
+
+/* The parent keeps nothing of the machine. */
+static void microvm_release(struct workload *w)
+{
+	struct microvm *k = w->data;
+
+	if (!k)
+		return;
+	vm_machine_free(&k->m);
+	free(k);
+	w->data = NULL;
+}
+
+static void microvm_spawned(struct workload *w)
+{
+	struct microvm *k = w->data;
+
+	vm_machine_free(&k->m);
+}
+
+/* ---- the child ---- */
+
+static int terminal(struct create *c, struct err *e)
+{
+	struct terminal_opts o = {
+		.root_fd = -1,
+		.console_sock = c->console,
+		.sync_sock = c->sync_child,
+		.process = c->spec->process,
+	};
+	int r = terminal_setup(&o, e);
+
+	if (c->console >= 0)
+		close(c->console);
+	c->console = -1;
+	return r;
+}
+
+static int enter_jail(struct create *c, struct machine *m, int clone, struct err *e)
+{
+	struct vm_jail_opts o = {
+		.rootfs = c->st.rootfs,
+		.root_mount = clone,
+		.plan = &m->plan,
+		.qemu = m->config.qemu,
+		.kvm = m->config.accel == VM_ACCEL_KVM,
+		.open_source = init_ask_source,
+		.arg = c,
+	};
+
+	return vm_jail_enter(&o, e);
+}
+
+/* A file server has an open descriptor for every file that its guest knows. */
+static void raise_files(void)
+{
+	struct rlimit l = { FILES_MAX, FILES_MAX };
+
+	if (setrlimit(RLIMIT_NOFILE, &l) == 0 || getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return;
+	l.rlim_cur = l.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &l);
+}
+
+static int late_user_namespace(struct create *c, struct err *e)
+{
+	int r;
+
+	if (!c->late_uids.n)
+		return 0;
+	if (unshare(CLONE_NEWUSER) < 0)
+		return err_sys(e, errno, "make user namespace");
+	r = sync_send(c->sync_child, SYNC_USERNS, 0, NULL, -1);
+	if (r < 0)
+		return err_sys(e, -r, "ask for id maps");
+	r = sync_expect(c->sync_child, SYNC_GO, "ctr", NULL, NULL, e);
+	if (r < 0)
+		return r;
+	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		return err_sys(e, errno, "become root in the user namespace");
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return 0;
+}
+
+static int start_machine(struct create *c, struct microvm *k, struct err *e)
+{
+	struct agent_host_opts o = {
+		.vmm = &k->vmm,
+		.id = c->st.id,
+		.config = k->m.guest,
+		.config_len = k->m.guest_len,
+		.share = true,
+		.stdio = { 0, 1, 2 },
+		.tty = c->spec->process->terminal,
+		.listen = k->m.listen,
+		.console_copy = !log_debugging() ? -1
+				: log_fd() >= 0  ? log_fd()
+						 : STDERR_FILENO,
+	};
+	uint64_t hello, setup;
+	int r;
+
+	k->m.config.share = open(VM_JAIL_SHARE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (k->m.config.share < 0)
+		return err_sys(e, errno, "open " VM_JAIL_SHARE);
+	r = k->m.vmm->start(&k->m.config, &k->vmm, e);
+	if (r == 0)
+		r = agent_host_create(&k->agent, &o, e);
+	if (r < 0)
+		return r;
+	agent_host_times(k->agent, &hello, &setup);
+	log_debug("micro-VM: start to agent: %llu us", (unsigned long long)hello);
+	log_debug("micro-VM: agent to created: %llu us", (unsigned long long)setup);
+	return 0;
+}
+
+static int microvm_enter(struct workload *w, struct err *e)
+{
+	struct create *c = w->c;
+	struct microvm *k = w->data;
+	AUTO_CLOSE int clone = -1;
+	int r = c->o->clone ? overlay_root(k->m.disk_fd, 0, &clone, e) : 0;
+
+	if (k->m.disk_fd >= 0)
+		close(TAKE_FD(k->m.disk_fd));
+	if (r == 0)
+		r = init_hooks(c, e);
+	if (r == 0)
+		r = terminal(c, e);
+	if (r == 0)
+		r = enter_jail(c, &k->m, clone, e);
+	if (r < 0)
+		return r;
+	raise_files();
+	r = late_user_namespace(c, e);
+	if (r == 0)
+		r = vm_jail_drop(k->m.config.qemu != NULL, e);
+	return r < 0 ? r : start_machine(c, k, e);
+}
+
+static int microvm_await(struct workload *w, int fd, struct err *e)
+{
+	struct microvm *k = w->data;
+
+	return agent_host_wait(k->agent, fd, e);
+}
+
+/* The end of this process is the end of the container: nobody is left to tell but the log. */
+static _Noreturn void finish(struct microvm *k)
+{
+	struct err e = {};
+	int status = 0;
+	int r = agent_host_run(k->agent, &status, &e);
+
+	if (r < 0)
+		log_error("%s", e.msg);
+	agent_host_free(k->agent);
+	k->vmm.ops->stop(&k->vmm);
+	if (r < 0)
+		_exit(EXIT_MACHINE);
+	_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+static int microvm_run(struct workload *w, int reply, struct err *e)
+{
+	struct microvm *k = w->data;
+	int r = agent_host_start(k->agent, e);
+
+	if (r < 0)
+		return r;
+	r = sync_send(reply, SYNC_EXEC, 0, NULL, -1);
+	if (r < 0)
+		return err_sys(e, -r, "report the start");
+	close(reply);
+	finish(k);
+}
+
+const struct workload_ops wl_microvm = {
+	.name = "microvm",
+	.check = vm_plan_check,
+	.prepare = microvm_prepare,
+	.serve = microvm_serve,
+	.spawned = microvm_spawned,
+	.enter = microvm_enter,
+	.await = microvm_await,
+	.run = microvm_run,
+	.release = microvm_release,
+};
