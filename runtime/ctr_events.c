@@ -12,6 +12,7 @@
 #include "proc.h"
 #include "stats.h"
 #include "transition.h"
+#include "vm_ops.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -201,6 +202,8 @@ int ctr_events(const struct ctr_global *g, const char *id, const struct events_o
 
 	if (r == 0)
 		r = transition_check(CMD_EVENTS, id, c.status, e);
+	if (r == 0 && container_is_machine(c.st))
+		return vm_events(c.dir, id, o, e);
 	if (r == 0)
 		r = container_cgroup(c.st, &cg, e);
 	if (r == 0)

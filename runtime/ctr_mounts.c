@@ -182,6 +182,11 @@ static int check_container(const struct container_ref *c, const char *id, bool *
 	AUTO_SPEC struct spec *spec = NULL;
 	int r;
 
+	if (container_is_machine(c->st))
+		return err_set(e, ENOTSUP,
+			       "mounts %s: what a micro-VM is given of the host is fixed when it is "
+			       "made",
+			       id);
 	if (c->status != STATUS_RUNNING && c->status != STATUS_PAUSED)
 		return err_set(e, EINVAL, "mounts %s: container not running", id);
 	r = store_read_config(c->dir, &spec, e);

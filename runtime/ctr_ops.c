@@ -9,6 +9,7 @@
 #include "oci/validate.h"
 #include "proc.h"
 #include "transition.h"
+#include "vm_ops.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,6 +44,38 @@ static bool kill_means_all(const struct container_ref *c)
 	return !spec->linux_.ns[NS_PID].wanted || spec->linux_.ns[NS_PID].path;
 }
 
+#define MACHINE_KILL_MS 3000
+
+/*
+ * The VMM passes a signal to its own process on to the guest's init. SIGKILL would end the machine
+ * in the middle of its writes, so the guest is asked first; one that does not obey is killed.
+ */
+static int kill_machine(const struct container_ref *c, const char *id, int sig, bool all,
+			struct err *e)
+{
+	AUTO_CLOSE int pidfd = -1;
+	AUTO_CG struct cg *cg = NULL;
+	bool asleep = c->status == STATUS_PAUSED || c->status == STATUS_CREATED;
+	int r;
+
+	if (c->status == STATUS_STOPPED)
+		return 0;
+	if (sig != SIGKILL)
+		return all ? vm_signal(c->dir, id, sig, true, e) : signal_init(c, id, sig, e);
+	pidfd = proc_pidfd(c->st->pid, c->st->pid_start);
+	if (pidfd < 0)
+		return 0;
+	if (!asleep && vm_signal(c->dir, id, sig, true, NULL) == 0 &&
+	    proc_wait_end(pidfd, MACHINE_KILL_MS) == 0)
+		return 0;
+	r = container_cgroup(c->st, &cg, e);
+	if (r == 0 && cg)
+		r = cg_kill(cg, SIGKILL, e);
+	if (r == 0)
+		r = signal_init(c, id, SIGKILL, e);
+	return r == -ESRCH ? 0 : r;
+}
+
 int ctr_kill(const struct ctr_global *g, const char *id, int sig, bool all, struct err *e)
 {
 	AUTO_CONTAINER struct container_ref c = CONTAINER_REF_INIT;
@@ -56,6 +89,8 @@ int ctr_kill(const struct ctr_global *g, const char *id, int sig, bool all, stru
 		if (r < 0)
 			return r;
 	}
+	if (container_is_machine(c.st))
+		return kill_machine(&c, id, sig, all, e);
 	if (all || (sig == SIGKILL && kill_means_all(&c))) {
 		r = container_cgroup(c.st, &cg, e);
 		if (r == 0 && cg)
@@ -152,7 +187,30 @@ int ctr_state(const struct ctr_global *g, const char *id, struct state **out, en
 	return 0;
 }
 
-int ctr_ps(const struct ctr_global *g, const char *id, pid_t **pids, size_t *n, struct err *e)
+/* The first column of each line but the head. */
+static int guest_pids(const char *table, pid_t **pids, size_t *n, struct err *e)
+{
+	size_t lines = 0;
+
+	for (const char *s = table; (s = strchr(s, '\n')); s++)
+		lines++;
+	*pids = calloc(lines + 1, sizeof(**pids));
+	if (!*pids)
+		return err_sys(e, ENOMEM, "ps");
+	*n = 0;
+	for (const char *s = table; *n < lines; s = strchr(s, '\n') + 1) {
+		long pid = strtol(s, NULL, 10);
+
+		if (pid > 0 && pid <= INT32_MAX)
+			(*pids)[(*n)++] = (pid_t)pid;
+		if (!strchr(s, '\n'))
+			break;
+	}
+	return 0;
+}
+
+int ctr_ps(const struct ctr_global *g, const char *id, pid_t **pids, size_t *n, char **table,
+	   struct err *e)
 {
 	AUTO_CONTAINER struct container_ref c = CONTAINER_REF_INIT;
 	AUTO_CG struct cg *cg = NULL;
@@ -160,6 +218,11 @@ int ctr_ps(const struct ctr_global *g, const char *id, pid_t **pids, size_t *n, 
 
 	if (r == 0)
 		r = transition_check(CMD_PS, id, c.status, e);
+	*table = NULL;
+	if (r == 0 && container_is_machine(c.st)) {
+		r = vm_ps(c.dir, id, table, e);
+		return r < 0 ? r : guest_pids(*table, pids, n, e);
+	}
 	if (r == 0)
 		r = container_cgroup(c.st, &cg, e);
 	if (r < 0)

@@ -8,9 +8,11 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "container.h"
 #include "oci/spec_update.h"
 #include "transition.h"
+#include "vm_ops.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -94,6 +96,29 @@ static int write_new(int dir, const struct update *u, struct err *e)
 	return r < 0 ? err_sys(e, -r, "keep a copy of the configuration") : 0;
 }
 
+/*
+ * A machine's processor time and disks are limited around it, everything in its guest; its memory
+ * has the size with which it was made.
+ */
+static int update_machine(struct container_ref *c, struct cg *cg, const struct spec_resources *r,
+			  const struct update *u, struct err *e)
+{
+	const struct spec_resources *old = u->old->linux_.resources;
+	struct spec_resources around = { .cpu = r->cpu, .block_io = r->block_io };
+	struct err undo;
+	int ret = cg_update(cg, &around, old, e);
+
+	if (ret < 0)
+		return ret;
+	ret = vm_update(c->dir, c->st->id, u->change, u->change_len, e);
+	if (ret < 0 && old && (around.cpu || around.block_io)) {
+		around = (struct spec_resources){ .cpu = old->cpu, .block_io = old->block_io };
+		if (cg_update(cg, &around, old, &undo) < 0)
+			log_warn("update %s: %s", c->st->id, undo.msg);
+	}
+	return ret;
+}
+
 /* The copy is on disk before the kernel is told, so that only its name can fail to follow. */
 static int apply(struct container_ref *c, struct cg *cg, const struct update *u, struct err *e)
 {
@@ -102,7 +127,8 @@ static int apply(struct container_ref *c, struct cg *cg, const struct update *u,
 	int ret = write_new(c->dir, u, e);
 
 	if (ret == 0)
-		ret = cg_update(cg, &r, u->old->linux_.resources, e);
+		ret = container_is_machine(c->st) ? update_machine(c, cg, &r, u, e)
+						  : cg_update(cg, &r, u->old->linux_.resources, e);
 	if (ret == 0 && renameat(c->dir, NEW_CONFIG, c->dir, STORE_CONFIG) < 0)
 		ret = err_sys(e, errno, "keep a copy of the configuration");
 	if (ret < 0)

@@ -23,6 +23,7 @@
 #include "sync.h"
 #include "terminal.h"
 #include "transition.h"
+#include "vm_ops.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -195,20 +196,20 @@ static _Noreturn void intermediate(struct exec *x)
 
 /* ---- the parent ---- */
 
-static int prepare(struct exec *x, const struct ctr_global *g, const char *id, struct err *e)
+static int open_container(struct exec *x, const struct ctr_global *g, const char *id, struct err *e)
+{
+	int r = container_open(&x->c, g, id, false, e);
+
+	if (r < 0 || (x->o->ignore_paused && x->c.status == STATUS_PAUSED))
+		return r;
+	return transition_check(CMD_EXEC, id, x->c.status, e);
+}
+
+static int prepare(struct exec *x, const char *id, struct err *e)
 {
 	AUTO_CLOSE int cache = -1;
 	const struct spec_linux *l;
-	int r = container_open(&x->c, g, id, false, e);
-
-	if (r < 0)
-		return r;
-	if (!(x->o->ignore_paused && x->c.status == STATUS_PAUSED)) {
-		r = transition_check(CMD_EXEC, id, x->c.status, e);
-		if (r < 0)
-			return r;
-	}
-	r = exec_spec_make(&x->spec, x->c.dir, x->o, e);
+	int r = exec_spec_make(&x->spec, x->c.dir, x->o, e);
 	if (r < 0)
 		return r;
 	l = &x->spec.container->linux_;
@@ -477,9 +478,16 @@ int ctr_exec(const struct ctr_global *g, const char *id, const struct exec_opts 
 		.pidfd = -1,
 		.sup.master = -1,
 	};
-	int r = prepare(&x, g, id, e);
+	int r = open_container(&x, g, id, e);
 
 	*status = 0;
+	if (r == 0 && container_is_machine(x.c.st)) {
+		r = vm_exec(x.c.dir, id, o, status, e);
+		release(&x);
+		return r;
+	}
+	if (r == 0)
+		r = prepare(&x, id, e);
 	if (r == 0)
 		r = check_terminal(&x, e);
 	if (r == 0)

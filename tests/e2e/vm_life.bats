@@ -1,0 +1,158 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# The life cycle of a micro-VM: the same commands as for a container, with the same meaning.
+
+load helpers
+load vm
+
+setup() {
+    common_setup
+    vm_setup
+    make_bundle
+}
+
+@test "vm: create waits in the guest, start runs the program, kill ends it, delete takes all away" {
+    set_args /bin/sh -c 'echo started; trap "exit 5" TERM; while :; do sleep 1; done'
+    ok create --pid-file "$BATS_TEST_TMPDIR/pid" --bundle "$BUNDLE" "$ID"
+    local out=$OUT
+    [ "$(state_of "$ID")" = created ]
+    [ "$(state_of "$ID" pid)" = "$(cat "$BATS_TEST_TMPDIR/pid")" ]
+    [ ! -s "$out" ]
+    ok start "$ID"
+    wait_for 10 grep -q started "$out"
+    [ "$(state_of "$ID")" = running ]
+    fails 1 "" start "$ID"
+    fails 1 "" delete "$ID"
+    ok kill "$ID" TERM
+    wait_state "$ID" stopped 30
+    fails 255 "stopped" exec "$ID" /bin/true
+    ok delete "$ID"
+    assert_leak_free
+}
+
+@test "vm: exec in a running one: status, user, directory, environment, files, 20 at once" {
+    vm_boot
+    ctr exec "$ID" /bin/sh -c 'exit 7'
+    [ "$status" -eq 7 ]
+    ok exec --user 1000:1000 --cwd /tmp --env A=b "$ID" /bin/sh -c 'id -u; pwd; echo $A'
+    [ "$output" = "1000
+/tmp
+b" ]
+    fails 255 'exec: "/nowhere"' exec "$ID" /nowhere
+    echo through >"$BATS_TEST_TMPDIR/in"
+    STDIN=$BATS_TEST_TMPDIR/in ok exec "$ID" /bin/cat
+    [ "$output" = through ]
+    ok exec -d --pid-file "$BATS_TEST_TMPDIR/pid" "$ID" /bin/sleep 1000
+    [ -d "/proc/$(cat "$BATS_TEST_TMPDIR/pid")" ]
+    kill -TERM "$(cat "$BATS_TEST_TMPDIR/pid")"
+    wait_for 10 test ! -e "/proc/$(cat "$BATS_TEST_TMPDIR/pid")"
+    local i pids=()
+    for i in $(seq 20); do
+        "$CTR" --root "$ROOT" exec "$ID" /bin/sh -c "exit $i" </dev/null 3>&- &
+        pids+=($!)
+    done
+    for i in $(seq 20); do
+        local rc=0
+        wait "${pids[i - 1]}" || rc=$?
+        [ "$rc" -eq "$i" ] || fail "exec $i: $rc"
+    done
+}
+
+@test "vm: ps, list, state, pause, resume, update and events speak of the guest" {
+    vm_boot
+    ok ps "$ID"
+    [[ $output == *"trap"* ]]
+    ok ps -f json "$ID"
+    [ "$(jq length <<<"$output")" -ge 1 ]
+    ok list
+    [[ $output == *"$ID"*running* ]]
+    ok pause "$ID"
+    [ "$(state_of "$ID")" = paused ]
+    fails 255 "" exec "$ID" /bin/true
+    ok resume "$ID"
+    ok exec "$ID" /bin/true
+    ok update --pids-limit 30 "$ID"
+    ok events --stats "$ID"
+    [ "$(jq -r .data.pids.limit <<<"$output")" = 30 ]
+    [ "$(jq -r .type <<<"$output")" = stats ]
+}
+
+@test "vm: signals reach the program by their number; SIGKILL ends the machine" {
+    set_args /bin/sh -c 'trap "echo usr1" USR1; trap "echo hup" HUP; echo ready; while :; do sleep 0.1; done'
+    ok run -d --bundle "$BUNDLE" "$ID"
+    local out=$OUT
+    wait_for 10 grep -q ready "$out"
+    ok kill "$ID" USR1
+    wait_for 10 grep -q usr1 "$out"
+    # As an engine does it: to the pid of the state.
+    kill -HUP "$(state_of "$ID" pid)"
+    wait_for 10 grep -q hup "$out"
+    ok kill "$ID" KILL
+    wait_state "$ID" stopped
+    ok delete "$ID"
+}
+
+@test "vm: a foreground run passes signals on and ends as its program does" {
+    set_args /bin/sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done'
+    "$CTR" --root "$ROOT" --vm run --bundle "$BUNDLE" "$ID" >"$BATS_TEST_TMPDIR/out" 2>&1 </dev/null 3>&- &
+    local runner=$! rc=0
+    wait_for 60 grep -q ready "$BATS_TEST_TMPDIR/out"
+    kill -TERM "$runner"
+    wait "$runner" || rc=$?
+    [ "$rc" -eq 9 ]
+    assert_leak_free
+}
+
+@test "vm: a terminal in the foreground, with its size" {
+    edit_config '.process.terminal = true'
+    set_args /bin/sh -c 'test -t 0 && test -t 1 && tty; stty size; exit 3'
+    ctr_tty --vm run --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 3 ]
+    [[ $output == */dev/pts/0* ]] || [[ $output == */dev/console* ]]
+}
+
+@test "vm: exec -t has a terminal of the guest's" {
+    vm_boot
+    ctr_tty exec -t "$ID" /bin/sh -c 'tty; exit 4'
+    [ "$status" -eq 4 ]
+    [[ $output == */dev/pts/* ]]
+}
+
+@test "vm: the console socket gets the terminal of a detached one" {
+    edit_config '.process.terminal = true'
+    set_args /bin/sh -c 'read line; echo "got $line"; exit 6'
+    local t=$BATS_TEST_TMPDIR
+    DEADLINE=$DEADLINE python3 "$BATS_TEST_DIRNAME/console.py" recv "$t/sock" "$t/name" "$t/tty" $'hello\n' 3>&- &
+    wait_for 10 test -e "$t/name.ready"
+    ok run -d --console-socket "$t/sock" --bundle "$BUNDLE" "$ID"
+    wait_for 20 grep -q 'got hello' "$t/tty"
+    wait_state "$ID" stopped 20
+    ok delete "$ID"
+}
+
+@test "vm: delete --force after the VMM was killed" {
+    vm_boot
+    kill -9 "$(state_of "$ID" pid)"
+    wait_state "$ID" stopped
+    ok delete "$ID"
+    vm_boot
+    ok delete --force "$ID"
+    assert_leak_free
+}
+
+@test "vm: the VMM is jailed: no capability of the host's, no new privileges, a root of its own" {
+    vm_boot
+    local pid
+    pid=$(state_of "$ID" pid)
+    grep -qx 'NoNewPrivs:	1' "/proc/$pid/status"
+    [ "$(readlink "/proc/$pid/ns/user")" != "$(readlink /proc/self/ns/user)" ]
+    local k
+    for k in mnt pid net ipc uts; do
+        [ "$(readlink "/proc/$pid/ns/$k")" != "$(readlink "/proc/self/ns/$k")" ] || fail "shares $k"
+    done
+    [ "$(ls "/proc/$pid/root/share")" = "rootfs
+volumes" ] || [ "$(ls "/proc/$pid/root/share")" = rootfs ]
+    [ ! -e "/proc/$pid/root/etc/passwd" ]
+    [ ! -e "/proc/$pid/root/root" ]
+}

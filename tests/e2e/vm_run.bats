@@ -1,0 +1,149 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# A bundle and the OS clone as a micro-VM in the foreground: what it prints, how it ends, what it is given.
+
+load helpers
+load vm
+
+setup() {
+    common_setup
+    vm_setup
+    make_bundle
+}
+
+@test "vm: the program runs under a kernel of its own, and its exit status is the exit status" {
+    set_args /bin/sh -c 'cat /proc/sys/kernel/random/boot_id; uname -r; exit 33'
+    ctr run --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 33 ]
+    [ "${output%%$'\n'*}" != "$(cat /proc/sys/kernel/random/boot_id)" ]
+    [ -z "$(containers)" ]
+    assert_leak_free
+}
+
+@test "vm: every kernel that is there boots" {
+    local k
+    for k in $(kernels); do
+        set_args /bin/uname -r
+        ok run --kernel "$k" --bundle "$BUNDLE" "$ID"
+        [ -n "$output" ]
+    done
+}
+
+@test "vm: a program that is not there, or cannot be executed, has the codes of a container" {
+    fails 127 'exec: "/nowhere"' run --bundle "$BUNDLE" "$ID" /nowhere
+    fails 126 'permission denied' run --bundle "$BUNDLE" "$ID" /etc/passwd
+}
+
+@test "vm: --clone is a copy-on-write machine of this host" {
+    : >"$BATS_TEST_TMPDIR/mine"
+    ok run --vm --clone "$ID" -- sh -c "rm '$BATS_TEST_TMPDIR/mine'; ls '$BATS_TEST_TMPDIR'; uname -r"
+    [ -e "$BATS_TEST_TMPDIR/mine" ]
+    [[ $output != *mine* ]]
+}
+
+@test "vm: 10 MiB through stdin and stdout arrive as they were, and stderr is apart" {
+    head -c 10485760 /dev/urandom >"$BATS_TEST_TMPDIR/in"
+    set_args /bin/sh -c 'echo apart >&2; cat'
+    STDIN=$BATS_TEST_TMPDIR/in
+    ctr run --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 0 ]
+    cmp "$OUT" "$BATS_TEST_TMPDIR/in"
+    [ "$stderr" = apart ]
+}
+
+@test "vm: user, working directory, environment, capabilities, limits and sysctl are those of the configuration" {
+    edit_config '.process.user = {uid: 1000, gid: 1000, additionalGids: [50]} | .process.cwd = "/tmp" |
+        .process.env += ["A=b c"] | .process.rlimits = [{type: "RLIMIT_NOFILE", soft: 77, hard: 99}] |
+        .linux.sysctl = {"net.ipv4.ip_forward": "1"} | .hostname = "inside" | .process.noNewPrivileges = true'
+    set_args /bin/sh -c 'id; pwd; echo "$A"; ulimit -n; cat /proc/sys/net/ipv4/ip_forward; hostname
+        grep -E "^(CapEff|NoNewPrivs)" /proc/self/status'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = "uid=1000(user) gid=1000(user) groups=50(extra)
+/tmp
+b c
+77
+1
+inside
+CapEff:	0000000000000000
+NoNewPrivs:	1" ] || [ "$output" = "uid=1000(user) gid=1000(user) groups=50(extra),1000(user)
+/tmp
+b c
+77
+1
+inside
+CapEff:	0000000000000000
+NoNewPrivs:	1" ]
+}
+
+@test "vm: bind mounts are shared both ways; a read-only one is so on the host's side" {
+    local v=$BATS_TEST_TMPDIR/v
+    mkdir "$v" "$v.ro"
+    echo host >"$v/from-host"
+    echo secret >"$v.ro/kept"
+    echo one >"$BATS_TEST_TMPDIR/single"
+    edit_config '.mounts += [
+        {destination: "/v", type: "bind", source: $v, options: ["rbind", "rw"]},
+        {destination: "/ro", type: "bind", source: ($v + ".ro"), options: ["bind", "ro"]},
+        {destination: "/etc/single", type: "none", source: $single, options: ["bind"]}]' \
+        --arg v "$v" --arg single "$BATS_TEST_TMPDIR/single"
+    set_args /bin/sh -c 'cat /v/from-host /ro/kept /etc/single; echo guest >/v/from-guest
+        echo two >>/etc/single; mount -o remount,rw,bind /ro 2>/dev/null
+        (echo x >/ro/kept) && echo written; touch /ro/new && echo made; exit 0'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = "host
+secret
+one" ]
+    [ "$(cat "$v/from-guest")" = guest ]
+    [ "$(cat "$BATS_TEST_TMPDIR/single")" = "one
+two" ]
+    [ "$(cat "$v.ro/kept")" = secret ]
+    [ ! -e "$v.ro/new" ]
+}
+
+@test "vm: processors and memory are those that are asked for" {
+    edit_config '.linux.resources.cpu = {quota: 150000, period: 100000}'
+    set_args /bin/sh -c 'grep -c ^processor /proc/cpuinfo; awk "/MemTotal/ { print int(\$2 / 1024) }" /proc/meminfo'
+    ok run --vm-memory 400m --bundle "$BUNDLE" "$ID"
+    [ "${output%%$'\n'*}" -eq 2 ]
+    [ "${output##*$'\n'}" -le 400 ]
+    [ "${output##*$'\n'}" -ge 300 ]
+}
+
+@test "vm: a memory limit is the container's: its OOM kill leaves the machine alive to tell" {
+    edit_config '.linux.resources.memory = {limit: 33554432}'
+    set_args /bin/sh -c 'cat /sys/fs/cgroup/memory.max; (tail /dev/zero); echo "child $?"'
+    edit_config '.mounts |= map(select(.destination != "/sys/fs/cgroup")) + [{destination: "/sys/fs/cgroup",
+        type: "cgroup", source: "cgroup", options: ["ro"]}] | .linux.namespaces += [{type: "cgroup"}] |
+        .linux.namespaces |= unique_by(.type)'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = "33554432
+child 137" ]
+}
+
+@test "vm: a vm object in the configuration, an annotation and the name ctr-vm choose it too" {
+    local k
+    k=$(kernels | head -n 1)
+    CTR_GLOBALS=${CTR_GLOBALS#--vm }
+    set_args /bin/cat /proc/sys/kernel/random/boot_id
+    edit_config '.annotations["org.ctr.isolation"] = "vm"'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" != "$(cat /proc/sys/kernel/random/boot_id)" ]
+    edit_config 'del(.annotations) | .vm = {kernel: {path: $k, parameters: ["ctr.test=1"]},
+        hwConfig: {vcpus: 1, memory: 301989888}}' --arg k "$k"
+    set_args /bin/cat /proc/cmdline
+    ok run --bundle "$BUNDLE" "$ID"
+    [[ $output == *ctr.test=1* ]]
+    ln -s "$CTR" "$BATS_TEST_TMPDIR/ctr-vm"
+    edit_config 'del(.vm)'
+    set_args /bin/cat /proc/sys/kernel/random/boot_id
+    CTR=$BATS_TEST_TMPDIR/ctr-vm ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" != "$(cat /proc/sys/kernel/random/boot_id)" ]
+}
+
+@test "vm: --debug tells the times of the boot" {
+    set_args /bin/true
+    ok --debug run --bundle "$BUNDLE" "$ID"
+    [[ $stderr == *"micro-VM: start to agent: "* ]]
+    [[ $stderr == *"micro-VM: agent to created: "* ]]
+}
