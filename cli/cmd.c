@@ -19,6 +19,7 @@ const struct cmd *const cmd_table[] = {
 	&cmd_state,   &cmd_list,       &cmd_ps,         &cmd_pause,   &cmd_resume, &cmd_check,
 	&cmd_update,  &cmd_events,     &cmd_checkpoint, &cmd_restore,
 	&cmd_mounts,   &cmd_network, &cmd_spec,   &cmd_features,
+	&cmd_info,
 	&cmd_version, &cmd_completion, &cmd_help,       NULL,
 };
 

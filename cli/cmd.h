@@ -108,6 +108,6 @@ extern const struct name_table cmd_accels;
 extern const struct cmd cmd_create, cmd_start, cmd_run, cmd_exec, cmd_kill, cmd_delete, cmd_state,
 	cmd_list, cmd_ps, cmd_pause, cmd_resume, cmd_update, cmd_events, cmd_spec, cmd_features,
 	cmd_version, cmd_check, cmd_completion, cmd_help, cmd_checkpoint, cmd_restore,
-	cmd_mounts, cmd_network;
+	cmd_mounts, cmd_network, cmd_info;
 
 #endif

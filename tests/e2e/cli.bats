@@ -262,6 +262,20 @@ ctr: $ID-b: container does not exist" ]
     [ "$output" = "$text" ]
 }
 
+@test "cli: info says what the machine has" {
+    ok info
+    grep -qx "Kernel release *$(uname -r)" "$OUT"
+    grep -qx "Cores *$(getconf _NPROCESSORS_ONLN)" "$OUT"
+    grep -qx 'Namespaces .*pid.*' "$OUT"
+    if is_cgroup2; then
+        grep -qx 'Cgroup setup *unified' "$OUT"
+    else
+        grep -qxE 'Cgroup setup *(legacy|hybrid)' "$OUT"
+        grep -qx '  memory  */sys/fs/cgroup/memory' "$OUT"
+    fi
+    fails 1 '' info word
+}
+
 @test "completion: the script is valid bash" {
     ok completion bash
     bash -n "$OUT"
