@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # make            the program, build/ctr
-# make check      lint, unit tests and end-to-end tests, plain and with ASan + UBSan
+# make check      everything: lint, unit and end-to-end tests, plain and with ASan + UBSan, fuzzers, and both of these:
 # make check-vm   the tests of cgroups in a virtual machine: v2 and v1, with systemd
 # make check-engines   the tests with real engines: Docker, Swarm, containerd, Podman, buildah
 # make fuzz       ten minutes of fuzzing (FUZZ_SECONDS=600), needs clang

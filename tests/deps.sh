@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh GROUP...: makes sure that what the groups (build, test, vm, kernel, bench, fuzz) need is installed.
+# deps.sh GROUP...: makes sure that what the groups (build, test, vm, engines, kernel, bench, fuzz) need is installed.
 # Does nothing, and needs no network, when nothing is missing.
 set -eu
 
@@ -17,6 +17,9 @@ vm="qemu-system-x86=cmd:qemu-system-x86_64 mmdebstrap=cmd:mmdebstrap cpio=cmd:cp
 e2fsprogs=cmd:mke2fs busybox-static=pkg git=cmd:git"
 kernel="linux-source-6.1=pkg gcc=cmd:gcc make=cmd:make flex=cmd:flex bison=cmd:bison bc=cmd:bc xz-utils=cmd:xz
 binutils=cmd:strip libc6-dev=pkg libelf-dev=file:libelf.so util-linux=cmd:flock perl=cmd:perl"
+engines="docker.io=cmd:dockerd containerd=cmd:containerd podman=cmd:podman buildah=cmd:buildah conmon=cmd:conmon
+umoci=cmd:umoci skopeo=cmd:skopeo iptables=cmd:iptables curl=cmd:curl jq=cmd:jq bats=cmd:bats busybox-static=pkg
+mmdebstrap=cmd:mmdebstrap util-linux=cmd:nsenter python3=cmd:python3 runc=cmd:runc iproute2=cmd:ip"
 fuzz="clang-14=cmd:clang-14 libclang-rt-14-dev=pkg"
 bench="jq=cmd:jq busybox-static=pkg util-linux=cmd:unshare hyperfine=cmd:hyperfine
 crun=cmd:crun runc=cmd:runc"
@@ -62,9 +65,11 @@ for group; do
     test) list=$test ;;
     vm) list=$vm ;;
     kernel) list=$kernel ;;
+    # The engines' daemons are not to be started: the tests start their own.
+    engines) list=$engines; RUNLEVEL=1; export RUNLEVEL ;;
     bench) list=$bench ;;
     fuzz) [ -z "$(sh "$(dirname "$0")/fuzz/clang.sh")" ] || continue; list=$fuzz ;;
-    *) echo "deps.sh: unknown group: $group (build, test, vm, kernel, bench, fuzz)" >&2; exit 2 ;;
+    *) echo "deps.sh: unknown group: $group (build, test, vm, engines, kernel, bench, fuzz)" >&2; exit 2 ;;
     esac
     for entry in $list; do
         case " $missing " in *" ${entry%%=*} "*) continue ;; esac
@@ -92,5 +97,5 @@ echo "deps.sh: installing $missing"
 export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get -q -o DPkg::Lock::Timeout=120 update >&2
 # shellcheck disable=SC2086 # a list of words
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 \
+$sudo env DEBIAN_FRONTEND=noninteractive ${RUNLEVEL:+RUNLEVEL="$RUNLEVEL"} apt-get -q -y -o DPkg::Lock::Timeout=120 \
     install --no-install-recommends $missing >&2

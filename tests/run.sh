@@ -3,12 +3,14 @@
 #
 # run.sh [PART...] [FILTER]: runs the tests that `make check` has built.
 #
-# PART is one or more of: lint unit unit-asan fuzz e2e e2e-asan vm engines; all but the last two without any. FILTER is a part of a
+# PART is one or more of: lint unit unit-asan fuzz e2e e2e-asan vm engines; all but vm without any. FILTER is a part of a
 # test file's path. The last line is "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
 # Logs are kept in $BUILD/test-logs.
 #
-# Environment: BUILD (build), UNIT_DEADLINE and E2E_DEADLINE (seconds a file), E2E_JOBS (files at a time: a processor
-# each), FUZZ_CHECK_SECONDS (60), KEEP_TMP=1, CTR_OCI_SCHEMA: the folder "schema" of the runtime specification, for the tests against it.
+# Environment: BUILD (build), TEST_LOGS ($BUILD/test-logs), UNIT_DEADLINE and E2E_DEADLINE (seconds a file), E2E_JOBS
+# (files at a time: a processor each), E2E_FILES (names, in this order; default all), E2E_RUNNER (bats), CTR_TESTED ($BUILD/ctr),
+# FUZZ_CHECK_SECONDS (60), KEEP_TMP=1, CTR_OCI_SCHEMA: the folder "schema" of the runtime specification, for the tests
+# against it.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -21,7 +23,7 @@ E2E_JOBS=${E2E_JOBS:-$(nproc)}
 [ -n "${CTR_OCI_SCHEMA:-}" ] || [ ! -d ../shared/oci-schema ] || CTR_OCI_SCHEMA=$(cd ../shared/oci-schema && pwd)
 export CTR_OCI_SCHEMA=${CTR_OCI_SCHEMA:-}
 [ -n "$CTR_OCI_SCHEMA" ] || unset CTR_OCI_SCHEMA
-LOGS=$BUILD/test-logs
+LOGS=${TEST_LOGS:-$BUILD/test-logs}
 TMP=
 passed=0 failed=0 skipped=0
 skips=() failures=()
@@ -200,7 +202,7 @@ e2e_file() {
     local file=$1 name=$2 log=$3 tmp
     tmp=$(mktemp -d "$TMP/XXXXXX")
     TMPDIR=$tmp CTR_TEST_CACHE=$TMP timeout -k 10 "$E2E_DEADLINE" \
-        bats --tap --print-output-on-failure --no-tempdir-cleanup "$file" </dev/null 2>&1 |
+        "${E2E_RUNNER:-bats}" --tap --print-output-on-failure --no-tempdir-cleanup "$file" </dev/null 2>&1 |
         tee "$log" | e2e_stream "$name"
     echo "${PIPESTATUS[0]}" >"$log.rc"
     sweep "$tmp" | tee -a "$log"
@@ -219,7 +221,7 @@ e2e_drain() {
 
 # Several files at a time. A file that measures the whole machine says so in a line "# run: alone".
 run_e2e() {
-    local label=$1 file name log rc names=() pid
+    local label=$1 file name log rc names=() pid files=(tests/e2e/*.bats)
     local -A running=()
     export CTR=$2
     if [ ! -x "$CTR" ]; then
@@ -227,11 +229,14 @@ run_e2e() {
         echo "FAILED $label: not built: $CTR"
         return
     fi
-    for file in tests/e2e/*.bats; do
-        [ -e "$file" ] || continue
+    if [ -n "${E2E_FILES:-}" ]; then
+        read -ra files <<<"$E2E_FILES"
+        files=("${files[@]/%/.bats}")
+        files=("${files[@]/#/tests/e2e/}")
+    fi
+    for file in "${files[@]}"; do
         [[ $file == *"$FILTER"* ]] || continue
         name=${file##*/}
-        [[ -z ${E2E_FILES:-} || " $E2E_FILES " == *" ${name%.bats} "* ]] || continue
         name="$label ${name%.bats}"
         log=$LOGS/${name//[ \/]/-}.log
         rm -f "$log.rc"
@@ -253,43 +258,89 @@ run_e2e() {
         tap_result "$name" "$log" "$rc" || echo "FAILED $name: see $log"
     done
     [ "${#names[@]}" -gt 0 ] || [ -n "$FILTER" ] || note_fail "$label: no test file found"
+    [ "$label" != e2e ] || [ -n "$FILTER" ] || : >"$TMP/e2e-done"
 }
 
 # ---- the test machine ----
-# What vm/run.sh prints is the output of this script in there: its last line is added to our numbers.
-vm_one() {
-    local name=$1 log=$LOGS/vm-$1.log line nums
-    shift
-    CTR_VM_DEADLINE=${CTR_VM_DEADLINE:-1200} timeout -k 10 1500 bash tests/vm/run.sh "$@" </dev/null 2>&1 |
-        tee "$log" | sed -u -E "s/^(ok    |FAILED|skip  ) /\\1 vm $name: /"
+# Files whose subject has to do with control groups: run on every kind of host that there is, and compared.
+VM_FILES="update cgroups exec smoke events"
+
+# vm_job BOOT JOB NAME: the job's part of the boot's log. It ends with the words of this script or of a job's own checks,
+# whose numbers are added to ours.
+vm_job() {
+    local log=$LOGS/vm-$3.log line nums
+    sed -n "/^vm: job $2 begins\$/,/^vm: job $2 ended /p" "$LOGS/vm-boot-$1.log" >"$log"
     line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1)
-    if [ -z "$line" ]; then
-        note_fail "vm $name: no result, see $log"
+    if [ -z "$line" ] || ! grep -q "^vm: job $2 ended " "$log"; then
+        note_fail "vm $3: no result, see $LOGS/vm-boot-$1.log"
         return
     fi
     read -ra nums <<<"${line//[!0-9 ]/}"
     passed=$((passed + nums[0])) failed=$((failed + nums[1])) skipped=$((skipped + nums[2]))
     while IFS= read -r line; do
         case $line in
-        "skipped: "*) skips+=("vm $name: ${line#skipped: }") ;;
-        "failed: "*) failures+=("vm $name: ${line#failed: }") ;;
+        "skipped: "*) skips+=("vm $3: ${line#skipped: }") ;;
+        "failed: "*) failures+=("vm $3: ${line#failed: }") ;;
         esac
     done < <(grep -a -E '^(skipped|failed): ' "$log")
-    vm_table+=("$(printf '%-14s %7s %7s %7s' "$name" "${nums[@]}")")
 }
 
-# The same files on this host, for the comparison; they were run by `e2e` too, when that part was.
+# vm_boot BOOT JOB,JOB... [KERNEL WORDS]: one start of the machine.
+vm_boot() {
+    local boot=$1
+    shift
+    CTR_VM_DEADLINE=${CTR_VM_DEADLINE:-1500} timeout -k 10 2400 bash tests/vm/run.sh "$@" </dev/null 2>&1 |
+        tee "$LOGS/vm-boot-$boot.log" | sed -u -E -e "s/^(ok    |FAILED|skip  ) /\\1 vm $boot: /" -e '/^(skipped|failed): /d'
+}
+
+# cell LOG FILE: what a log of a job says of one file of tests: "24", "22 + 2 skipped", "20 + 2 FAILED".
+cell() {
+    awk -v f="$2" '
+        $1 == "ok" && $3 == f ":" { ok++ }
+        $1 == "skip" && $3 == f ":" { skip++ }
+        $1 == "FAILED" && $3 == f ":" { bad++ }
+        END { printf "%d%s%s", ok, skip ? " + " skip " skipped" : "", bad ? " + " bad " FAILED" : "" }' "$1" 2>/dev/null
+}
+
+# The same tests on all of them side by side, and why a number differs.
+vm_compare() {
+    local file name host=$1 text
+    printf '\n%-10s' tests
+    printf '%-18s' v2-cgroupfs v2-systemd v1-systemd "$host"
+    echo
+    for file in $VM_FILES; do
+        printf '%-10s' "$file"
+        for name in v2-cgroupfs v2-systemd v1-systemd host; do
+            printf '%-18s' "$(cell "$LOGS/vm-$name.log" "$file")"
+        done
+        echo
+    done
+    echo "the others differ from one another by what they cannot have:"
+    for text in "${skips[@]}"; do
+        case $text in "vm v"[12]-*"e2e "*) echo "  ${text#vm }" ;; esac
+    done
+    sed -n "s/^skip   /  $host: /p" "$LOGS/vm-host.log"
+}
+
 run_vm() {
-    local v1='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1' vm_table=()
-    vm_one v2-cgroupfs e2e
-    vm_one v2-systemd e2e ctr.driver=systemd
+    local host=hybrid file
+    local v1='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1'
+    [ -z "$FILTER" ] || return 0
+    [ -e "$TMP/e2e-done" ] || E2E_FILES=$VM_FILES run_e2e e2e "$BUILD/ctr"
+    for file in $VM_FILES; do
+        sed -n '/^ok \|^not ok /p' "$LOGS/e2e-$file.log" | e2e_stream "e2e $file"
+    done >"$LOGS/vm-host.log"
+    vm_boot v2 e2e-cgroupfs,e2e-systemd,systemd-driver,system-container,lsm
+    vm_job v2 e2e-cgroupfs v2-cgroupfs
+    vm_job v2 e2e-systemd v2-systemd
+    vm_job v2 systemd-driver systemd-driver
+    vm_job v2 system-container system-container
+    vm_job v2 lsm lsm
     # shellcheck disable=SC2086 # words of the kernel's command line
-    vm_one v1-systemd e2e ctr.driver=systemd $v1
-    vm_one driver-v2 systemd-driver
-    vm_one system-container system-container
-    vm_one lsm lsm
-    printf '%-14s %7s %7s %7s\n' machine passed failed skipped
-    printf '%s\n' "${vm_table[@]}"
+    vm_boot v1 e2e-systemd $v1
+    vm_job v1 e2e-systemd v1-systemd
+    [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ] || host="this host (v2)"
+    vm_compare "$host"
 }
 
 # ---- engines ----
@@ -318,7 +369,7 @@ for arg; do
     *) FILTER=$arg ;;
     esac
 done
-[ "${#parts[@]}" -gt 0 ] || parts=(lint unit unit-asan fuzz e2e e2e-asan)
+[ "${#parts[@]}" -gt 0 ] || parts=(lint unit unit-asan fuzz e2e e2e-asan engines)
 
 mkdir -p "$LOGS" || exit 1
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/ctr-test.XXXXXX") || exit 1
@@ -332,7 +383,7 @@ for part in "${parts[@]}"; do
     unit) run_unit unit "$BUILD" ;;
     unit-asan) run_unit unit-asan "$BUILD/asan" ;;
     fuzz) run_fuzz ;;
-    e2e) run_e2e e2e "$BUILD/ctr" ;;
+    e2e) run_e2e e2e "${CTR_TESTED:-$BUILD/ctr}" ;;
     e2e-asan) run_e2e e2e-asan "$BUILD/asan/ctr" ;;
     vm) run_vm ;;
     engines) run_engines ;;

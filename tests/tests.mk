@@ -4,9 +4,11 @@
 
 deps-test:
 	@sh tests/deps.sh build test fuzz
+deps-machines:
+	@sh tests/deps.sh vm engines
 lint:
 	@BUILD=$(BUILD) bash tests/run.sh lint
-check: deps-test
+check: deps-test deps-machines
 	+@$(MAKE) -j$(JOBS) all unit
 	+@$(MAKE) -j$(JOBS) asan
 	+@[ -z "$(FUZZ_CC)" ] || $(MAKE) -j$(JOBS) fuzzers
@@ -19,6 +21,7 @@ check-vm: deps-test
 	+@$(MAKE) -j$(JOBS) all
 	@BUILD=$(BUILD) bash tests/run.sh vm
 check-engines: deps-test
+	@sh tests/deps.sh engines
 	+@$(MAKE) -j$(JOBS) all
 	@BUILD=$(BUILD) bash tests/run.sh engines
 check-e2e: deps-test
@@ -51,4 +54,4 @@ format:
 		tests/e2e/*.c tests/e2e/*/*.c)
 
 
-.PHONY: deps-test lint check check-unit check-e2e check-vm check-engines fuzz fuzzers bench format
+.PHONY: deps-test deps-machines lint check check-unit check-e2e check-vm check-engines fuzz fuzzers bench format

@@ -7,9 +7,11 @@ console.py recv SOCKET NAMEFILE OUTFILE [TEXT]
 
 console.py drive LOG COMMAND...
     Runs COMMAND in a terminal of 25 rows, 91 columns and obeys lines on its own stdin:
-    type TEXT (python escapes) | expect TEXT | size ROWS COLS | signal NAME | shell COMMAND | eof | settings NAME | wait
+    type TEXT (python escapes) | expect TEXT | size ROWS COLS | insist ROWS COLS | signal NAME | shell COMMAND | eof | settings NAME | wait
     Everything that the terminal shows goes to LOG. `settings` writes the terminal's settings to LOG.NAME, `wait`
     those at the end to LOG.after.
+    `insist` sets the size, by turns with another, until the shell in there has seen it and said so: clients of engines
+    begin to listen for a new size some time after their program has started, and forget what came before.
     `wait` waits for the end and prints the exit status. A deadline of 20 s holds for every step.
 """
 import array, fcntl, os, pty, select, signal, socket, struct, subprocess, sys, termios, time
@@ -71,14 +73,28 @@ class Driver:
             self.log.write(data)
             self.seen += data
 
-    def expect(self, text):
+    def expect(self, text, meanwhile=lambda: None):
         end = time.monotonic() + DEADLINE
         want = text.encode().decode("unicode_escape").encode("latin-1")
         while want not in self.seen:
             if time.monotonic() > end:
                 sys.exit("not seen: %r in %r" % (want, self.seen[-2000:]))
+            meanwhile()
             self.read(0.1)
         self.seen = self.seen.split(want, 1)[1]
+
+    def insist(self, rows, cols):
+        self.size(rows, cols)
+        self.type("until s=$(stty size); [ \"$s\" = '%s %s' ]; do sleep 0.1; done; echo \"<$s>\"\\r" % (rows, cols))
+        last = [time.monotonic()]
+
+        def again():
+            if time.monotonic() > last[0] + 1:
+                self.size(int(rows) + 1, cols)
+                self.size(rows, cols)
+                last[0] = time.monotonic()
+
+        self.expect("<%s %s>" % (rows, cols), again)
 
     def type(self, text):
         os.write(self.master, text.encode().decode("unicode_escape").encode("latin-1"))
@@ -111,8 +127,8 @@ def drive(log, *argv):
     d = Driver(log, argv)
     for line in sys.stdin:
         word, _, rest = line.rstrip("\n").partition(" ")
-        if word == "size":
-            d.size(*rest.split())
+        if word in ("size", "insist"):
+            getattr(d, word)(*rest.split())
         elif word == "eof":
             d.type("\\x04")
         elif word == "wait":

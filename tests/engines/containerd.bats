@@ -167,17 +167,14 @@ own_config() {
 @test "a terminal: size and resize" {
     tty "$CLIENT" --address "$E/sock" -n "$NS" run --rm -t --runc-binary "$(runtime_path)" --runc-root "$E/runc" \
         --cgroup "/$CGPARENT/$C" "$IMAGE" "$C" sh
-    tty_script 'size 30 90' 'expect # ' 'shell sleep 0.5' 'size 42 142' 'shell sleep 0.5' 'size 40 140' \
-        "$(until_size 40 140)" 'expect 40 140' 'type tty\r' \
-        'expect /dev/pts/0' 'type exit 3\r' 'wait'
+    tty_script 'expect # ' 'insist 40 140' 'type tty\r' 'expect /dev/pts/0' 'type exit 3\r' 'wait'
     says 3
 }
 
 @test "exec with a terminal" {
     up
     tty "$CLIENT" --address "$E/sock" -n "$NS" tasks exec -t --exec-id tty1 "$C" sh
-    tty_script 'expect # ' 'shell sleep 0.5' 'size 42 142' 'shell sleep 0.5' 'size 41 141' "$(until_size 41 141)" \
-        'expect 41 141' 'type exit 4\r' 'wait'
+    tty_script 'expect # ' 'insist 41 141' 'type exit 4\r' 'wait'
     says 4
 }
 

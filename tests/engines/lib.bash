@@ -193,10 +193,6 @@ tty_script() {
     [ "$status" -eq 0 ] || fail "terminal: $output; log: $(cat -v "$TTY_LOG")"
 }
 
-# A line that types a wait for that size, and prints it. Clients begin to listen for a new size some time after the
-# program has: a size that was set before that is set again by the next one.
-until_size() { printf '%s' "type until [ \"\$(stty size)\" = \"$1 \"$2 ]; do sleep 0.1; done; stty size\\r"; }
-
 # ---- limits inside, for both versions of cgroups ----
 
 is_cgroup2() { [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; }

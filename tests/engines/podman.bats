@@ -105,8 +105,7 @@ status_is() { [ "$(quiet inspect -f '{{.State.Status}}' "${2:-$C}")" = "$1" ]; }
 @test "run -it: a terminal with size and resize" {
     tty nsenter --net="/proc/$NET_PID/ns/net" -- podman --tmpdir "$E/tmp" --network-config-dir "$E/net" --runtime "$RUNTIME" \
         run --rm --network none --cgroup-parent "/$CGPARENT" -it bb sh
-    tty_script 'size 31 97' 'expect # ' 'shell sleep 0.5' 'size 42 142' 'shell sleep 0.5' 'size 44 123' "$(until_size 44 123)" \
-        'expect 44 123' 'type tty\r' 'expect /dev/pts/0' 'type exit 5\r' 'wait'
+    tty_script 'expect # ' 'insist 44 123' 'type tty\r' 'expect /dev/pts/0' 'type exit 5\r' 'wait'
     says 5
 }
 
@@ -131,8 +130,7 @@ status_is() { [ "$(quiet inspect -f '{{.State.Status}}' "${2:-$C}")" = "$1" ]; }
 @test "exec -it" {
     sleeper
     tty nsenter --net="/proc/$NET_PID/ns/net" -- podman --tmpdir "$E/tmp" --network-config-dir "$E/net" --runtime "$RUNTIME" exec -it "$C" sh
-    local lines=('size 33 99' 'expect # ' 'shell sleep 0.5' 'size 42 142' 'shell sleep 0.5' 'size 50 111' "$(until_size 50 111)"
-        'expect 50 111' 'type exit 6\r' 'wait')
+    local lines=('expect # ' 'insist 50 111' 'type exit 6\r' 'wait')
     # conmon is sometimes gone before Podman has told it to call the runtime: another try, for that alone
     tty_script "${lines[@]}" || { [[ $output == *"write child: broken pipe"* ]] && tty_script "${lines[@]}"; }
     says 6

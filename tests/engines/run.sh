@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # run.sh [SUITE...]: runs the tests with real engines, all of them or those named: docker swarm containerd podman buildah.
-# Installs what is missing with apt-get. The Docker files run with runc first, as the control; a table shows both.
+# Installs what is missing (tests/deps.sh engines). The Docker files run with runc first, as the control; a table shows both.
+# Suites run side by side where they wait more than they work; what is timed runs alone, at the end.
 # The last line is "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
 #
 # Environment: BUILD (build), ENGINES_DEADLINE (seconds a file, 900), ENGINES_BASE (/tmp; sockets are below it: keep
@@ -20,26 +21,6 @@ export LC_ALL=C.UTF-8
 passed=0 failed=0 skipped=0
 skips=() failures=() summary=()
 declare -A table=()
-
-# How each suite's program is called in Debian, and what it is recognised by.
-packages="docker.io=dockerd containerd=containerd podman=podman buildah=buildah conmon=conmon umoci=umoci skopeo=skopeo
-iptables=iptables curl=curl jq=jq bats=bats busybox-static=busybox mmdebstrap=mmdebstrap util-linux=nsenter
-python3=python3 runc=runc iproute2=ip"
-
-install_missing() {
-    local p missing=()
-    for p in $packages; do
-        PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v "${p#*=}" >/dev/null || missing+=("${p%%=*}")
-    done
-    [ "${#missing[@]}" -gt 0 ] || return 0
-    [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null || { echo "missing: ${missing[*]}"; return 0; }
-    echo "installing ${missing[*]}"
-    # Daemons that the packages would start are none of ours: the tests start their own.
-    export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
-    apt-get -q -o DPkg::Lock::Timeout=120 update >"$LOGS/engines-apt.log" 2>&1
-    apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "${missing[@]}" >>"$LOGS/engines-apt.log" 2>&1 ||
-        tail -n 5 "$LOGS/engines-apt.log"
-}
 
 report() { [ -z "${ENGINES_REPORT:-}" ] || echo "$1 $2" >>"$ENGINES_REPORT"; }
 
@@ -59,6 +40,13 @@ judge() {
                 skips+=("$label: ${title/ # skip/:}")
                 report skip "$label: ${title/ # skip/:}"
                 table["$file/${title%% # skip*}/$RUNTIME"]=skipped
+            elif [[ $line == "not ok "* && $RUNTIME != ctr ]]; then
+                # nothing of ours: the table shows it, and whether ctr does better
+                skipped=$((skipped + 1))
+                bad=1
+                skips+=("$label: the control failed: $title")
+                report skip "$label: the control failed: $title"
+                table["$file/$title/$RUNTIME"]=FAILED
             elif [[ $line == "not ok "* ]]; then
                 failed=$((failed + 1))
                 bad=1
@@ -111,21 +99,39 @@ sweep() {
     [ -n "${KEEP_TMP:-}" ] || rm -rf --one-file-system "$1"
 }
 
-# one FILE RUNTIME: a file of tests with a runtime.
-one() {
-    local file=$1 label=$1 log rc p f s
-    export RUNTIME=$2
-    [ "$RUNTIME" = ctr ] || label="$file with $RUNTIME"
+# run_file FILE RUNTIME: a file of tests with a runtime. What is left in $LOGS is counted by count_file, later.
+run_file() {
+    local label log from=$SECONDS
+    label=$(label_of "$1" "$2")
     log=$LOGS/engines-${label// /-}.log
-    p=$passed f=$failed s=$skipped
+    export RUNTIME=$2
     ENGINES_DIR=$(mktemp -d "${ENGINES_BASE:-/tmp}/ce.XXXX") || return
     export ENGINES_DIR
-    timeout -k 20 "$ENGINES_DEADLINE" bats --tap --print-output-on-failure "tests/engines/$file.bats" </dev/null 2>&1 |
+    timeout -k 20 "$ENGINES_DEADLINE" bats --tap --print-output-on-failure "tests/engines/$1.bats" </dev/null 2>&1 |
         tee "$log" | stream "$label"
-    rc=${PIPESTATUS[0]}
+    echo "${PIPESTATUS[0]} $((SECONDS - from))" >"$log.rc"
     sweep "$ENGINES_DIR" | tee -a "$log"
-    judge "$label" "$log" "$rc" "$file"
-    summary+=("$(printf '%-28s %3d passed, %d failed, %d skipped' "$label" $((passed - p)) $((failed - f)) $((skipped - s)))")
+}
+
+label_of() { [ "$2" = ctr ] && echo "$1" || echo "$1 with $2"; }
+
+count_file() {
+    local label log rc=1 took=0 p=$passed f=$failed s=$skipped
+    label=$(label_of "$1" "$2")
+    log=$LOGS/engines-${label// /-}.log
+    RUNTIME=$2
+    read -r rc took <"$log.rc"
+    rm -f "$log.rc"
+    judge "$label" "$log" "$rc" "$1"
+    summary+=("$(printf '%-28s %3d passed, %d failed, %d skipped %5d s' "$label" $((passed - p)) $((failed - f)) $((skipped - s)) "$took")")
+}
+
+# lane WORD...: of the files FILE:RUNTIME, those that were asked for, one after the other.
+lane() {
+    local word
+    for word; do
+        [[ " ${files[*]} " != *" $word "* ]] || run_file "${word%:*}" "${word#*:}"
+    done
 }
 
 # Both runtimes' results of the Docker files, case by case.
@@ -134,7 +140,7 @@ print_table() {
     [ "${#table[@]}" -gt 0 ] || return 0
     printf '\n%-90s %-8s %s\n' "Docker" runc ctr
     for key in "${!table[@]}"; do echo "${key%/*}"; done | sort -u | while IFS= read -r key; do
-        case $key in docker*) ;; *) continue ;; esac
+        case $key in docker/* | docker_opts/*) ;; *) continue ;; esac
         printf '%-90s %-8s %s\n' "${key:0:88}" "${table["$key/runc"]:--}" "${table["$key/ctr"]:--}"
     done
 }
@@ -144,28 +150,38 @@ suites=("$@")
 mkdir -p "$LOGS" "$ENGINES_CACHE" || exit 1
 CONTROL_DIR=$(mktemp -d) || exit 1
 export CONTROL_DIR RESULTS=$CONTROL_DIR/results
-trap 'rm -rf "$CONTROL_DIR"' EXIT
+# shellcheck disable=SC2046 # a list of numbers
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$CONTROL_DIR"' EXIT
+trap 'exit 130' INT TERM HUP
 [ -x "$CTR" ] || { echo "not built: $CTR"; exit 1; }
-install_missing
+# A suite whose engine cannot be installed here is skipped, test by test, with the reason.
+sh tests/deps.sh engines || echo "engines: not everything could be installed"
 
+files=()
 for suite in "${suites[@]}"; do
     case $suite in
-    docker)
-        for file in docker docker_opts; do
-            one "$file" runc
-            one "$file" ctr
-        done
-        ;;
-    swarm | containerd | podman | buildah) one "$suite" ctr ;;
+    docker) files+=(docker:runc docker:ctr docker_opts:runc docker_opts:ctr docker_speed:ctr) ;;
+    swarm | containerd | podman | buildah) files+=("$suite:ctr") ;;
     *) echo "run.sh: unknown suite: $suite (docker swarm containerd podman buildah)" >&2; exit 2 ;;
     esac
 done
+for word in "${files[@]}"; do
+    log=$(label_of "${word%:*}" "${word#*:}")
+    rm -f "$LOGS/engines-${log// /-}.log"*
+done
+from=$SECONDS
+lane docker:runc docker:ctr swarm:ctr buildah:ctr &
+lane docker_opts:runc docker_opts:ctr containerd:ctr podman:ctr &
+wait
+lane docker_speed:ctr
+for word in "${files[@]}"; do count_file "${word%:*}" "${word#*:}"; done
 
 print_table
 echo
 [ ! -s "$RESULTS" ] || cat "$RESULTS"
 echo
 printf '%s\n' "${summary[@]}"
+echo "engines: $((SECONDS - from)) s"
 for text in "${skips[@]}"; do echo "skipped: $text"; done
 for text in "${failures[@]}"; do echo "failed: $text"; done
 echo "$passed passed, $failed failed, $skipped skipped"
