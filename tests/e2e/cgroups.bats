@@ -165,6 +165,10 @@ host_device() {
 @test "unified: values go to the v2 files; a file that is not there is an error with its name" {
     set_args /bin/sleep 1000
     edit_config '.linux.resources.unified = {"cgroup.max.descendants": "7"}'
+    if ! has_v2; then
+        fails 1 'linux.resources.unified["cgroup.max.descendants"]: this host has no cgroup v2' run --detach --bundle "$BUNDLE" "$ID"
+        return
+    fi
     ok run --detach --bundle "$BUNDLE" "$ID"
     local dir
     dir=/sys/fs/cgroup$(is_cgroup2 || echo /unified)$(sed -n 's/^0:://p' "/proc/$(state_of "$ID" pid)/cgroup")
@@ -183,6 +187,32 @@ host_device() {
 }
 
 # ---- devices ----
+
+@test "network: the class and the priorities of packets (cgroup v1); an error without the controllers" {
+    set_args /bin/sleep 1000
+    edit_config '.linux.resources.network = {classID: 1048577, priorities: [{name: "lo", priority: 7}]}'
+    if grep -qE ':([^:]*,)?net_cls(,[^:]*)?:' /proc/self/cgroup; then
+        ok run --detach --bundle "$BUNDLE" "$ID"
+        [ "$(value "$ID" net_cls net_cls.classid '')" = 1048577 ]
+        value "$ID" net_prio net_prio.ifpriomap '' | grep -qx 'lo 7'
+        ok exec "$ID" cat /sys/fs/cgroup/net_cls/net_cls.classid
+        [ "$output" = 1048577 ]
+        ok delete --force "$ID"
+        edit_config '.linux.resources.network.priorities[0].name = "nosuch0"'
+        fails 1 'linux.resources.network.priorities' run --detach --bundle "$BUNDLE" "$ID"
+    else
+        fails 1 'linux.resources.network.classID: the net_cls controller is not available' run --detach --bundle "$BUNDLE" "$ID"
+        edit_config 'del(.linux.resources.network.classID)'
+        fails 1 'net_prio controller is not available' run --detach --bundle "$BUNDLE" "$ID"
+    fi
+}
+
+@test "rdma: a device that is not there is refused with its name, and everything without the controller" {
+    set_args /bin/sleep 1000
+    edit_config '.linux.resources.rdma = {nosuch0: {hcaHandles: 3}}'
+    fails 1 'linux.resources.rdma' run --detach --bundle "$BUNDLE" "$ID"
+    [[ $stderr == *nosuch0* || $stderr == *"the rdma controller is not available"* ]]
+}
 
 @test "devices: by default one of the host can be made but not opened; null, zero, urandom and the like can" {
     local dev
@@ -261,9 +291,13 @@ all_below() {
 @test "cgroupsPath: absolute, relative, and the default; in every hierarchy" {
     set_args /bin/sleep 1000
     ok run --detach --bundle "$BUNDLE" "$ID"
-    all_below "$ID" ".*$ID"
+    all_below "$ID" ".*$(leaf "$ID")"
     ok delete --force "$ID"
     edit_config '.linux.cgroupsPath = $p' --arg p "/$TESTID-abs/deep/one"
+    if is_systemd; then
+        fails 1 'linux.cgroupsPath' run --detach --bundle "$BUNDLE" "$ID"
+        return
+    fi
     ok run --detach --bundle "$BUNDLE" "$ID"
     all_below "$ID" "/$TESTID-abs/deep/one"
     ok delete --force "$ID"
@@ -278,6 +312,7 @@ all_below() {
 }
 
 @test "cgroupsPath: of an existing cgroup only the container's own is removed" {
+    require_paths
     local dir
     while read -r dir; do
         mkdir "$dir/$TESTID-mine"
@@ -293,6 +328,7 @@ all_below() {
 }
 
 @test "an existing cgroup with processes is refused; they stay" {
+    require_paths
     local dir
     dir=/sys/fs/cgroup$(is_cgroup2 || echo /pids)/$TESTID-full
     mkdir "$dir"
@@ -310,6 +346,7 @@ all_below() {
 }
 
 @test "an existing frozen cgroup is refused" {
+    require_paths
     local dir
     dir=/sys/fs/cgroup$(is_cgroup2 || echo /unified)/$TESTID-frozen
     [ -d "${dir%/*}" ] || skip "no v2 hierarchy"
@@ -323,6 +360,7 @@ all_below() {
 }
 
 @test "two containers in one cgroup: the second is refused" {
+    require_paths
     edit_config '.linux.cgroupsPath = $p' --arg p "/ctr/$TESTID-shared"
     set_args /bin/sleep 1000
     ok run --detach --bundle "$BUNDLE" "$ID"
@@ -339,7 +377,7 @@ all_below() {
             [ ! -e $d/cgroup.procs ] || mkdir -p $d/inner/most 2>/dev/null; done; echo made; sleep 1000'
     ok run --detach --bundle "$BUNDLE" "$ID"
     wait_for 10 grep -q made "$OUT"
-    [ -n "$(find /sys/fs/cgroup -path "*$ID/inner/most")" ]
+    [ -n "$(find /sys/fs/cgroup -path "*$ID*/inner/most")" ]
     ok delete --force "$ID"
     [ -z "$(cgroup_dirs "$ID")" ]
 }

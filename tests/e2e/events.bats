@@ -42,7 +42,8 @@ at_least() { [ "$(count "$1")" -ge "$2" ]; }
     set_args /bin/sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; touch /tmp/ready; sleep 1000 & wait'
     ok run --detach --bundle "$BUNDLE" "$ID"
     wait_for 20 test -e "$BUNDLE/rootfs/tmp/ready"
-    wait_for 10 test "$(value "$ID" pids pids.current pids.current)" = 2 || true
+    both() { [ "$(value "$ID" pids pids.current pids.current)" = 2 ]; }
+    wait_for 10 both
     ok events --stats "$ID"
     [ "$(wc -l <"$OUT")" -eq 1 ]
     [ "$(jq -c 'keys_unsorted' "$OUT")" = '["type","id","data"]' ]

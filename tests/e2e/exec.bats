@@ -343,7 +343,8 @@ two_inside() {
     require_root
     make_bundle
     up
-    local pid dir made=() ctl
+    local pid dir made=() ctl leaf
+    leaf=$(leaf "$ID")
     pid=$(state_of "$ID" pid)
     # as the container's administrator would: below each cgroup that it has
     for dir in $(cgroup_dirs "$ID"); do
@@ -355,18 +356,19 @@ two_inside() {
         fi
     done
     ok exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" --cgroup sub "$ID" /bin/sleep 1001
-    ! grep -v "$ID/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup" || fail "found what must not be there"
+    ! grep -v "$leaf/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup" || fail "found what must not be there"
     ok exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" --cgroup ./x/..//sub/ "$ID" /bin/sleep 1001
-    ! grep -v "$ID/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup" || fail "found what must not be there"
+    ! grep -v "$leaf/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup" || fail "found what must not be there"
     if ! is_cgroup2; then
         ok exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" --cgroup pids,memory:sub "$ID" /bin/sleep 1001
         for ctl in pids memory; do
-            grep -q ":$ctl:.*$ID/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup"
+            grep -q ":$ctl:.*$leaf/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup"
         done
-        [ "$(grep -c "$ID/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup")" -eq 2 ]
+        [ "$(grep -c "$leaf/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup")" -eq 2 ]
+        has_v2 || { down; return; }
         ok exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" --cgroup unified:sub --cgroup memory:/ "$ID" /bin/sleep 1001
-        grep -q "^0::.*$ID/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup"
-        grep -q ":memory:.*$ID\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup"
+        grep -q "^0::.*$leaf/sub\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup"
+        grep -q ":memory:.*$leaf\$" "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup"
     fi
     down
 }

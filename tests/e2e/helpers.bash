@@ -12,6 +12,9 @@
 #     $BUNDLE    a busybox bundle, made by make_bundle
 #
 # and teardown fails when the test leaves anything behind: containers, state, cgroups, mounts, processes.
+#
+# What every test goes through starts as few programs as it can: in the test machine, whose processor is emulated, one
+# costs 20 to 40 ms, and they were most of the time.
 
 CTR=${CTR:-$BATS_TEST_DIRNAME/../../build/ctr}
 case $CTR in /*) ;; *) CTR=$PWD/$CTR ;; esac
@@ -29,7 +32,8 @@ common_setup() {
     TESTID="t$$n${BATS_TEST_NUMBER}x"
     ID=$TESTID
     RUNS=0
-    mounts >"$BATS_TEST_TMPDIR/mounts.before"
+    mounts
+    MOUNTS_BEFORE=("${MOUNTS[@]}")
     # script(1) gives its command to $SHELL, and what is quoted for it here is quoted for bash.
     export SHELL=/bin/bash
     # Marks every program that the test starts: the leftovers are found by it.
@@ -51,7 +55,7 @@ common_teardown() {
     delete_all
     assert_leak_free || rc=1
     assert_no_sanitizer_report || rc=1
-    end_leftovers
+    [ "$rc" -eq 0 ] || end_leftovers
     return "$rc"
 }
 
@@ -67,10 +71,20 @@ ctr() {
     status=0
     timeout -k 5 "$DEADLINE" "$CTR" --root "$ROOT" $CTR_GLOBALS "$@" <"${STDIN:-/dev/null}" \
         >>"$OUT" 2>>"$ERR" 3>&- || status=$?
-    output=$(cat "$OUT")
-    stderr=$(cat "$ERR")
+    slurp output "$OUT"
+    slurp stderr "$ERR"
     echo "# ctr $* -> $status" >>"$BATS_TEST_TMPDIR/calls"
     return 0
+}
+
+# slurp VARIABLE FILE: as VARIABLE=$(cat FILE), without a process: no NULs, no newlines at the end.
+slurp() {
+    local -a slurp_parts
+    local slurp_text
+    mapfile -d '' -t slurp_parts <"$2"
+    printf -v slurp_text %s "${slurp_parts[@]}"
+    while [[ $slurp_text == *$'\n' ]]; do slurp_text=${slurp_text%$'\n'}; done
+    printf -v "$1" %s "$slurp_text"
 }
 
 # ok ARGS...: ctr must succeed. fails STATUS TEXT ARGS...: must end so, with TEXT in its one error line.
@@ -99,50 +113,65 @@ ctr_tty() {
 
 # The root file system every bundle is copied from, made once, also when several files need it at the same time.
 base_rootfs() {
-    local base=${CTR_TEST_CACHE:-$BATS_RUN_TMPDIR}/rootfs
-    [ -e "$base.ready" ] || (flock 9 && make_base_rootfs "$base") 9>"$base.lock"
-    echo "$base"
+    base_bundle
+    echo "$BASE/rootfs"
 }
 
-make_base_rootfs() {
-    local base=$1
-    if [ ! -e "$base.ready" ]; then
-        mkdir -p "$base"/{bin,dev,etc,proc,root,sys,tmp,usr,var,run,mnt,home}
-        chmod 1777 "$base/tmp"
-        cp "$(command -v busybox)" "$base/bin/busybox"
+# The bundle that make_bundle copies; sets $BASE.
+base_bundle() {
+    BASE=${CTR_TEST_CACHE:-$BATS_RUN_TMPDIR}/base
+    [ -e "$BASE.ready" ] || (flock 9 && make_base) 9>"$BASE.lock"
+}
+
+make_base() {
+    local root=$BASE/rootfs
+    if [ ! -e "$BASE.ready" ]; then
+        mkdir -p "$root"/{bin,dev,etc,proc,root,sys,tmp,usr,var,run,mnt,home}
+        chmod 1777 "$root/tmp"
+        cp "$(command -v busybox)" "$root/bin/busybox"
         busybox --list | python3 -c '
 import os, sys
 for name in sys.stdin.read().split():
     path = os.path.join(sys.argv[1], "bin", name)
     if not os.path.lexists(path):
-        os.symlink("busybox", path)' "$base"
-        ln -s bin "$base/sbin"
-        ln -s ../bin "$base/usr/bin"
+        os.symlink("busybox", path)' "$root"
+        ln -s bin "$root/sbin"
+        ln -s ../bin "$root/usr/bin"
         printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' 'daemon:x:1:1:daemon:/:/bin/false' \
-            'user:x:1000:1000:user:/home:/bin/sh' >"$base/etc/passwd"
-        printf '%s\n' 'root:x:0:' 'daemon:x:1:' 'tty:x:5:' 'extra:x:50:user' 'user:x:1000:' >"$base/etc/group"
-        : >"$base.ready"
+            'user:x:1000:1000:user:/home:/bin/sh' >"$root/etc/passwd"
+        printf '%s\n' 'root:x:0:' 'daemon:x:1:' 'tty:x:5:' 'extra:x:50:user' 'user:x:1000:' >"$root/etc/group"
+        BUNDLE=$BASE
+        write_config
+        : >"$BASE.ready"
     fi
 }
 
-# make_bundle [DIR [SPEC OPTIONS...]]: a busybox bundle with the configuration that `ctr spec` writes, without a
-# terminal and with a writable root. $BUNDLE is the default, and is what edit_config changes.
+# The configuration that `ctr spec` writes, without a terminal and with a writable root.
+write_config() {
+    ok spec --bundle "$BUNDLE" "$@" && edit_config '.process.terminal = false | .root.readonly = false'
+}
+
+# make_bundle [DIR [SPEC OPTIONS...]]: a busybox bundle with write_config's configuration. $BUNDLE is the default, and is
+# what edit_config changes.
 make_bundle() {
     BUNDLE=${1:-$BUNDLE}
     [ $# -eq 0 ] || shift
-    mkdir -p "$BUNDLE"
-    cp -a "$(base_rootfs)" "$BUNDLE/rootfs"
-    ok spec --bundle "$BUNDLE" "$@"
-    edit_config '.process.terminal = false | .root.readonly = false'
+    base_bundle
+    if [ $# -eq 0 ]; then
+        cp -aT "$BASE" "$BUNDLE"
+    else
+        mkdir -p "$BUNDLE"
+        cp -a "$BASE/rootfs" "$BUNDLE/rootfs"
+        write_config "$@"
+    fi
 }
 
 # edit_config FILTER [JQ OPTIONS...], e.g. edit_config '.process.args = ["/bin/true"]'
 edit_config() {
-    local filter=$1
+    local filter=$1 config
     shift
     # from stdin: after --args every word is an argument of the filter
-    jq "$filter" "$@" <"$BUNDLE/config.json" >"$BUNDLE/config.json.new" &&
-        mv "$BUNDLE/config.json.new" "$BUNDLE/config.json"
+    config=$(jq "$filter" "$@" <"$BUNDLE/config.json") && printf '%s\n' "$config" >"$BUNDLE/config.json"
 }
 
 # run_sh SCRIPT: runs the bundle in the foreground with a shell script as its process.
@@ -151,22 +180,46 @@ run_sh() {
     ctr run --bundle "$BUNDLE" "$ID"
 }
 
-# set_args WORD...: what the container runs.
+# set_args WORD...: what the container runs. As edit_config '.process.args = $ARGS.positional', and so done where the
+# configuration does not look as jq writes it, or a word is no plain text.
 set_args() {
-    jq '.process.args = $ARGS.positional' "$BUNDLE/config.json" --args -- "$@" >"$BUNDLE/config.json.new" &&
-        mv "$BUNDLE/config.json.new" "$BUNDLE/config.json"
+    local text head tail word args=
+    local start=$'\n    "args": [\n' end=$'\n    ]'
+    slurp text "$BUNDLE/config.json"
+    head=${text%%"$start"*}
+    tail=${text:${#head}}
+    for word; do
+        word=${word//\\/\\\\}
+        word=${word//\"/\\\"}
+        word=${word//$'\n'/\\n}
+        word=${word//$'\t'/\\t}
+        args+=${args:+$',\n'}"      \"$word\""
+        [[ $word != *[[:cntrl:]]* ]] || args=odd
+        [ "$args" != odd ] || break
+    done
+    case $tail/$args in
+    /* | */ | */odd) edit_config '.process.args = $ARGS.positional' --args -- "$@" ;;
+    *) printf '%s\n' "$head$start$args$end${tail#*"$end"}" >"$BUNDLE/config.json" ;;
+    esac
 }
 
 # ---- questions ----
 
 # state_of ID [FIELD]: a field of `ctr state`, the status by default. Does not touch $output.
 state_of() {
-    timeout -k 5 "$DEADLINE" "$CTR" --root "$ROOT" state "$1" 2>/dev/null | jq -r ".${2:-status}"
+    local text field=${2:-status}
+    text=$(timeout -k 5 "$DEADLINE" "$CTR" --root "$ROOT" state "$1" 2>/dev/null)
+    if [[ $text =~ $'\n  "'"$field"'": '(([0-9]+)|\"([A-Za-z0-9_/.:+-]*)\"),?$'\n' ]]; then
+        echo "${BASH_REMATCH[2]}${BASH_REMATCH[3]}"
+    else
+        jq -r ".$field" <<<"$text"
+    fi
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds. For what has no event that a shell could wait for.
+# wait_for SECONDS COMMAND...: until it succeeds. For what has no event that a shell could wait for. The seconds are those
+# of a machine that has nothing else to do: on a busy or an emulated one the same takes a multiple.
 wait_for() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1 * ${WAIT_FACTOR:-4}))
     shift
     until "$@"; do
         [ "$SECONDS" -lt "$end" ] || fail "timed out: $*"
@@ -177,6 +230,13 @@ wait_for() {
 is_state() { [ "$(state_of "$1")" = "$2" ]; }
 wait_state() { wait_for "${3:-10}" is_state "$1" "$2"; }
 
+# Whether the systemd driver is used, and what it calls the cgroup of a container with this ID then.
+is_systemd() { [[ " $CTR_GLOBALS " == *" --systemd-cgroup "* ]]; }
+leaf() { if is_systemd; then echo "ctr-$1.scope"; else echo "$1"; fi; }
+# For tests that name the cgroup by a path. Names of units are tested by tests/vm/jobs/systemd-driver.
+require_paths() { ! is_systemd || skip "the systemd driver takes SLICE:PREFIX:NAME, no path"; }
+# A host of v2 alone; one that has it, alone or beside v1.
+has_v2() { grep -q ' - cgroup2 ' /proc/self/mountinfo; }
 is_cgroup2() { [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; }
 # The directories that hold a cgroup of this name, in any hierarchy.
 # Other tests' cgroups go away while find walks: that it says so is no failure.
@@ -213,10 +273,32 @@ show_logs() {
 
 # ---- what is left ----
 
-# Mount points of the host below the tests' directory; other people's come and go and are not our leaks.
+# Mount points of the host below the tests' directory, to $MOUNTS; other people's come and go and are not our leaks.
 mounts() {
-    awk -v t="$BATS_RUN_TMPDIR" -v i="${TESTID:-none}" 'index($0, t) || index($0, i) { print $5 }' \
-        /proc/self/mountinfo | sort
+    local line words lines
+    MOUNTS=()
+    mapfile -t lines </proc/self/mountinfo
+    for line in "${lines[@]}"; do
+        [[ $line == *"$BATS_RUN_TMPDIR"* || $line == *"${TESTID:-none}"* ]] || continue
+        read -ra words <<<"$line"
+        MOUNTS+=("${words[4]}")
+    done
+}
+
+# The mount points that were not there before the test, to $LEFT; the newest first.
+mounts_left() {
+    local mnt
+    local -A before=()
+    for mnt in "${MOUNTS_BEFORE[@]}"; do before[$mnt]+=x; done
+    mounts
+    LEFT=()
+    for mnt in "${MOUNTS[@]}"; do
+        if [ -n "${before[$mnt]:-}" ]; then
+            before[$mnt]=${before[$mnt]#x}
+        else
+            LEFT=("$mnt" "${LEFT[@]}")
+        fi
+    done
 }
 
 # Processes that this test's programs started, or that sit in a cgroup of this test's containers. Bats itself
@@ -224,11 +306,9 @@ mounts() {
 leftover_pids() (
     : "${TESTID:?no mark}"
     export -n CTR_TEST_ID # or the programs of this pipe would find each other
-    {
-        grep -lsz "^CTR_TEST_ID=$TESTID\$" /proc/[0-9]*/environ
-        grep -ls "/[^/]*$TESTID" /proc/[0-9]*/cgroup
-    } 2>/dev/null | cut -d/ -f3 | sort -un | while read -r pid; do
-        [ ! -e "/proc/$pid/exe" ] || echo "$pid"
+    grep -lsz -e "^CTR_TEST_ID=$TESTID\$" -e "/[^/]*$TESTID" /proc/[0-9]*/environ /proc/[0-9]*/cgroup | while read -r file; do
+        file=${file#/proc/}
+        [ ! -e "/proc/${file%/*}/exe" ] || echo "${file%/*}"
     done
 )
 
@@ -237,8 +317,17 @@ containers() {
     timeout -k 5 "$DEADLINE" "$CTR" --root "$ROOT" list -q 2>/dev/null </dev/null 3>&-
 }
 
+# What the state root holds, to $STATES. Names that start with a dot are ctr's own (locks, caches), not a container's.
+states() {
+    shopt -s nullglob
+    STATES=("$ROOT"/*)
+    shopt -u nullglob
+}
+
 delete_all() {
     local id
+    states
+    [ "${#STATES[@]}" -gt 0 ] || return 0
     for id in $(containers); do
         timeout -k 5 "$DEADLINE" "$CTR" --root "$ROOT" delete --force "$id" </dev/null >/dev/null 2>&1 3>&- || true
     done
@@ -251,9 +340,8 @@ end_leftovers() {
         echo "ending leftover process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)"
         kill -9 "$pid" 2>/dev/null || true
     done
-    mounts | sort -r | comm -13 "$BATS_TEST_TMPDIR/mounts.before" - 2>/dev/null | while read -r mnt; do
-        umount -l "$mnt" 2>/dev/null || true
-    done
+    mounts_left
+    for mnt in "${LEFT[@]}"; do umount -l "$mnt" 2>/dev/null || true; done
     cgroup_dirs "$TESTID" | sort -r | while read -r dir; do
         rmdir "$dir" 2>/dev/null || true
     done
@@ -263,15 +351,12 @@ end_leftovers() {
 # Every container has been deleted: nothing that ctr made may be left.
 assert_leak_free() {
     local left bad=0
-    left=$(containers)
-    [ -z "$left" ] || { echo "containers left: $left"; bad=1; }
-    # Names that start with a dot are ctr's own (locks, caches), not a container's.
-    left=$([ ! -d "$ROOT" ] || find "$ROOT" -mindepth 1 -maxdepth 1 ! -name '.*')
-    [ -z "$left" ] || { echo "state left: $left"; bad=1; }
+    states
+    [ "${#STATES[@]}" -eq 0 ] || { echo "state left: ${STATES[*]}; containers: $(containers)"; bad=1; }
     left=$(cgroup_dirs "$TESTID")
     [ -z "$left" ] || { echo "cgroups left: $left"; bad=1; }
-    left=$(mounts | comm -13 "$BATS_TEST_TMPDIR/mounts.before" -)
-    [ -z "$left" ] || { echo "mounts left: $left"; bad=1; }
+    mounts_left
+    [ "${#LEFT[@]}" -eq 0 ] || { echo "mounts left: ${LEFT[*]}"; bad=1; }
     left=$(leftover_pids)
     if [ -n "$left" ]; then
         # A process that was just told to end may need a moment to be gone.

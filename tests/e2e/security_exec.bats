@@ -164,7 +164,8 @@ END
     pid=$(state_of "$ID" pid)
     [ "$(stat -c %u "/proc/$pid/environ")" = 0 ]
     ok start "$ID"
-    wait_for 10 test "$(stat -c %u "/proc/$pid/environ")" = 200000
+    mapped() { [ "$(stat -c %u "/proc/$pid/environ")" = 200000 ]; }
+    wait_for 10 mapped
     ok delete --force "$ID"
 }
 

@@ -345,6 +345,7 @@ start_sleep() {
 
 @test "real-time budgets: given to the cgroups above as well, and refused when there is none left (cgroup v1)" {
     is_v1 cpu && [ -e /sys/fs/cgroup/cpu/cpu.rt_runtime_us ] || skip "no real-time groups here"
+    require_paths
     edit_config ".linux.cgroupsPath = \"/$TESTID-rt/middle/$ID\" |
         .linux.resources.cpu = {realtimeRuntime: 20000, realtimePeriod: 500000}"
     start_sleep

@@ -8,7 +8,7 @@
 # CTR_VM_CACHE names another cache directory.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-cache=${CTR_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ctr-vm}
+cache=${CTR_VM_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/ctr-vm}
 key=$(cat "$here/disk.sh" "$here/packages" "$here"/guest/* | sha256sum | cut -c1-16)
 out=$cache/$key
 

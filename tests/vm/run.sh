@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# tests/vm/run.sh JOB [KERNEL WORDS...]: boots the test machine (disk.sh makes it), runs tests/vm/jobs/JOB in it on a copy of
-# this tree and its build, prints the job's lines. Exit status 0 when the job's own last word was 0.
+# tests/vm/run.sh JOB[,JOB...] [KERNEL WORDS...]: boots the test machine (disk.sh makes it), runs tests/vm/jobs/JOB in it on a
+# copy of this tree and its build, one job after the other, and prints their lines. Exit status 0 when all ended with 0.
 #
-# KVM is used where it can run a real kernel (CTR_VM_ACCEL=kvm|tcg decides; the default tries a few seconds), TCG with
-# nested SVM otherwise. The machine always ends: by itself, or after CTR_VM_DEADLINE seconds (default 900); then its console is shown.
+# KVM is used where it can run a real kernel (CTR_VM_ACCEL=kvm|tcg decides; by default it is tried, once a boot of the
+# host), TCG with nested SVM otherwise. The machine always ends: by itself, or after CTR_VM_DEADLINE seconds (default 900); then its console is shown.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 build=${BUILD:-$top/build}
-job=$1
+jobs=$1
 shift
 words=$*
 deadline=${CTR_VM_DEADLINE:-900}
@@ -36,17 +36,36 @@ ln -s "$(cd "$build" && pwd)" "$run/b/build"
 tar -C "$run/b" -rhf "$run/tree.tar" --exclude='*.o' --exclude='*.d' --exclude='*.a' --exclude='build/vm*' --exclude='build/test-logs' build
 truncate -s %1M "$run/tree.tar"
 
-accel=${CTR_VM_ACCEL:-tcg}
+# A kernel that gets as far as to miss its root disk has been run. There are devices called /dev/kvm that cannot do that.
+kvm_works() {
+	[ -r /dev/kvm ] && [ -w /dev/kvm ] || return 1
+	{
+		timeout -k 1 8 qemu-system-x86_64 -accel kvm -cpu host -M q35 -m 512 -nodefaults -no-user-config -display none -no-reboot \
+			-kernel "$dir/vmlinuz" -append "console=ttyS0 panic=-1" -serial "file:$run/kvm" </dev/null || true
+	} >/dev/null 2>&1
+	grep -aq 'Unable to mount root fs' "$run/kvm"
+}
+
+accel=${CTR_VM_ACCEL:-}
+if [ -z "$accel" ]; then
+	known=${dir%/*}/accel.$(cat /proc/sys/kernel/random/boot_id)
+	if [ ! -s "$known" ]; then
+		rm -f "${dir%/*}"/accel.*
+		if kvm_works; then echo kvm; else echo tcg; fi >"$known"
+	fi
+	accel=$(cat "$known")
+fi
 case $accel in
 kvm) accel_args="-accel kvm -cpu host" ;;
 *) accel_args="-accel tcg,thread=multi,tb-size=1024 -cpu max,-la57" ;;
 esac
 
 touch "$run/results" "$run/logs.tar"
+# norandmaps: what is translated of a program counts for the next start of it only when that lies at the same addresses.
 # shellcheck disable=SC2086
 qemu-system-x86_64 $accel_args -M q35 -smp 2 -m "${CTR_VM_MEMORY:-4096}" -nodefaults -no-user-config -display none -no-reboot \
 	-kernel "$dir/vmlinuz" -initrd "$dir/initrd" \
-	-append "console=ttyS0 tsc=reliable mitigations=off random.trust_cpu=on systemd.show_status=0 ctr.job=$job $words" \
+	-append "console=ttyS0 tsc=reliable mitigations=off random.trust_cpu=on systemd.show_status=0 norandmaps ctr.jobs=$jobs $words" \
 	-serial "file:$run/console" \
 	-drive "file=$dir/root.img,format=raw,if=virtio,snapshot=on,cache=unsafe" \
 	-drive "file=$run/tree.tar,format=raw,if=virtio,readonly=on" \
@@ -67,12 +86,14 @@ wait "$pid" || status=$?
 kill "$watch_pid" 2>/dev/null || true
 wait "$tail_pid" 2>/dev/null || true
 
-printf "vm: %s ran for %d s\n" "$job" "$((SECONDS - start))"
+printf "vm: the machine ran for %d s\n" "$((SECONDS - start))"
 if ! grep -q '^vm: done$' "$run/results"; then
 	echo "vm: the machine did not come to its end (deadline $deadline s, qemu status $status); its console:"
 	tail -n 60 "$run/console" "$run/qemu.log" 2>/dev/null
 	exit 1
 fi
-mkdir -p "$build/vm-logs/$job"
-tar -C "$build/vm-logs/$job" -xf "$run/logs.tar" 2>/dev/null || true
-grep -q "^vm: job $job ended with 0$" "$run/results"
+mkdir -p "$build/vm-logs/${words// /,}"
+tar -C "$build/vm-logs/${words// /,}" -xf "$run/logs.tar" 2>/dev/null || true
+for job in ${jobs//,/ }; do
+	grep -q "^vm: job $job ended with 0 " "$run/results" || exit 1
+done
