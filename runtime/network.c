@@ -121,6 +121,7 @@ static int check_ports(const struct network_use *u, const struct net_store *ns, 
 static int check_possible(const struct network_use *u, const struct net_conf *c, struct err *e)
 {
 	static const char *const options[NET_FAMILIES] = { "--ip", "--ip6" };
+	static const struct ip loopback6 = { .family = AF_INET6, .b = { [15] = 1 } };
 
 	for (int f = 0; f < NET_FAMILIES; f++)
 		if (u->plan.ip[f].family && !c->subnet[f].ip.family)
@@ -135,6 +136,10 @@ static int check_possible(const struct network_use *u, const struct net_conf *c,
 		if (ip->family && !c->subnet[f].ip.family)
 			return err_set(e, EINVAL, "--publish: network %s has no IPv%d", c->name,
 				       f == NET_4 ? 4 : 6);
+		/* An answer to it would have to come from a link, and the kernel takes none. */
+		if (ip->family == AF_INET6 && ip_cmp(ip, &loopback6) == 0)
+			return err_set(e, EINVAL,
+				       "--publish: nothing can be published on ::1; 127.0.0.1 works");
 	}
 	return 0;
 }
