@@ -15,10 +15,11 @@ struct network_cmd_opts {
 
 static const struct opt opts[] = {
 	{ "subnet", 0, OPT_STRING, AT(create.subnet), "ADDRESS/LENGTH",
-	  "create: its IPv4 subnet; without --subnet and --ipv6, a free one" },
+	  "create: its IPv4 subnet (default: one that is free; none: no IPv4)" },
 	{ "gateway", 0, OPT_STRING, AT(create.gateway), "ADDRESS",
 	  "create: the host's address in it (default: the first)" },
-	{ "ipv6", 0, OPT_STRING, AT(create.subnet6), "ADDRESS/LENGTH", "create: its IPv6 subnet" },
+	{ "ipv6", 0, OPT_STRING, AT(create.subnet6), "ADDRESS/LENGTH",
+	  "create: its IPv6 subnet (default without --subnet: one that is free)" },
 	{ "gateway6", 0, OPT_STRING, AT(create.gateway6), "ADDRESS",
 	  "create: the host's IPv6 address in it (default: the first)" },
 	{ "mtu", 0, OPT_COUNT, AT(mtu), "BYTES", "create: largest packet" },

@@ -145,8 +145,11 @@ int forward_on(const struct forward_links *l, struct err *e)
 void forward_off(const struct forward_links *l)
 {
 	for (size_t i = 0; i < l->n; i++) {
-		int r = write_setting(&l->v[i], "0");
+		char path[128];
+		int r;
 
+		link_path(path, sizeof(path), l->v[i].family, l->v[i].name);
+		r = read_setting(path) > 0 ? write_setting(&l->v[i], "0") : 0;
 		if (r < 0 && r != -ENOENT)
 			log_warn("switch off IPv%d forwarding of %s: %s",
 				 settings[l->v[i].family].number, l->v[i].name,

@@ -233,8 +233,7 @@ static struct ifinfomsg *begin_new(union nl_request *q, const char *name)
 	return i;
 }
 
-void link_put_bridge(union nl_request *q, const char *name, const uint8_t mac[LINK_ETHER],
-		     uint32_t mtu)
+void link_put_bridge(union nl_request *q, const char *name, const uint8_t mac[LINK_ETHER])
 {
 	struct ifinfomsg *i = begin_new(q, name);
 	struct nlattr *info, *data;
@@ -242,8 +241,6 @@ void link_put_bridge(union nl_request *q, const char *name, const uint8_t mac[LI
 	i->ifi_flags = i->ifi_change = IFF_UP;
 	/* Given, or it would be that of the port with the lowest, and change with them. */
 	mnl_attr_put(&q->head, IFLA_ADDRESS, LINK_ETHER, mac);
-	if (mtu)
-		mnl_attr_put_u32(&q->head, IFLA_MTU, mtu);
 	info = mnl_attr_nest_start(&q->head, IFLA_LINKINFO);
 	mnl_attr_put_strz(&q->head, IFLA_INFO_KIND, "bridge");
 	data = mnl_attr_nest_start(&q->head, IFLA_INFO_DATA);
@@ -251,6 +248,13 @@ void link_put_bridge(union nl_request *q, const char *name, const uint8_t mac[LI
 	mnl_attr_put_u32(&q->head, IFLA_BR_STP_STATE, 0);
 	mnl_attr_nest_end(&q->head, data);
 	mnl_attr_nest_end(&q->head, info);
+}
+
+void link_put_mtu(union nl_request *q, const char *name, uint32_t mtu)
+{
+	change(q, 0);
+	mnl_attr_put_strz(&q->head, IFLA_IFNAME, name);
+	mnl_attr_put_u32(&q->head, IFLA_MTU, mtu);
 }
 
 void link_put_alias(union nl_request *q, const char *name, const char *alias)

@@ -76,11 +76,15 @@ static int make_bridge(struct net_socks *s, const struct net_conf *c, const char
 	int r;
 
 	net_mac(c->gateway, mac);
-	link_put_bridge(&q, c->bridge, mac, c->mtu);
+	link_put_bridge(&q, c->bridge, mac);
 	nl_batch_add(&b, &q);
 	/* In the same breath: a bridge without its mark would be nobody's. */
 	link_put_alias(&q, c->bridge, alias);
 	nl_batch_add(&b, &q);
+	if (c->mtu) {
+		link_put_mtu(&q, c->bridge, c->mtu);
+		nl_batch_add(&b, &q);
+	}
 	r = nl_batch_talk(&s->route, &b, NULL);
 	return r < 0 && r != -EEXIST ? fail(c, r, "make its bridge", e) : 0;
 }

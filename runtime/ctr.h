@@ -154,8 +154,10 @@ int ctr_ps(const struct ctr_global *g, const char *id, pid_t **pids, size_t *n, 
 	   struct err *e);
 
 struct network_create_opts {
-	const char *subnet, *gateway;   /* IPv4, as typed, or NULL */
-	const char *subnet6, *gateway6; /* IPv6 */
+	/* As typed. NULL: a free subnet; "none": no IPv4. NULL: the first address. */
+	const char *subnet, *gateway;
+	/* NULL: IPv6 only where --subnet is not given either. */
+	const char *subnet6, *gateway6;
 	const char *bridge;             /* name of the link, or NULL: the first ctrN that is free */
 	uint32_t mtu;                   /* 0: the kernel's choice */
 	bool internal;

@@ -91,15 +91,22 @@ static int check_bridge_name(const char *name, struct err *e)
 	return 0;
 }
 
+static bool no_ipv4(const struct network_create_opts *o)
+{
+	return o->subnet && str_eq(o->subnet, "none");
+}
+
 static int parse_conf(const char *name, const struct network_create_opts *o, struct net_conf *c,
 		      struct err *e)
 {
 	int r = network_check_name(name, e);
 
 	if (r == 0)
-		r = parse_subnet(NET_4, o->subnet, o->gateway, c, e);
+		r = parse_subnet(NET_4, no_ipv4(o) ? NULL : o->subnet, o->gateway, c, e);
 	if (r == 0)
 		r = parse_subnet(NET_6, o->subnet6, o->gateway6, c, e);
+	if (r == 0 && no_ipv4(o) && !o->subnet6)
+		r = err_set(e, EINVAL, "--subnet none: needs --ipv6");
 	if (r == 0 && o->subnet6 && !ours_ipv6())
 		r = err_set(e, EAFNOSUPPORT, "--ipv6: IPv6 is off on this host");
 	if (r == 0 && o->mtu && (o->mtu < (o->subnet6 ? MTU_MIN_6 : MTU_MIN) || o->mtu > MTU_MAX))
@@ -164,6 +171,7 @@ int ctr_network_create(const struct ctr_global *g, const char *name,
 	AUTO(desk_close) struct desk d = DESK_INIT;
 	int r = parse_conf(name, o, &n.conf, e);
 
+	n.only_ipv6 = no_ipv4(o);
 	if (r == 0)
 		r = desk_open(&d, g, true, e);
 	if (r < 0)

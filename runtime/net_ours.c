@@ -126,18 +126,19 @@ static int add_networks(const struct net_store *ns, struct used_list *l, const c
 static int find_used(const struct net_store *ns, struct net_socks *s, const char *but,
 		     struct used_list *l, struct err *e)
 {
-	int r = routes_each(&s->route, AF_INET, add_route, l);
+	int r = add_networks(ns, l, but, e);
 
+	/* Our own first: what is in the way is named by its best name. */
+	if (r < 0)
+		return r;
+	r = routes_each(&s->route, AF_INET, add_route, l);
 	if (r == 0)
 		r = routes_each(&s->route, AF_INET6, add_route, l);
 	if (r == 0)
 		r = addrs_each(&s->route, add_addr, l);
 	if (r < 0)
 		return err_sys(e, -r, "network %s: read the host's routes", but);
-	r = add_networks(ns, l, but, e);
-	if (r == 0 && l->failed)
-		return err_sys(e, ENOMEM, "network %s", but);
-	return r;
+	return l->failed ? err_sys(e, ENOMEM, "network %s", but) : 0;
 }
 
 static int check_given(const struct network *n, int family, const struct used_list *l,
@@ -198,8 +199,7 @@ int ours_pick_subnets(const struct net_store *ns, struct net_socks *s, struct ne
 	for (int f = 0; f < NET_FAMILIES && r == 0; f++) {
 		if (n->conf.subnet[f].ip.family)
 			r = check_given(n, f, &l, e);
-		else if (f == NET_4 ? !given || n->conf.subnet[NET_6].ip.family
-				    : !given && ours_ipv6())
+		else if (f == NET_4 ? !n->only_ipv6 : !given && ours_ipv6())
 			r = pick(n, f, first, &l, e);
 	}
 	return r;
@@ -329,6 +329,14 @@ int ours_down(const struct net_store *ns, struct net_socks *s, const struct netw
 
 #define DEFAULT_TRIES 16
 
+static bool bridge_is_up(const struct net_store *ns, struct net_socks *s, const struct network *n)
+{
+	char alias[LINK_ALIAS_MAX];
+
+	network_alias(ns, &n->conf, alias);
+	return net_is_up(s, &n->conf, alias, NULL) > 0;
+}
+
 /* The name of a bridge is where two state roots on one host can meet: then another one. */
 static int try_default(const struct net_store *ns, struct net_socks *s, struct network *n,
 		       struct err *e)
@@ -351,8 +359,9 @@ static int try_default(const struct net_store *ns, struct net_socks *s, struct n
 
 		if (r == -EEXIST)
 			network_erase(ns, NET_DEFAULT, NULL);
-		else
-			ours_down(ns, s, n, &ignored);
+		else if (ours_down(ns, s, n, &ignored) < 0 && !bridge_is_up(ns, s, n) &&
+			 network_erase(ns, NET_DEFAULT, NULL) == 0)
+			close_forwarding(ns, s, NULL);
 	}
 	return r;
 }

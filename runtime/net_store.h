@@ -38,6 +38,7 @@ struct network {
 	int dir;
 	struct net_conf conf;
 	bool automatic;
+	bool only_ipv6; /* while it is made: no IPv4 subnet is to be picked */
 	struct members members;
 };
 
