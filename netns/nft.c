@@ -285,16 +285,29 @@ static int read_policy(const struct nlmsghdr *m, void *arg)
 	return 0;
 }
 
-int nft_chain_policy(struct nl *n, uint8_t family, const char *table, const char *chain)
+static int get_chain(struct nl *n, uint8_t family, const char *table, const char *chain,
+		     int *policy)
 {
 	union nl_request q;
-	int policy = -ENOENT, r;
 
 	begin(&q, NFT_MSG_GETCHAIN, 0, family);
 	mnl_attr_put_strz(&q.head, NFTA_CHAIN_TABLE, table);
 	mnl_attr_put_strz(&q.head, NFTA_CHAIN_NAME, chain);
-	r = nl_talk(n, &q, read_policy, &policy);
+	return nl_talk(n, &q, read_policy, policy);
+}
+
+int nft_chain_policy(struct nl *n, uint8_t family, const char *table, const char *chain)
+{
+	int policy = -ENOENT, r = get_chain(n, family, table, chain, &policy);
+
 	return r < 0 ? r : policy;
+}
+
+bool nft_chain_there(struct nl *n, uint8_t family, const char *table, const char *chain)
+{
+	int policy;
+
+	return get_chain(n, family, table, chain, &policy) == 0;
 }
 
 /* ---- in words ---- */

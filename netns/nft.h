@@ -106,6 +106,9 @@ void nft_put_elements(struct nl_batch *b, bool add, uint8_t family, const char *
  */
 int nft_chain_policy(struct nl *n, uint8_t family, const char *table, const char *chain);
 
+/* Whether there is such a chain, of whatever kind. */
+bool nft_chain_there(struct nl *n, uint8_t family, const char *table, const char *chain);
+
 /* ---- for people and tests ---- */
 
 /* One rule in words, registers named: "meta 6 > r1; r1 == 63747230...; jump publish". */

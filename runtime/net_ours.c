@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "netns/addr.h"
+#include "netns/foreign.h"
 #include "netns/ipam.h"
 #include "netns/route.h"
 
@@ -243,6 +244,37 @@ static int open_forwarding(const struct net_store *ns, struct net_socks *s, cons
 	return r;
 }
 
+/* Told once, when the network comes up: what it costs is that containers reach nobody. */
+static void tell_blocked(const struct network *n)
+{
+	log_warn("network %s: iptables of this host turn down what is forwarded (policy of chain "
+		 "FORWARD): iptables -I FORWARD -i %s -j ACCEPT, and the same with -o, let "
+		 "containers out and published ports in",
+		 n->conf.name, n->conf.bridge);
+}
+
+static int ask_others(struct net_socks *s, const struct network *n, bool first, struct err *e)
+{
+	AUTO(str_buf_free) struct str_buf more = {}, all = {};
+	AUTO_FREE char *have = NULL;
+	bool blocked = false;
+	int r = network_read_foreign(n, &have, e);
+
+	if (r == 0)
+		r = foreign_find(s, &n->conf, have, &more, &blocked, e);
+	if (blocked && first)
+		tell_blocked(n);
+	if (r < 0 || !more.len)
+		return r;
+	str_buf_addf(&all, "%s%s", have, more.s);
+	if (all.failed)
+		return err_sys(e, ENOMEM, "network %s", n->conf.name);
+	r = network_write_foreign(n, all.s, e);
+	if (r == 0 && foreign_add(more.s, e) < 0)
+		r = err_wrap(e, "network %s: the host's firewall", n->conf.name);
+	return r;
+}
+
 int ours_up(const struct net_store *ns, struct net_socks *s, struct network *n, bool force,
 	    struct err *e)
 {
@@ -264,6 +296,8 @@ int ours_up(const struct net_store *ns, struct net_socks *s, struct network *n, 
 			v[i] = n->members.v[i].net;
 		r = net_up(s, &n->conf, alias, v, n->members.n, &links, e);
 	}
+	if (r == 0)
+		r = ask_others(s, n, !up, e);
 	return r < 0 ? r : forward_on(&links, e);
 }
 
@@ -290,8 +324,12 @@ static int close_forwarding(const struct net_store *ns, struct net_socks *s, str
 static int take_down(struct net_socks *s, const struct network *n, struct err *e)
 {
 	AUTO_FREE const char **links = calloc(n->members.n + 1, sizeof(*links));
+	AUTO_FREE char *foreign = NULL;
 	char ifb[IFNAMSIZ];
+	int r = network_read_foreign(n, &foreign, e);
 
+	if (r < 0)
+		return r;
 	if (!links)
 		return err_sys(e, ENOMEM, "network %s", n->conf.name);
 	for (size_t i = 0; i < n->members.n; i++) {
@@ -304,7 +342,10 @@ static int take_down(struct net_socks *s, const struct network *n, struct err *e
 		if (tc_remove(&s->route, ifb) < 0)
 			log_warn("network %s: %s stays", n->conf.name, ifb);
 	}
-	return net_down(s, &n->conf, links, n->members.n, e);
+	r = net_down(s, &n->conf, links, n->members.n, e);
+	if (r == 0)
+		foreign_remove(foreign);
+	return r;
 }
 
 int ours_down(const struct net_store *ns, struct net_socks *s, const struct network *n,

@@ -16,6 +16,7 @@
 #define OPENED ".opened"
 #define FILE_JSON "network.json"
 #define FILE_MEMBERS "members"
+#define FILE_FOREIGN "foreign"
 #define FILE_MAX ((size_t)16 << 20)
 
 #define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -239,6 +240,24 @@ int network_save_members(const struct network *n, struct err *e)
 	members_format(&n->members, &b);
 	r = b.failed ? -ENOMEM : io_write_atomic(n->dir, FILE_MEMBERS, b.s ? b.s : "", b.len, 0600);
 	return r < 0 ? err_sys(e, -r, "network %s: write " FILE_MEMBERS, n->conf.name) : 0;
+}
+
+int network_read_foreign(const struct network *n, char **text, struct err *e)
+{
+	int r = io_read_file(n->dir, FILE_FOREIGN, FILE_MAX, text, NULL);
+
+	if (r == -ENOENT) {
+		*text = strdup("");
+		r = *text ? 0 : -ENOMEM;
+	}
+	return r < 0 ? err_sys(e, -r, "network %s: read " FILE_FOREIGN, n->conf.name) : 0;
+}
+
+int network_write_foreign(const struct network *n, const char *text, struct err *e)
+{
+	int r = io_write_atomic(n->dir, FILE_FOREIGN, text, strlen(text), 0600);
+
+	return r < 0 ? err_sys(e, -r, "network %s: write " FILE_FOREIGN, n->conf.name) : 0;
 }
 
 /* The directory is private and flat; what is in it was made by us. */

@@ -7,6 +7,7 @@
  *     NAME/network.json
  *     NAME/members     its containers (net_members.h)
  *     NAME/NAME.leases their addresses (netns/ipam.h)
+ *     NAME/foreign     what was asked of other firewalls for it (netns/foreign.h)
  */
 #ifndef CTR_NET_STORE_H
 #define CTR_NET_STORE_H
@@ -55,6 +56,10 @@ int network_make(const struct net_store *s, struct network *n, struct err *e);
 
 /* Writes the members. */
 int network_save_members(const struct network *n, struct err *e);
+
+/* The file "foreign": *text is malloc'ed, "" when there is none. */
+int network_read_foreign(const struct network *n, char **text, struct err *e);
+int network_write_foreign(const struct network *n, const char *text, struct err *e);
 
 /* Removes the directory. Missing is fine. */
 int network_erase(const struct net_store *s, const char *name, struct err *e);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "netns/foreign.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "netns/addr.h"
+#include "netns/run.h"
+
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <stdio.h>
+
+#define RUN_SECONDS 30
+#define OUTPUT_MAX 65536
+#define WORDS_MAX 12
+#define LINE_MAX_ 128
+
+static const struct {
+	uint8_t nfproto;
+	const char *family; /* of nf_tables, as iptables calls it */
+	const char *program;
+} tools[NET_FAMILIES] = {
+	[NET_4] = { NFPROTO_IPV4, "4", "iptables" },
+	[NET_6] = { NFPROTO_IPV6, "6", "ip6tables" },
+};
+
+/* ---- what is needed ---- */
+
+static bool has_line(const char *text, const char *line)
+{
+	size_t len = strlen(line);
+
+	for (const char *s = text; (s = strstr(s, line)) != NULL; s += len)
+		if ((s == text || s[-1] == '\n') && (s[len] == '\n' || !s[len]))
+			return true;
+	return false;
+}
+
+struct links {
+	const struct net_conf *c;
+	struct nl *other; /* a socket for questions while the first is read */
+	int family;
+	const char *have;
+	struct str_buf *out;
+};
+
+static void need(const struct links *l, const char *line)
+{
+	if (!has_line(l->have, line) && !has_line(l->out->s ? l->out->s : "", line))
+		str_buf_addf(l->out, "%s\n", line);
+}
+
+/* Not into other bridges: what is behind them is somebody else's, to be asked first. */
+static int add_uplink(int index, const struct ip_net *a, void *arg)
+{
+	const struct links *l = arg;
+	char line[LINE_MAX_];
+	struct link link;
+
+	if ((a->ip.family == AF_INET ? NET_4 : NET_6) != l->family ||
+	    link_get(l->other, NULL, index, &link) < 0 || str_eq(link.kind, "bridge") ||
+	    str_eq(link.name, "lo"))
+		return 0;
+	snprintf(line, sizeof(line), "%s -i %s -o %s -j ACCEPT", tools[l->family].family,
+		 l->c->bridge, link.name);
+	need(l, line);
+	return 0;
+}
+
+static int find_rules(struct net_socks *s, struct links *l, struct err *e)
+{
+	AUTO_NL struct nl other = {};
+	char line[LINE_MAX_];
+	int r = nl_open(&other, -1, e);
+
+	if (r < 0)
+		return r;
+	/* What comes in is looked at by our own rules. */
+	snprintf(line, sizeof(line), "%s -o %s -j ACCEPT", tools[l->family].family, l->c->bridge);
+	need(l, line);
+	l->other = &other;
+	r = l->c->internal ? 0 : addrs_each(&s->route, add_uplink, l);
+	return r < 0 ? err_sys(e, -r, "read the host's addresses") : 0;
+}
+
+int foreign_find(struct net_socks *s, const struct net_conf *c, const char *have,
+		 struct str_buf *out, bool *blocked, struct err *e)
+{
+	struct links l = { .c = c, .have = have, .out = out };
+	char line[LINE_MAX_];
+	int r = 0;
+
+	*blocked = false;
+	for (int f = 0; f < NET_FAMILIES && r == 0; f++) {
+		if (!c->subnet[f].ip.family ||
+		    nft_chain_policy(&s->filter, tools[f].nfproto, "filter", "FORWARD") != NF_DROP)
+			continue;
+		l.family = f;
+		if (nft_chain_there(&s->filter, tools[f].nfproto, "filter", "DOCKER-USER"))
+			r = find_rules(s, &l, e);
+		else
+			*blocked = true;
+	}
+	if (r == 0 && nft_chain_there(&s->filter, NFPROTO_INET, "firewalld", "filter_FORWARD")) {
+		snprintf(line, sizeof(line), "firewalld %s", c->bridge);
+		need(&l, line);
+	}
+	return r;
+}
+
+/* ---- doing it ---- */
+
+static int run_words(char *const *argv, struct err *e)
+{
+	static const char *const places[] = { "/usr/sbin", "/sbin", "/usr/bin", "/bin" };
+	static char *const env[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL };
+	struct run_result result = {};
+	char path[64] = "";
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		snprintf(path, sizeof(path), "%s/%s", places[i], argv[0]);
+		if (access(path, X_OK) == 0)
+			break;
+	}
+	r = run_program(&(struct run_request){ .path = path,
+					       .argv = argv,
+					       .envp = env,
+					       .out_max = OUTPUT_MAX,
+					       .seconds = RUN_SECONDS },
+			&result, e);
+	if (r == 0 && result.status != 0)
+		r = err_set(e, EIO, "%s: %s", argv[0], result.err);
+	run_result_free(&result);
+	return r;
+}
+
+/* One line, done (add) or undone. */
+static int run_line(char *line, bool add, struct err *e)
+{
+	char *argv[WORDS_MAX + 8] = {}, *save = NULL;
+	size_t n = 0;
+	char *first = strtok_r(line, " ", &save);
+
+	if (!first)
+		return 0;
+	if (str_eq(first, "firewalld")) {
+		char *const words[] = { "firewall-cmd",
+					"-q",
+					"--zone=trusted",
+					add ? "--change-interface" : "--remove-interface",
+					strtok_r(NULL, " ", &save),
+					NULL };
+
+		return run_words(words, e);
+	}
+	argv[n++] = (char *)(uintptr_t)tools[str_eq(first, "4") ? NET_4 : NET_6].program;
+	argv[n++] = "-w";
+	argv[n++] = "10";
+	argv[n++] = add ? "-I" : "-D";
+	argv[n++] = "DOCKER-USER";
+	while (n < WORDS_MAX + 7 && (argv[n] = strtok_r(NULL, " ", &save)) != NULL)
+		n++;
+	return run_words(argv, e);
+}
+
+static int each_line(const char *lines, bool add, struct err *e)
+{
+	AUTO_FREE char *copy = strdup(lines);
+	char *save = NULL;
+	int r = copy ? 0 : err_sys(e, ENOMEM, "other firewalls");
+
+	for (char *line = copy ? strtok_r(copy, "\n", &save) : NULL; line && (r == 0 || !add);
+	     line = strtok_r(NULL, "\n", &save)) {
+		struct err one;
+
+		r = run_line(line, add, &one);
+		if (r < 0 && add)
+			*e = one;
+		else if (r < 0)
+			log_debug("%s", one.msg);
+	}
+	return r;
+}
+
+int foreign_add(const char *lines, struct err *e)
+{
+	return each_line(lines, true, e);
+}
+
+void foreign_remove(const char *lines)
+{
+	struct err e;
+
+	each_line(lines, false, &e);
+}
