@@ -38,10 +38,14 @@ static bool has_line(const char *text, const char *line)
 
 struct links {
 	const struct net_conf *c;
-	struct nl *other; /* a socket for questions while the first is read */
 	int family;
 	const char *have;
 	struct str_buf *out;
+};
+
+struct uplinks {
+	const struct links *l;
+	struct nl *other; /* a socket for questions while the first is read */
 };
 
 static void need(const struct links *l, const char *line)
@@ -53,12 +57,13 @@ static void need(const struct links *l, const char *line)
 /* Not into other bridges: what is behind them is somebody else's, to be asked first. */
 static int add_uplink(int index, const struct ip_net *a, void *arg)
 {
-	const struct links *l = arg;
+	const struct uplinks *u = arg;
+	const struct links *l = u->l;
 	char line[LINE_MAX_];
 	struct link link;
 
 	if ((a->ip.family == AF_INET ? NET_4 : NET_6) != l->family ||
-	    link_get(l->other, NULL, index, &link) < 0 || str_eq(link.kind, "bridge") ||
+	    link_get(u->other, NULL, index, &link) < 0 || str_eq(link.kind, "bridge") ||
 	    str_eq(link.name, "lo"))
 		return 0;
 	snprintf(line, sizeof(line), "%s -i %s -o %s -j ACCEPT", tools[l->family].family,
@@ -67,7 +72,7 @@ static int add_uplink(int index, const struct ip_net *a, void *arg)
 	return 0;
 }
 
-static int find_rules(struct net_socks *s, struct links *l, struct err *e)
+static int find_rules(struct net_socks *s, const struct links *l, struct err *e)
 {
 	AUTO_NL struct nl other = {};
 	char line[LINE_MAX_];
@@ -78,8 +83,9 @@ static int find_rules(struct net_socks *s, struct links *l, struct err *e)
 	/* What comes in is looked at by our own rules. */
 	snprintf(line, sizeof(line), "%s -o %s -j ACCEPT", tools[l->family].family, l->c->bridge);
 	need(l, line);
-	l->other = &other;
-	r = l->c->internal ? 0 : addrs_each(&s->route, add_uplink, l);
+	if (l->c->internal)
+		return 0;
+	r = addrs_each(&s->route, add_uplink, &(struct uplinks){ .l = l, .other = &other });
 	return r < 0 ? err_sys(e, -r, "read the host's addresses") : 0;
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Other people's firewalls. A packet passes only when all rules of the host let it, and two that are
- * often there do not let ours: Docker sets the policy of iptables' FORWARD to DROP, and firewalld
- * turns down what comes from a link in none of its zones. Both have a place for such as us: the
- * chain DOCKER-USER, and the zone "trusted". What is put there is undone with the network; nothing
- * else of theirs is touched.
+ * Other people's firewalls. A packet passes only when all rules of the host let it, and two that
+ * are often there do not let ours: Docker sets the policy of iptables' FORWARD to DROP, and
+ * firewalld turns down what comes from a link in none of its zones. Both have a place for such as
+ * us: the chain DOCKER-USER, and the zone "trusted". What is put there is undone with the network;
+ * nothing else of theirs is touched.
  */
 #ifndef CTR_NETNS_FOREIGN_H
 #define CTR_NETNS_FOREIGN_H
@@ -15,8 +15,8 @@
 
 /*
  * What the network needs of them and does not have yet, one thing a line, appended to out: to be
- * kept before foreign_add does it. have is what was kept before ("": nothing). *blocked: nothing can
- * be done about a policy that turns us down.
+ * kept before foreign_add does it. have is what was kept before ("": nothing). *blocked: nothing
+ * can be done about a policy that turns us down.
  *
  *     4 -i ctr0 -o eth0 -j ACCEPT     a rule of DOCKER-USER, IPv4 (6: IPv6)
  *     firewalld ctr0                  a link of the zone trusted

@@ -42,7 +42,7 @@ docker_answers() { docker version >/dev/null 2>&1 || gone "$DOCKERD_PID"; }
 
 # from_docker NAME HOST PORT
 from_docker() {
-    printf 'GET / HTTP/1.0\r\n\r\n' | timeout 10 command docker -H "unix://$BATS_TEST_TMPDIR/docker.sock" exec -i "$1" \
+    printf 'GET / HTTP/1.0\r\n\r\n' | timeout 10 "$(type -P docker)" -H "unix://$BATS_TEST_TMPDIR/docker.sock" exec -i "$1" \
         nc -w 2 "$2" "$3" 2>/dev/null | tail -n 1
 }
 
