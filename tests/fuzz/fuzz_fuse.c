@@ -13,6 +13,8 @@
 #include <ftw.h>
 #include <linux/fuse.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -24,7 +26,8 @@ enum { KNOWN = 32, REQUEST = 8192, ANSWER = 8192, FILE_MAX = 1 << 20, FDS = 64 }
 static struct fuse_server *server;
 static char top[64];
 static int root = -1, cwd = -1;
-static uint64_t nodes[KNOWN], handles[KNOWN];
+/* handles[i] was opened on owners[i] */
+static uint64_t nodes[KNOWN], handles[KNOWN], owners[KNOWN];
 static size_t n_nodes, n_handles;
 static char request[REQUEST], answer[ANSWER];
 
@@ -69,7 +72,7 @@ static void touch(int dir, const char *name, const char *text)
 		abort();
 }
 
-/* top/root is the tree: d/f, f, l, p. top/outside must stay empty. */
+/* top/root is the tree: d/f, f, l, p, a … t. top/outside must stay empty. */
 static void make_tree(void)
 {
 	AUTO_CLOSE int dir = open(top, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -82,6 +85,11 @@ static void make_tree(void)
 		abort();
 	touch(root, "f", "some text");
 	touch(root, "d/f", "more");
+	for (char name[2] = "a"; name[0] < 'd'; name[0]++)
+		touch(root, name, "");
+	for (char name[2] = "g"; name[0] < 'u'; name[0]++)
+		if (name[0] != 'l' && name[0] != 'p')
+			touch(root, name, "");
 }
 
 static size_t count_fds(void)
@@ -93,24 +101,23 @@ static size_t count_fds(void)
 	return n;
 }
 
-static void note(uint64_t *list, size_t *n, uint64_t id)
+static void note_node(uint64_t id)
 {
 	if (id)
-		list[(*n)++ % KNOWN] = id;
+		nodes[n_nodes++ % KNOWN] = id;
 }
 
-static uint64_t choose(const uint64_t *list, size_t n, unsigned char how, uint64_t other)
+static void note_handle(uint64_t fh, uint64_t owner)
 {
-	size_t have = n < KNOWN ? n : KNOWN;
-
-	return have && how < 240 ? list[how % have] : other;
+	handles[n_handles % KNOWN] = fh;
+	owners[n_handles++ % KNOWN] = owner;
 }
 
 /* The ids that an answer gives out are used by later requests. */
-static void learn(uint32_t op, size_t len)
+static void learn(const struct fuse_in_header *asked, size_t len)
 {
 	const struct fuse_out_header *h = (const void *)answer;
-	uint64_t first = 0;
+	uint64_t first = 0, fh = 0;
 
 	if (!len)
 		return;
@@ -119,23 +126,23 @@ static void learn(uint32_t op, size_t len)
 	if (h->error || len < sizeof(*h) + sizeof(first))
 		return;
 	memcpy(&first, answer + sizeof(*h), sizeof(first));
-	switch (op) {
+	switch (asked->opcode) {
 	case FUSE_CREATE:
 	case FUSE_TMPFILE:
-		note(nodes, &n_nodes, first);
-		memcpy(&first, answer + sizeof(*h) + sizeof(struct fuse_entry_out), sizeof(first));
-		note(handles, &n_handles, first);
+		memcpy(&fh, answer + sizeof(*h) + sizeof(struct fuse_entry_out), sizeof(fh));
+		note_node(first);
+		note_handle(fh, first);
 		break;
 	case FUSE_LOOKUP:
 	case FUSE_MKDIR:
 	case FUSE_MKNOD:
 	case FUSE_SYMLINK:
 	case FUSE_LINK:
-		note(nodes, &n_nodes, first);
+		note_node(first);
 		break;
 	case FUSE_OPEN:
 	case FUSE_OPENDIR:
-		note(handles, &n_handles, first);
+		note_handle(first, asked->nodeid);
 		break;
 	}
 }
@@ -154,22 +161,82 @@ static unsigned int cut(char *buf, size_t len, size_t piece, struct iovec *v)
 	return n;
 }
 
-/* The first eight bytes of the arguments name a node or a handle in most requests. */
-static void put_first(uint32_t op, unsigned char how, char *args, size_t len)
+/* The fixed arguments of an operation whose first eight bytes are a handle or a node. */
+static size_t starts_with_id(uint32_t op, bool *handle)
 {
-	uint64_t id = 0;
+	*handle = true;
+	switch (op) {
+	case FUSE_READ:
+	case FUSE_READDIR:
+	case FUSE_READDIRPLUS:
+		return sizeof(struct fuse_read_in);
+	case FUSE_WRITE:
+		return sizeof(struct fuse_write_in);
+	case FUSE_LSEEK:
+		return sizeof(struct fuse_lseek_in);
+	case FUSE_RELEASE:
+	case FUSE_RELEASEDIR:
+		return sizeof(struct fuse_release_in);
+	case FUSE_FSYNC:
+	case FUSE_FSYNCDIR:
+		return sizeof(struct fuse_fsync_in);
+	case FUSE_FALLOCATE:
+		return sizeof(struct fuse_fallocate_in);
+	case FUSE_COPY_FILE_RANGE:
+		return sizeof(struct fuse_copy_file_range_in);
+	}
+	*handle = false;
+	switch (op) {
+	case FUSE_RENAME:
+	case FUSE_LINK:
+		return sizeof(struct fuse_link_in);
+	case FUSE_RENAME2:
+		return sizeof(struct fuse_rename2_in);
+	}
+	return 0;
+}
 
-	if (len < sizeof(id))
+/* READ, WRITE and READDIR have their numbers at the same places. */
+static void set_size(uint32_t op, struct fuse_read_in *in, size_t data)
+{
+	if (op == FUSE_WRITE)
+		in->size = (uint32_t)data;
+	else if (op == FUSE_READ || op == FUSE_READDIR || op == FUSE_READDIRPLUS)
+		in->size = ANSWER;
+	else
 		return;
-	memcpy(&id, args, sizeof(id));
-	if (op == FUSE_RENAME || op == FUSE_RENAME2 || op == FUSE_LINK)
-		id = choose(nodes, n_nodes, how, id);
-	else if (op == FUSE_READ || op == FUSE_WRITE || op == FUSE_READDIR || op == FUSE_LSEEK ||
-		 op == FUSE_READDIRPLUS || op == FUSE_RELEASE || op == FUSE_RELEASEDIR ||
-		 op == FUSE_FSYNC || op == FUSE_FSYNCDIR || op == FUSE_FALLOCATE ||
-		 op == FUSE_COPY_FILE_RANGE)
-		id = choose(handles, n_handles, how, id);
-	memcpy(args, &id, sizeof(id));
+	in->offset &= 0xfffff;
+}
+
+/* Most of what is sent should get beyond the first checks. The length of the arguments. */
+static size_t help(struct fuse_in_header *h, const unsigned char *p, char *args, size_t len)
+{
+	bool handle;
+	size_t fixed = starts_with_id(h->opcode, &handle);
+	size_t n = handle ? n_handles : n_nodes, i = n ? p[2] % (n < KNOWN ? n : KNOWN) : 0;
+
+	if (p[2] >= 240)
+		return len;
+	if (h->opcode == FUSE_SETATTR)
+		fixed = sizeof(struct fuse_setattr_in);
+	else if (!fixed || !n)
+		return len;
+	else
+		memcpy(args, handle ? &handles[i] : &nodes[i], sizeof(uint64_t));
+	if (fixed && n && handle)
+		h->nodeid = owners[i];
+	if (h->opcode == FUSE_COPY_FILE_RANGE) {
+		struct fuse_copy_file_range_in *c = (void *)args;
+
+		i = (size_t)p[3] % (n < KNOWN ? n : KNOWN);
+		c->fh_out = handles[i];
+		c->nodeid_out = owners[i];
+	}
+	if (len < fixed)
+		len = fixed;
+	if (p[2] < 200)
+		set_size(h->opcode, (void *)args, len - fixed);
+	return len;
 }
 
 /* One request of the input: how many bytes it took. */
@@ -177,32 +244,41 @@ static size_t step(const unsigned char *p, size_t size)
 {
 	struct iovec in[64], out[64];
 	struct fuse_in_header h = { .unique = 1 };
-	size_t len, args, room;
+	size_t len, given, args, room;
 
 	if (size < 6)
 		return size;
-	args = p[4] | (size_t)(p[5] & 15) << 8;
-	if (args > size - 6)
-		args = size - 6;
-	h.opcode = p[0] < 200 ? p[0] % 53 : p[0] * 31U;
-	h.nodeid = choose(nodes, n_nodes, p[1], p[1]);
+	given = p[4] | (size_t)(p[5] & 15) << 8;
+	if (given > size - 6)
+		given = size - 6;
+	h.opcode = p[0] < 212 ? p[0] % 53 : p[0] * 31U;
+	h.nodeid = n_nodes && p[1] < 240 ? nodes[p[1] % (n_nodes < KNOWN ? n_nodes : KNOWN)] : p[1];
 	h.uid = p[5] & 16 ? 1000 : geteuid();
 	h.gid = p[5] & 32 ? 1000 : getegid();
-	h.len = (uint32_t)(sizeof(h) + args + (p[5] & 64 ? 1 : 0));
+	memset(request, 0, sizeof(request));
+	memcpy(request + sizeof(h), p + 6, given);
+	args = help(&h, p, request + sizeof(h), given);
+	len = p[5] & 128 ? sizeof(h) + p[4] % 50 : sizeof(h) + args;
+	/* a length that is not the request's */
+	h.len = (uint32_t)len + (p[5] & 64 ? 1 : 0);
 	memcpy(request, &h, sizeof(h));
-	memcpy(request + sizeof(h), p + 6, args);
-	/* most names should have an end */
-	request[sizeof(h) + args] = '\0';
-	put_first(h.opcode, p[2], request + sizeof(h), args);
-	len = p[5] & 128 ? sizeof(h) + p[4] % 50 : h.len;
-	if (len > REQUEST)
-		len = REQUEST;
 	room = p[3] & 128 ? p[3] & 127 : ANSWER;
-	learn(h.opcode, fuse_server_handle(server, in, cut(request, len, p[3] & 15, in), out,
-					   cut(answer, room, p[3] >> 4 & 7, out)));
-	return 6 + args;
+	learn(&h, fuse_server_handle(server, in, cut(request, len, p[3] & 15, in), out,
+				     cut(answer, room, p[3] >> 4 & 7, out)));
+	return 6 + given;
 }
 
+static void send(uint32_t op, uint64_t node, const void *arg, size_t len)
+{
+	struct fuse_in_header h = { .len = (uint32_t)(sizeof(h) + len),
+				    .opcode = op,
+				    .nodeid = node };
+	struct iovec in[2] = { { &h, sizeof(h) }, { (void *)arg, len } }, out = { answer, ANSWER };
+
+	learn(&h, fuse_server_handle(server, in, 2, &out, 1));
+}
+
+/* A guest that has looked around: it knows the root, a file and a directory, and has them open. */
 static void begin(unsigned char how)
 {
 	struct fuse_opts o = { .proc_fd = -1,
@@ -211,19 +287,21 @@ static void begin(unsigned char how)
 			       .exclusive = how & 16 ? "." : NULL,
 			       .max_fds = how & 32 ? 16 : FDS,
 			       .max_inodes = 64 };
-	struct fuse_init_in in = { .major = 7, .minor = 38, .flags = ~0U };
-	struct fuse_in_header h = { .len = sizeof(h) + sizeof(in), .opcode = FUSE_INIT };
-	struct iovec v[2] = { { &h, sizeof(h) }, { &in, sizeof(in) } }, a = { answer, ANSWER };
+	const struct fuse_init_in in = { .major = 7, .minor = 38, .flags = ~0U };
+	const struct fuse_open_in open_in = { .flags = how & 128 ? O_RDONLY : O_RDWR };
 	struct err e = {};
 
 	n_nodes = n_handles = 0;
-	note(nodes, &n_nodes, 1);
+	note_node(1);
 	if (fuse_server_new(root, &o, &server, &e) < 0 || fuse_server_enter(server, &e) < 0)
 		abort();
 	if (how & 64)
 		return;
-	if (fuse_server_handle(server, v, 2, &a, 1) == 0)
-		abort();
+	send(FUSE_INIT, 0, &in, sizeof(in));
+	send(FUSE_LOOKUP, 1, "f", 2);
+	send(FUSE_LOOKUP, 1, "d", 2);
+	send(FUSE_OPEN, nodes[1], &open_in, sizeof(open_in));
+	send(FUSE_OPENDIR, 1, &open_in, sizeof(open_in));
 }
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)

@@ -5,7 +5,7 @@
 # and what earlier runs have found (BINDIR/corpus). A finding is kept in BINDIR/findings and is the exit status.
 set -eu
 cd "$(dirname "$0")/../.."
-bin=$1
+bin=$(cd "$1" && pwd)
 seconds=$2
 names=$(for f in tests/fuzz/fuzz_*.c; do basename "$f" .c; done)
 n=$(echo "$names" | wc -w)
