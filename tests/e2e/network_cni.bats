@@ -1,0 +1,97 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# --network cni:NAME with the plugins of Debian's containernetworking-plugins.
+
+load network
+
+setup() {
+    network_setup
+    PLUGINS=/usr/lib/cni
+    [ -x "$PLUGINS/bridge" ] && [ -x "$PLUGINS/portmap" ] || skip "containernetworking-plugins is not installed"
+    require_program iptables
+    CONF=$BATS_TEST_TMPDIR/net.d
+    LEASES=$BATS_TEST_TMPDIR/leases
+    mkdir "$CONF"
+    jq -n --arg leases "$LEASES" '{cniVersion: "1.0.0", name: "web", plugins: [
+        {type: "bridge", bridge: "cni-t0", isGateway: true, ipMasq: true, hairpinMode: true,
+         capabilities: {mac: true, ips: true},
+         ipam: {type: "host-local", dataDir: $leases, ranges: [[{subnet: "10.99.0.0/24"}], [{subnet: "fd99::/64"}]],
+                routes: [{dst: "0.0.0.0/0"}, {dst: "::/0"}]}},
+        {type: "portmap", capabilities: {portMappings: true}}]}' >"$CONF/10-web.conflist"
+    jq -n '{cniVersion: "0.4.0", name: "alone", type: "loopback"}' >"$CONF/20-alone.conf"
+    export NETCONFPATH=$CONF
+    # What the plugins leave on purpose: the bridge, chains without rules, forwarding.
+    host iptables -t nat -S >/dev/null
+}
+
+teardown() {
+    delete_all
+    local left
+    if [ -n "${BATS_TEST_COMPLETED:-}" ] && [ -n "${LEASES:-}" ]; then
+        left=$(find "$LEASES" -name '10.*' 2>/dev/null)
+        [ -z "$left" ] || fail "leases left: $left"
+        [ -z "$(host ip -o link show type veth | grep -v up0)" ] || fail "links left"
+        [ -z "$(host iptables-save -t nat 2>/dev/null | grep -E -- '-A CNI-(DN|[0-9a-f])|10\.99\.')" ] || fail "rules left"
+    fi
+    BEFORE=
+    network_teardown
+}
+
+cni_address() { in_ctr "$1" ip -o -4 addr show eth0 | awk '{ sub("/.*", "", $4); print $4 }'; }
+
+@test "cni: bridge, host-local, portmap: addresses, the outside, published ports; all undone" {
+    serve "$ID" --network cni:web -p 8080:80
+    serve "$ID-b" --network cni:web --ip 10.99.0.77 --mac 02:00:00:00:00:77
+    [[ $(cni_address "$ID") == 10.99.0.* ]]
+    [ "$(cni_address "$ID-b")" = 10.99.0.77 ]
+    [ "$(in_ctr "$ID-b" cat /sys/class/net/eth0/address)" = 02:00:00:00:00:77 ]
+    [[ $(in_ctr "$ID" ip -6 addr show eth0) == *fd99::* ]]
+    answers remote http://192.0.2.1:8080/ 192.0.2.2
+    [[ $(ask host http://127.0.0.1:8080/) == *" 80" ]]
+    answers "$ID-b" "http://$(cni_address "$ID")/" 10.99.0.77
+    in_background remote python3 -c "$SERVER" 80 &
+    local server=$!
+    wait_for 10 remote sh -c "grep -qi ':0050 .* 0A ' /proc/net/tcp6"
+    [ "$(ask "$ID" http://192.0.2.2/)" = "192.0.2.1 80" ]
+    kill "$server"
+}
+
+@test "cni: undone when the container was killed, when ctr was, and by delete --force" {
+    serve "$ID" --network cni:web -p 8080:80
+    [ -e "$ROOT/$ID/cni.json" ]
+    kill -9 "$(state_of "$ID" pid)"
+    wait_state "$ID" stopped
+    ok delete "$ID"
+    serve "$ID" --network cni:web -p 8080:80
+    ok delete --force "$ID"
+    ok run --clone --network cni:web -p 8080:80 "$ID" true
+}
+
+@test "cni: what is wrong is one clear error, before or after: nothing is left" {
+    fails 125 "network cni:none: no configuration in $CONF has this name (web, alone)" run --clone --network cni:none "$ID" true
+    fails 125 'no plugin of it has the capability "portMappings"' run --clone --network cni:alone -p 80:80 "$ID" true
+    serve "$ID" --network cni:web --ip 10.99.0.5
+    fails 125 "network cni:web: CNI plugin bridge: " run --clone --network cni:web --ip 10.99.0.5 "$ID-b" true
+    CNI_PATH=/nonexistent fails 125 "CNI plugin bridge: not installed in /nonexistent" run --clone --network cni:web "$ID-b" true
+    mkdir "$BATS_TEST_TMPDIR/bad"
+    printf '#!/bin/sh\necho "{"\n' >"$BATS_TEST_TMPDIR/bad/bridge"
+    printf '#!/bin/sh\necho "{}"\n' >"$BATS_TEST_TMPDIR/bad/portmap"
+    chmod 755 "$BATS_TEST_TMPDIR"/bad/*
+    CNI_PATH=$BATS_TEST_TMPDIR/bad fails 125 "network cni:web: CNI plugin bridge: its answer" run --clone --network cni:web "$ID-b" true
+    echo '{' >"$CONF/05-broken.conf"
+    ok run --clone --network cni:web "$ID-b" true
+    fails 125 05-broken.conf run --clone --network cni:none "$ID-b" true
+}
+
+@test "cni: services reach each other, and one comes again" {
+    local a b
+    serve "$ID" --network cni:web -p 8080:80
+    serve "$ID-b" --network cni:web -p 8081:80
+    a=$(cni_address "$ID") b=$(cni_address "$ID-b")
+    answers "$ID" "http://$b/" "$a"
+    ok delete --force "$ID-b"
+    serve "$ID-b" --network cni:web -p 8081:80
+    answers remote http://192.0.2.1:8081/ 192.0.2.2
+    answers "$ID" "http://$(cni_address "$ID-b")/" "$a"
+}

@@ -1,0 +1,75 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# The network of a container that is an ordinary user's: pasta, its published ports, and its end with the container.
+
+load network
+load rootless
+
+setup() {
+    network_setup
+    require_program pasta
+    require_program busybox
+    local in_host=$CTR
+    CTR=$REAL
+    rootless_setup
+    # The user on the host of the test.
+    local as_user=$CTR
+    CTR=$BATS_TEST_TMPDIR/user-in-host
+    printf '#!/bin/sh\nexec nsenter --net=/run/netns/%s "%s" "$@"\n' "$HOSTNS" "$as_user" >"$CTR"
+    chmod 755 "$CTR"
+    rm -f "$in_host"
+}
+
+# serve_pasta ID OPTIONS...: says hello on ports 80 and 81.
+serve_pasta() {
+    local id=$1
+    shift
+    set_args /bin/sh -c 'for p in 80 81; do while :; do echo hello $p | nc -l -p $p; done & done; wait'
+    ok run -d --bundle "$BUNDLE" --network pasta "$@" "$id"
+}
+pasta_pids() { pgrep -U "$ROOTLESS_ID" -f 'pasta|passt' || true; }
+says() { [ "$("${@:2}" </dev/null 2>/dev/null)" = "$1" ]; }
+
+@test "rootless network: addresses and routes as the host's; ports by TCP; nothing is left" {
+    serve_pasta "$ID" -p 8080:80 -p 127.0.0.1:9000-9001:80-81
+    ctr exec "$ID" ip addr show eth0
+    [[ $output == *"inet 192.0.2.1/24"* ]] || fail "$output"
+    ctr exec "$ID" ip route
+    [[ $output == *"default via 192.0.2.2"* ]] || fail "$output"
+    wait_for 10 says 'hello 80' remote nc -w 3 192.0.2.1 8080
+    wait_for 10 says 'hello 81' host nc -w 3 127.0.0.1 9001
+    ! remote nc -w 1 192.0.2.1 9001 </dev/null || fail "a port of the loopback address is seen from outside"
+    [ "$(pasta_pids | wc -l)" -eq 1 ]
+    ok delete --force "$ID"
+    [ -z "$(pasta_pids)" ] || fail "pasta lives on"
+    # at once again: the ports are free
+    serve_pasta "$ID" -p 8080:80
+    wait_for 10 says 'hello 80' remote nc -w 3 192.0.2.1 8080
+}
+
+@test "rootless network: the container reaches outside, and not the user's own loopback address" {
+    in_background remote busybox nc -lk -p 7000 -e echo outside &
+    local server=$!
+    in_background host busybox nc -lk -s 127.0.0.1 -p 7001 -e echo loopback &
+    local inner=$!
+    set_args /bin/sh -c 'nc -w 3 192.0.2.2 7000 </dev/null; for a in 127.0.0.1 192.0.2.2 192.0.2.1; do nc -w 1 $a 7001 </dev/null; done; true'
+    ok run --bundle "$BUNDLE" --network pasta "$ID"
+    kill "$server" "$inner"
+    [ "$output" = outside ] || fail "$output"
+    [ -z "$(pasta_pids)" ] || fail "pasta lives on"
+}
+
+@test "rootless network: a taken port, one below 1024, no way out: one clear error, nothing left" {
+    serve_pasta "$ID" -p 8080:80
+    set_args true
+    fails 125 "port 8080" run --bundle "$BUNDLE" --network pasta -p 8079-8080:80-81 "$ID-b"
+    fails 125 "port 80" run --bundle "$BUNDLE" --network pasta -p 80:80 "$ID-b"
+    ok delete --force "$ID"
+    host ip route del default
+    host ip -6 route del default
+    fails 125 "pasta: " run --bundle "$BUNDLE" --network pasta "$ID-b"
+    [ -z "$(pasta_pids)" ] || fail "pasta lives on"
+    host ip route add default via 192.0.2.2
+    host ip -6 route add default via 2001:db8::2
+}
