@@ -5,7 +5,8 @@
 # Does nothing, and needs no network, when nothing is missing.
 set -eu
 
-# How a package is recognised: "cmd:NAME" by a program, "file:NAME" by a file that gcc can find, "pkg" by dpkg.
+# How a package is recognised: "cmd:NAME" by a program, "file:NAME" by a file that gcc can find, "file:/PATH" by that
+# file, "pkg" by dpkg.
 build="gcc=cmd:gcc make=cmd:make pkg-config=cmd:pkg-config libc6-dev=pkg
 libseccomp-dev=file:libseccomp.a libcap-dev=file:libcap.a libmnl-dev=file:libmnl.so
 libyajl-dev=file:libyajl_s.a"
@@ -13,6 +14,10 @@ test="libcmocka-dev=file:libcmocka.so bats=cmd:bats jq=cmd:jq busybox-static=pkg
 mmdebstrap=cmd:mmdebstrap cpio=cmd:cpio uidmap=cmd:newuidmap valgrind=cmd:valgrind strace=cmd:strace
 util-linux=cmd:unshare mount=cmd:mount e2fsprogs=cmd:mkfs.ext4 dosfstools=cmd:mkfs.vfat iproute2=cmd:ip procps=cmd:ps python3=cmd:python3
 python3-jsonschema=pkg runc=cmd:runc acpica-tools=cmd:iasl"
+# Networks, and services in clones: real programs, which are not to be started here.
+test="$test nftables=cmd:nft curl=cmd:curl iptables=cmd:iptables iperf3=cmd:iperf3 wrk=cmd:wrk stress-ng=cmd:stress-ng
+containernetworking-plugins=file:/usr/lib/cni/bridge passt=cmd:pasta openssh-client=cmd:ssh
+nginx-light=cmd:nginx redis-server=cmd:redis-server redis-tools=cmd:redis-cli postgresql=pkg openssh-server=cmd:sshd"
 vm="qemu-system-x86=cmd:qemu-system-x86_64 mmdebstrap=cmd:mmdebstrap cpio=cmd:cpio
 e2fsprogs=cmd:mke2fs busybox-static=pkg git=cmd:git"
 kernel="linux-source-6.1=pkg gcc=cmd:gcc make=cmd:make flex=cmd:flex bison=cmd:bison bc=cmd:bc xz-utils=cmd:xz
@@ -33,6 +38,8 @@ have() {
     case $2 in
     cmd:*)
         command -v "${2#cmd:}" >/dev/null 2>&1 || [ -x "/usr/sbin/${2#cmd:}" ] ;;
+    file:/*)
+        [ -e "${2#file:}" ] ;;
     file:*)
         # gcc prints the bare name back when it finds nothing
         command -v gcc >/dev/null 2>&1 || return 1
@@ -52,6 +59,7 @@ have_elsewhere() {
     libc6-dev) [ -e /usr/include/stdio.h ] ;;
     busybox-static) command -v busybox >/dev/null 2>&1 ;;
     linux-source-6.1) [ -e /usr/src/linux-source-6.1.tar.xz ] ;;
+    postgresql) ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null 2>&1 ;;
     python3-jsonschema) python3 -c 'import jsonschema' 2>/dev/null ;;
     *) return 1 ;;
     esac
@@ -66,7 +74,7 @@ for group; do
     vm) list=$vm ;;
     kernel) list=$kernel ;;
     # The engines' daemons are not to be started: the tests start their own.
-    engines) list=$engines; RUNLEVEL=1; export RUNLEVEL ;;
+    engines) list=$engines ;;
     bench) list=$bench ;;
     fuzz) [ -z "$(sh "$(dirname "$0")/fuzz/clang.sh")" ] || continue; list=$fuzz ;;
     *) echo "deps.sh: unknown group: $group (build, test, vm, engines, kernel, bench, fuzz)" >&2; exit 2 ;;
@@ -96,6 +104,12 @@ fi
 echo "deps.sh: installing $missing"
 export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get -q -o DPkg::Lock::Timeout=120 update >&2
+# What installs a service also starts it, unless this file says no.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap '$sudo rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | $sudo sh -c "cat >$policy && chmod 755 $policy"
+fi
 # shellcheck disable=SC2086 # a list of words
-$sudo env DEBIAN_FRONTEND=noninteractive ${RUNLEVEL:+RUNLEVEL="$RUNLEVEL"} apt-get -q -y -o DPkg::Lock::Timeout=120 \
+$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q -y -o DPkg::Lock::Timeout=120 \
     install --no-install-recommends $missing >&2
