@@ -4,6 +4,10 @@
  * is to look for listeners every second), gives the container no way to the user's own loopback
  * address, and has no environment.
  *
+ * The namespaces are given by descriptors: the container's own entries of /proc are closed to all
+ * but root once it cannot be dumped. The user namespace is opened first, through this process; the
+ * other from inside of that, where only /proc/self is open, so it is pasta's standard input.
+ *
  * Its pid comes through a file in a directory of /tmp that is removed at once: the profile that
  * Debian ships for AppArmor lets it write nowhere else for certain.
  */
@@ -174,7 +178,7 @@ static int command(struct str_list *l, const struct pasta_request *q, const char
 	};
 	int r = 0;
 
-	snprintf(userns, sizeof(userns), "/proc/%d/ns/user", (int)q->pid);
+	snprintf(userns, sizeof(userns), "/proc/%d/fd/%d", (int)getpid(), q->userns_fd);
 	if (snprintf(netns, sizeof(netns), "%s/" PASTA_NETNS, q->dir_path) >= (int)sizeof(netns))
 		return -ENAMETOOLONG;
 	for (size_t i = 0; i < ARRAY_SIZE(fixed) && r == 0; i++)
@@ -213,6 +217,7 @@ static int launch(const struct pasta_request *q, const char *pid_file, struct er
 	if (r < 0)
 		return err_sys(e, -r, "pasta");
 	run.argv = words.v;
+	run.in_fd = q->netns_fd;
 	r = run_program(&run, &res, e);
 	if (r < 0 || !res.status)
 		return r;
@@ -254,13 +259,12 @@ static int record(const struct pasta_request *q, const char *pid_file, struct er
 
 int pasta_start(const struct pasta_request *q, struct err *e)
 {
-	char tmp[] = TEMPLATE, pid_file[sizeof(TEMPLATE) + 8], target[48];
+	char tmp[] = TEMPLATE, pid_file[sizeof(TEMPLATE) + 8];
 	int r = check_ports(q, e);
 
 	if (r < 0)
 		return r;
-	snprintf(target, sizeof(target), "/proc/%d/ns/net", (int)q->pid);
-	if (symlinkat(target, q->dir, PASTA_NETNS) < 0)
+	if (symlinkat("/proc/self/fd/0", q->dir, PASTA_NETNS) < 0)
 		return err_sys(e, errno, "pasta: make the link " PASTA_NETNS);
 	if (!mkdtemp(tmp)) {
 		r = err_sys(e, errno, "pasta: make a directory in /tmp");

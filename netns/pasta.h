@@ -13,13 +13,12 @@
 #include "base/err.h"
 #include "netns/ip.h"
 
-#include <sys/types.h>
 
 #define PASTA_FILE "pasta" /* "PID START": START as in /proc/PID/stat */
 #define PASTA_NETNS "netns"
 
 struct pasta_request {
-	pid_t pid; /* in the container's user and network namespace, its maps written, dumpable */
+	int netns_fd, userns_fd; /* the container's, its maps written; borrowed */
 	int dir;   /* the container's state directory, borrowed */
 	const char *dir_path; /* the same, absolute */
 	const char *ifname;   /* eth0 */

@@ -54,12 +54,13 @@ static void __attribute__((noreturn)) child(const struct run_request *q, int in,
 
 static int input(const struct run_request *q, struct err *e)
 {
-	AUTO_CLOSE int fd = memfd_create("ctr-input", MFD_CLOEXEC);
+	AUTO_CLOSE int fd = q->in_fd ? fcntl(q->in_fd, F_DUPFD_CLOEXEC, 3)
+				     : memfd_create("ctr-input", MFD_CLOEXEC);
 	int r = fd < 0 ? -errno : 0;
 
 	if (r == 0 && q->in)
 		r = io_write_full(fd, q->in, q->in_len);
-	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+	if (r == 0 && !q->in_fd && lseek(fd, 0, SEEK_SET) < 0)
 		r = -errno;
 	return r < 0 ? err_sys(e, -r, "run %s: input", q->path) : TAKE_FD(fd);
 }

@@ -14,6 +14,7 @@ struct run_request {
 	char *const *argv, *const *envp;
 	const char *in; /* what it reads from its standard input; NULL: nothing */
 	size_t in_len;
+	int in_fd;      /* instead, borrowed; 0: none */
 	size_t out_max; /* more than that on its standard output is -EFBIG */
 	int seconds;    /* then it and all of its process group are killed */
 };

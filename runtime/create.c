@@ -267,12 +267,26 @@ static int open_netns(struct create *c, const char *what, struct err *e)
  * Before anything runs inside, and given back when the creation fails: a new namespace would take
  * them along.
  */
+static int open_userns(struct create *c, struct err *e)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", c->pid);
+	c->userns = c->ns.fd[NS_USER] >= 0 ? fcntl(c->ns.fd[NS_USER], F_DUPFD_CLOEXEC, 3)
+					   : open(path, O_RDONLY | O_CLOEXEC);
+	return c->userns < 0 ? err_sys(e, errno, "open the container's user namespace") : 0;
+}
+
+/* Both before the child goes on: from then on it may not be looked at by who is not root. */
 static int network_devices(void *ctx, struct err *e)
 {
 	struct create *c = ctx;
 	const struct spec_net_devices *l = &c->spec->linux_.net_devices;
-	int r = l->n ? open_netns(c, "linux.netDevices", e) : 0;
+	int r = l->n || c->net.state ? open_netns(c, l->n ? "linux.netDevices" : "--network", e)
+				     : 0;
 
+	if (r == 0 && c->net.state && c->spec->linux_.ns[NS_USER].wanted)
+		r = open_userns(c, e);
 	return r < 0 || l->n == 0 ? r : devices_move(l, c->netns, &c->devices, e);
 }
 
@@ -313,11 +327,9 @@ static int identity_maps(void *ctx, struct err *e)
 static int network_links(void *ctx, struct err *e)
 {
 	struct create *c = ctx;
-	int r = c->net.state ? open_netns(c, "--network", e) : 0;
-
-	if (r < 0 || !c->net.state)
-		return r;
-	return network_connect(&c->net, &c->store, c->dir, c->st.id, c->netns, c->pid, e);
+	if (!c->net.state)
+		return 0;
+	return network_connect(&c->net, &c->store, c->dir, c->st.id, c->netns, c->userns, e);
 }
 
 static int serve(struct create *c, const struct sync_msg *m)
@@ -508,7 +520,7 @@ int create_run(struct create *c, struct err *e)
 	int r;
 
 	c->dir = c->sync_parent = c->sync_child = c->start_fd = c->console = c->master = c->pidfd =
-		c->netns = -1;
+		c->netns = c->userns = -1;
 	c->store = (struct store)STORE_INIT;
 	c->ns = (struct ns_plan)NS_PLAN_INIT;
 	c->sup.master = -1;
@@ -528,7 +540,7 @@ void create_undo(struct create *c)
 void create_close(struct create *c)
 {
 	int *fds[] = { &c->dir,    &c->sync_parent, &c->start_fd, &c->console,
-		       &c->master, &c->pidfd,       &c->netns };
+		       &c->master, &c->pidfd,       &c->netns,    &c->userns };
 
 	if (c->wl.ops)
 		c->wl.ops->release(&c->wl);

@@ -56,6 +56,7 @@ struct create {
 	struct rdt rdt;
 	struct devices devices; /* network devices of the host that are the container's now */
 	int netns;              /* its network namespace, when we have work in there; or -1 */
+	int userns;             /* its user namespace, for the network of who is not root; or -1 */
 
 	int sync_parent, sync_child;
 	int start_fd; /* listening start socket, or -1 */

@@ -138,8 +138,9 @@ static int check_possible(const struct network_use *u, const struct net_conf *c,
 				       f == NET_4 ? 4 : 6);
 		/* An answer to it would have to come from a link, and the kernel takes none. */
 		if (ip->family == AF_INET6 && ip_cmp(ip, &loopback6) == 0)
-			return err_set(e, EINVAL,
-				       "--publish: nothing can be published on ::1; 127.0.0.1 works");
+			return err_set(
+				e, EINVAL,
+				"--publish: nothing can be published on ::1; 127.0.0.1 works");
 	}
 	return 0;
 }
@@ -375,10 +376,11 @@ static int connect_plugins(struct network_use *u, int dir, const char *id, int n
 	return r;
 }
 
-static int connect_pasta(struct network_use *u, int dir, pid_t pid, struct err *e)
+static int connect_pasta(struct network_use *u, int dir, int netns_fd, int userns_fd, struct err *e)
 {
 	struct pasta_request q = {
-		.pid = pid,
+		.netns_fd = netns_fd,
+		.userns_fd = userns_fd,
 		.dir = dir,
 		.dir_path = u->files,
 		.ifname = NET_INNER,
@@ -392,7 +394,7 @@ static int connect_pasta(struct network_use *u, int dir, pid_t pid, struct err *
 }
 
 int network_connect(struct network_use *u, const struct store *s, int dir, const char *id,
-		    int netns_fd, pid_t pid, struct err *e)
+		    int netns_fd, int userns_fd, struct err *e)
 {
 	switch (u->plan.mode) {
 	case NETWORK_OURS:
@@ -401,7 +403,7 @@ int network_connect(struct network_use *u, const struct store *s, int dir, const
 	case NETWORK_CNI:
 		return connect_plugins(u, dir, id, netns_fd, e);
 	case NETWORK_PASTA:
-		return connect_pasta(u, dir, pid, e);
+		return connect_pasta(u, dir, netns_fd, userns_fd, e);
 	default:
 		return 0;
 	}

@@ -36,9 +36,12 @@ int network_edit(struct network_use *u, const struct ctr_global *g, const struct
 int network_take(struct network_use *u, const struct store *s, int dir, const char *id,
 		 const char *hostname, struct err *e);
 
-/* netns_fd and pid are those of the child. On an error network_release is still due. */
+/*
+ * The child's namespaces, borrowed; userns_fd -1: it is in the caller's. On an error
+ * network_release is still due.
+ */
 int network_connect(struct network_use *u, const struct store *s, int dir, const char *id,
-		    int netns_fd, pid_t pid, struct err *e);
+		    int netns_fd, int userns_fd, struct err *e);
 
 /*
  * Undoes it. network is what state.json kept; NULL: it was never written, whatever is found of id
