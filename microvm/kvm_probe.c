@@ -29,7 +29,7 @@ enum {
 	PROBE_IDT = 0x3000,
 	PROBE_LOOPS = 10000,  /* of two instructions each */
 	PROBE_SLOW_US = 8000, /* for all loops: 2.5 million instructions a second */
-	PROBE_DEADLINE_MS = 200,
+	PROBE_DEADLINE_MS = 2000,
 	PROBE_PORT = 0x10,
 	PROBE_EXITS = 16,
 	GATE_INT3 = 3,
