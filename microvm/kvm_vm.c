@@ -220,7 +220,7 @@ static int stage_tables(void *ctx, struct err *e)
 		.serial = m->config->serial,
 	};
 	int n = snprintf(m->cmdline, sizeof(m->cmdline), "%s%s", m->config->cmdline,
-			 m->config->serial ? " console=ttyS0 earlyprintk=ttyS0" : " console=hvc0");
+			 m->config->serial ? " earlyprintk=ttyS0" : "");
 	int r;
 
 	if (n < 0 || (size_t)n >= sizeof(m->cmdline))

@@ -44,8 +44,8 @@ struct vm_config {
 	size_t n_disks;
 	int tap; /* a tap device with vnet headers, or -1 */
 	uint8_t mac[6];
-	bool serial;           /* --debug: the kernel's console on a 8250 from the first line on */
-	const char *qemu;      /* path of qemu-system-x86_64 as seen inside the jail, or NULL */
+	bool serial;      /* --debug: on a 8250 too what the kernel prints before it has hvc0 */
+	const char *qemu; /* path of qemu-system-x86_64 as seen inside the jail, or NULL */
 	const char *virtiofsd; /* the same for the file server that QEMU needs, or NULL */
 	/* vm.hypervisor.parameters, checked: words for QEMU's command line */
 	const char *const *qemu_params;
