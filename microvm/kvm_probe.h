@@ -10,9 +10,9 @@
 #include "base/err.h"
 
 /*
- * Runs a guest of some thousand instructions in a child process, for a few milliseconds where KVM
- * is real, some tens where it is not, and never for longer than two seconds. kvm: /dev/kvm, opened for reading and
- * writing. 0: usable. -errno: not, and *e says what was found.
+ * Runs a guest of some thousand instructions in a child process: some milliseconds where KVM is
+ * real, some tens where it is not, never for longer than two seconds. kvm: /dev/kvm, opened for
+ * reading and writing. 0: usable. -errno: not, and *e says what was found.
  */
 int kvm_probe(int kvm, struct err *e);
 

@@ -6,6 +6,7 @@
 #include "microvm/layout.h"
 #include "microvm/load.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
