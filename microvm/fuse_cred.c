@@ -2,8 +2,8 @@
 /*
  * Acting for somebody in the guest. New files are made under the file system ids of who asked, so
  * that the host's file system decides about inherited groups, quota and default ACLs as it does for
- * a process of the host. The capabilities stay (SECBIT_NO_SETUID_FIXUP): the guest's kernel has
- * decided by its own rules, with supplementary groups that nobody here knows.
+ * a process of the host. The capabilities stay, though the kernel takes them away with the id: the
+ * guest's kernel has decided by its own rules, with supplementary groups that nobody here knows.
  *
  * All of it belongs to the calling thread alone, as it does for the kernel: no library in between
  * that would tell the other threads.
@@ -11,9 +11,7 @@
 #include "microvm/fuse_priv.h"
 
 #include <errno.h>
-#include <linux/securebits.h>
 #include <sys/fsuid.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,25 +28,25 @@ static bool has(const struct fuse_cred *c, unsigned int cap)
 int fuse_cred_enter(struct fuse_cred *c, struct err *e)
 {
 	struct __user_cap_header_struct h = header();
-	int bits;
 
 	if (syscall(SYS_capget, &h, c->caps) < 0)
 		return err_sys(e, errno, "file server: capget");
 	c->uid = geteuid();
 	c->gid = getegid();
-	c->mask = umask(0);
+	umask(0);
 	c->mask = 0;
 	c->switches = has(c, CAP_SETUID) && has(c, CAP_SETGID);
-	if (!c->switches)
-		return 0;
-	bits = prctl(PR_GET_SECUREBITS);
-	if (bits < 0)
-		return err_sys(e, errno, "file server: securebits");
-	if (bits & SECBIT_NO_SETUID_FIXUP)
-		return 0;
-	if (prctl(PR_SET_SECUREBITS, (unsigned long)bits | SECBIT_NO_SETUID_FIXUP) < 0)
-		return err_sys(e, errno, "file server: securebits");
 	return 0;
+}
+
+/* What is effective now, of what is permitted: cannot fail. */
+static void set_caps(const struct fuse_cred *c, uint32_t without)
+{
+	struct __user_cap_header_struct h = header();
+	struct __user_cap_data_struct caps[2] = { c->caps[0], c->caps[1] };
+
+	caps[0].effective &= ~without;
+	syscall(SYS_capset, &h, caps);
 }
 
 /* setfsuid has no error: the second call tells what the first has done. */
@@ -73,8 +71,10 @@ int fuse_cred_as(struct fuse_cred *c, uid_t uid, gid_t gid, mode_t mask)
 	if (!c->switches)
 		return -EOVERFLOW;
 	c->switched = true;
-	if (set_ids(uid, gid))
+	if (set_ids(uid, gid)) {
+		set_caps(c, 0);
 		return 0;
+	}
 	fuse_cred_back(c);
 	return -EOVERFLOW;
 }
@@ -90,13 +90,6 @@ void fuse_cred_back(struct fuse_cred *c)
 
 void fuse_cred_fsetid(const struct fuse_cred *c, bool on)
 {
-	struct __user_cap_header_struct h = header();
-	struct __user_cap_data_struct caps[2] = { c->caps[0], c->caps[1] };
-
-	if (!has(c, CAP_FSETID))
-		return;
-	if (!on)
-		caps[0].effective &= ~(1U << CAP_FSETID);
-	/* Taking one of one's own away, or back from the permitted set, cannot fail. */
-	syscall(SYS_capset, &h, caps);
+	if (has(c, CAP_FSETID))
+		set_caps(c, on ? 0 : 1U << CAP_FSETID);
 }

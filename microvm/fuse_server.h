@@ -60,7 +60,7 @@ int fuse_server_new(int root_fd, const struct fuse_opts *o, struct fuse_server *
 /*
  * Called once by the thread that is going to call fuse_server_handle, before its privileges are
  * reduced: file creation mask, working directory and file system ids become its own and are
- * the server's from then on. Needs unshare, fchdir, umask, prctl, capget.
+ * the server's from then on. Needs unshare, fchdir, umask, capget; and capset later.
  */
 int fuse_server_enter(struct fuse_server *s, struct err *e);
 
