@@ -388,6 +388,7 @@ static int make(struct agent_host **out, const struct agent_host_opts *o, struct
 	h->vmm = o->vmm;
 	h->listen = o->listen;
 	h->console_copy = o->console_copy;
+	h->setup_ms = o->setup_ms ? o->setup_ms : DEFAULT_MS;
 	h->sigfd = h->tty_fd = -1;
 	h->next_request = AGENT_REQUESTS;
 	h->link = (struct agent_link)AGENT_LINK_INIT;
@@ -444,7 +445,7 @@ int agent_host_create(struct agent_host **out, const struct agent_host_opts *o, 
 	if (r == 0)
 		r = send_setup(h, o, e);
 	if (r == 0)
-		r = until(h, HOST_CREATED, o->setup_ms ? o->setup_ms : DEFAULT_MS, e);
+		r = until(h, HOST_CREATED, h->setup_ms, e);
 	if (r < 0) {
 		agent_host_free(h);
 		return r;
@@ -458,14 +459,15 @@ int agent_host_create(struct agent_host **out, const struct agent_host_opts *o, 
 int agent_host_wait(struct agent_host *h, int fd, struct err *e)
 {
 	for (;;) {
-		int r = turn(h, fd, -1, e);
+		int r;
 
-		if (r != 0)
-			return r < 0 ? r : 0;
 		if (h->procs[0].state == PROC_EXITED)
 			return err_set(e, ESRCH, "the container was killed before it was started");
 		if (h->failed || h->machine_ended || h->link_lost)
 			return lost(h, e);
+		r = turn(h, fd, -1, e);
+		if (r != 0)
+			return r < 0 ? r : 0;
 	}
 }
 
@@ -477,7 +479,7 @@ int agent_host_start(struct agent_host *h, struct err *e)
 	if (r < 0)
 		return err_sys(e, -r, "tell the guest to start");
 	h->phase = HOST_STARTING;
-	return until(h, HOST_RUNNING, DEFAULT_MS, e);
+	return until(h, HOST_RUNNING, h->setup_ms, e);
 }
 
 /* Its end is told, and nothing that the guest's other processes wrote waits either. */

@@ -57,7 +57,6 @@ struct host_watch {
 };
 
 struct agent_host {
-	const struct agent_host_opts *o; /* during create only */
 	struct vmm *vmm;
 	enum host_phase phase;
 	struct agent_link link;
@@ -67,6 +66,7 @@ struct agent_host {
 	int listen, console_copy, sigfd, tty_fd;
 	bool tty, listen_off;
 	uint32_t next_request;
+	unsigned int setup_ms;
 	struct host_proc procs[AGENT_MAX_PROCS];
 	struct host_client clients[HOST_CLIENTS];
 	char tail[HOST_TAIL]; /* of the console, a ring */

@@ -17,7 +17,7 @@ fuzzer_seeds() {
     fuzz_config) echo tests/data/good tests/data/bad ;;
     fuzz_state) echo tests/data/state tests/data/good ;;
     fuzz_cni) echo tests/data/cni ;;
-    fuzz_virtq | fuzz_loader | fuzz_fuse) ;;
+    fuzz_virtq | fuzz_loader | fuzz_fuse | fuzz_agent) ;;
     fuzz_kernel) echo tests/data/kernel ;;
     *) echo tests/data/good ;;
     esac
