@@ -68,6 +68,12 @@ static void add_work(struct agent_host *h)
 	agent_link_open(&h->clients[0].link, s[0], 1000, NULL);
 }
 
+static void close_all(const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		close(fds[i]);
+}
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
 	size_t part[PHASES - 1];
@@ -123,11 +129,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 		check(agent_host_run(h, &status, &e), &e);
 	}
 	agent_host_free(h);
-	for (int i = 0; i < 2; i++) {
-		close(s[i]);
-		close(console[i]);
-	}
-	close(v.ended);
+	close_all((const int[]){ s[0], s[1], console[0], console[1], v.ended }, 5);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return 0;
 }
