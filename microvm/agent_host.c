@@ -401,7 +401,7 @@ static int make(struct agent_host **out, const struct agent_host_opts *o, struct
 	ctl = dup_fd(o->vmm->ctl);
 	if (ctl < 0)
 		return err_sys(e, errno, "the guest's agent");
-	r = agent_link_open(&h->link, ctl, HOST_REPLY_MAX, e);
+	r = agent_link_open(&h->link, ctl, AGENT_REPLY_MAX, e);
 	if (r == 0)
 		r = block_signals(h, e);
 	return r == 0 ? open_stdio(h, o, e) : r;

@@ -15,8 +15,6 @@ enum {
 	HOST_TAIL = 4096,
 	/* a client's three streams, itself, and what is there once */
 	HOST_POLL = 3 * AGENT_MAX_PROCS + HOST_CLIENTS + 8,
-	/* of a text that the guest sends */
-	HOST_REPLY_MAX = 1 << 20,
 };
 
 enum host_phase { HOST_BOOT, HOST_SETUP, HOST_CREATED, HOST_STARTING, HOST_RUNNING, HOST_ENDED };

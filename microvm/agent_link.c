@@ -207,7 +207,7 @@ static int add_text(struct agent_link *l, const struct agent_frame *f)
 {
 	size_t need = l->text_len + f->len + 1;
 
-	if (need > l->text_max)
+	if (need - 1 > l->text_max)
 		return -EFBIG;
 	if (need > l->text_cap) {
 		size_t cap = need < 4096 ? 4096 : 2 * need;

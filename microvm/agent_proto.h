@@ -55,6 +55,7 @@ enum {
 	AGENT_REQUESTS = 1 << 16, /* id of a request that wants an answer is at least this */
 	AGENT_QUIET = 1 << 15,    /* id of a request without an answer */
 	AGENT_TEXT_MAX = 16 << 20,
+	AGENT_REPLY_MAX = 4 << 20, /* of a text that the guest sends */
 };
 
 enum agent_type {

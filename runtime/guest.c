@@ -30,8 +30,15 @@ static void answer(struct guest *g, uint32_t id, const struct err *e, const char
 {
 	struct agent_frame f = { .type = AGENT_DONE, .id = id };
 
+	struct err much;
+
 	if (id == AGENT_QUIET)
 		return;
+	if (e->code == 0 && len > AGENT_REPLY_MAX) {
+		err_set(&much, EFBIG, "the answer of the guest has %zu bytes, the limit is %d", len,
+			AGENT_REPLY_MAX);
+		e = &much;
+	}
 	if (e->code)
 		agent_link_send_err(&g->link, id, e);
 	else

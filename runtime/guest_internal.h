@@ -64,7 +64,7 @@ enum guest_proc_state { GUEST_PROC_FREE, GUEST_PROC_MADE, GUEST_PROC_RUNS, GUEST
 struct guest_proc {
 	enum guest_proc_state state;
 	bool tty, told;
-	uint64_t signals; /* bit n: signal n, for when its pid is known */
+	uint64_t signals; /* bit n - 1: signal n, for when its pid is known */
 	pid_t pid;
 	int status;
 	int console;   /* listening for the terminal, or -1 */

@@ -176,16 +176,16 @@ void guest_proc_made(struct guest *g, uint32_t id, pid_t pid, struct err *e)
 		agent_link_send(&g->link, &f);
 	}
 	agent_sink_pump(&p->in, &g->link);
-	for (int sig = 1; sig < 64; sig++)
-		if (p->signals & UINT64_C(1) << sig)
+	for (int sig = 1; sig <= 64; sig++)
+		if (p->signals & UINT64_C(1) << (sig - 1))
 			kill(pid, sig);
 }
 
 /* It may run already; only its pid has not been told. */
 void guest_proc_signal_later(struct guest *g, uint32_t id, uint32_t sig)
 {
-	if (sig < 64)
-		g->procs[id].signals |= UINT64_C(1) << sig;
+	if (sig >= 1 && sig <= 64)
+		g->procs[id].signals |= UINT64_C(1) << (sig - 1);
 }
 
 void guest_proc_exited(struct guest *g, pid_t pid, int status)
