@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +14,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <time.h>
+
+#define TEMP ".new-"
+
+enum { DAY = 24 * 3600, KEEP = 30 * DAY };
 
 /* Nobody but the owner may write what machines are made of. */
 static bool own(const struct stat *st)
@@ -106,7 +112,32 @@ int vm_cache_get(int cache, const char *name)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || !own(&st))
 		return -ENOENT;
+	if (st.st_mtime < time(NULL) - DAY)
+		futimens(fd, NULL); /* it is in use: prune() leaves it */
 	return TAKE_FD(fd);
+}
+
+/* What nobody has used for a month, of older programs and kernels, and what a crash left. */
+static void prune(int cache)
+{
+	AUTO_CLOSE int fd = openat(cache, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSEDIR DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	time_t now = time(NULL);
+	struct dirent *ent;
+	struct stat st;
+
+	if (!d)
+		return;
+	fd = -1; /* the stream's */
+	while ((ent = readdir(d))) {
+		bool temp = str_after(ent->d_name, TEMP) != NULL;
+
+		if (ent->d_name[0] == '.' && !temp)
+			continue;
+		if (fstatat(cache, ent->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) && st.st_mtime < now - (temp ? DAY : KEEP))
+			unlinkat(cache, ent->d_name, 0);
+	}
 }
 
 int vm_cache_begin(int cache, char **temp, struct err *e)
@@ -119,11 +150,12 @@ int vm_cache_begin(int cache, char **temp, struct err *e)
 	if (cache >= 0) {
 		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 			return err_sys(e, errno, "getrandom");
-		name = str_printf(".new-%016" PRIx64, random);
+		name = str_printf(TEMP "%016" PRIx64, random);
 		if (!name)
 			return err_sys(e, ENOMEM, "name a cache entry");
-		fd = openat(cache, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
-		if (fd >= 0) {
+		fd = openat(cache, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+		/* whatever the umask: a VMM in a user namespace is somebody else */
+		if (fd >= 0 && fchmod(fd, 0444) == 0) {
 			*temp = TAKE_PTR(name);
 			return TAKE_FD(fd);
 		}
@@ -152,6 +184,8 @@ int vm_cache_commit(int cache, int fd_taken, const char *temp, const char *name,
 	/* synced, because the name outlives a crash that the data might not */
 	if (temp && (fsync(fd) < 0 || renameat(cache, temp, cache, name) < 0))
 		unlinkat(cache, temp, 0);
+	if (temp)
+		prune(cache);
 	return reopen(fd, e);
 }
 

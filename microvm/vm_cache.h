@@ -2,7 +2,8 @@
 /*
  * What is made once for all machines and outlives them: unpacked kernels and initramfs archives.
  * Entries are named by the identity of what they were made of, appear whole (written aside, synced,
- * renamed), and nobody but the owner may have written them.
+ * renamed), and nobody but the owner may have written them. One that was not used for a month goes
+ * when another is made.
  */
 #ifndef CTR_VM_CACHE_H
 #define CTR_VM_CACHE_H

@@ -337,7 +337,7 @@ static int build(struct tree *t, struct err *e)
 		r = attach_parts(t, e);
 	if (r < 0)
 		return r;
-	run = path_make(t->root, "/run", true, 0700, e);
+	run = path_make(t->root, "/run", true, 01777, e);
 	if (run < 0)
 		return run;
 	if (!t->o->qemu)
