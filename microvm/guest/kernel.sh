@@ -22,7 +22,9 @@ say() { printf 'guest-kernel: %s\n' "$*" >&2; }
 version=$(dpkg-query -W -f '${Version}' "linux-source-$series" 2>/dev/null) || version=
 case $source in /usr/src/*) ;; *) version= ;; esac
 [ -n "$version" ] || version=$(sha256sum <"$source")
-key=$( { cat "$config" "$0"; echo "$version"; } | sha256sum | cut -c1-16)
+# Counted up when this script makes something else of the same two.
+recipe=1
+key=$( { cat "$config"; echo "$version $recipe"; } | sha256sum | cut -c1-16)
 made=$cache/vmlinux-$key
 
 deliver() {
@@ -55,7 +57,10 @@ tar -C "$work" -xf "$source" --strip-components=1 --wildcards \
 	--exclude='*/Documentation/*.[rty]*' --exclude='*/tools/testing/*' --exclude='*/sound/*.[ch]' \
 	--exclude='*/drivers/gpu/*.[ch]' --exclude='*/drivers/media/*.[ch]' --exclude='*/drivers/staging/*.[ch]' \
 	--exclude='*/drivers/net/wireless/*.[ch]' --exclude='*/drivers/net/ethernet/*.[ch]' \
-	--exclude="linux-source-$series/arch/[a-tv-wyz]*.[chS]" --exclude='*.dts' --exclude='*.dtsi' >"$log" 2>&1 || { tail -n 20 "$log" >&2; exit 1; }
+	--exclude="linux-source-$series/arch/[a-tv-wyz]*.[chS]" --exclude='*.dts' --exclude='*.dtsi' >"$log" 2>&1 || {
+	tail -n 20 "$log" >&2
+	exit 1
+}
 
 build() {
 	make -C "$work" -j"$jobs" ARCH=x86_64 LOCALVERSION= KBUILD_BUILD_USER=ctr KBUILD_BUILD_HOST=ctr \
