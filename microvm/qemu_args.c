@@ -3,10 +3,11 @@
  * Why these words. Without PCI, USB, VGA, timers of a PC or option ROMs there is nothing to probe.
  * The ACPI tables say so too, and a kernel that believes them calibrates its local timer against
  * the time stamp counter, whose frequency it must be told: the translator has no paravirtual clock
- * and no TSC deadline timer. The legacy register layout of virtio-mmio is off, because virtio-fs
- * exists only in the modern one. Guest memory is a shared memfd: the file server maps it. The early
- * console costs nothing while the kernel is quiet, and is the only one that a panic before virtio
- * can reach.
+ * and no TSC deadline timer. The clock of a PC stays: a kernel that finds none waits a second for
+ * it, and this one sets the guest's time. The legacy register layout of virtio-mmio is off, because
+ * virtio-fs exists only in the modern one. Guest memory is a shared memfd: the file server maps it.
+ * The early console costs nothing while the kernel is quiet, and is the only one that a panic before
+ * virtio can reach.
  */
 #include "microvm/qemu.h"
 
@@ -51,7 +52,7 @@ static void machine(struct words *w, const struct vm_config *c)
 
 	add(w, "-M");
 	addf(w,
-	     "microvm,acpi=on,pcie=off,usb=off,rtc=off,pit=off,pic=off,ioapic2=off,x-option-roms=off,"
+	     "microvm,acpi=on,pcie=off,usb=off,rtc=on,pit=off,pic=off,ioapic2=off,x-option-roms=off,"
 	     "auto-kernel-cmdline=off,isa-serial=on,memory-backend=ram");
 	add(w, "-global");
 	add(w, "virtio-mmio.force-legacy=false");
