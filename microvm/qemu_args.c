@@ -6,8 +6,8 @@
  * and no TSC deadline timer. The clock of a PC stays: a kernel that finds none waits a second for
  * it, and this one sets the guest's time. The legacy register layout of virtio-mmio is off, because
  * virtio-fs exists only in the modern one. Guest memory is a shared memfd: the file server maps it.
- * The early console costs nothing while the kernel is quiet, and is the only one that a panic before
- * virtio can reach.
+ * The early console costs nothing while the kernel is quiet, and is the only one that a panic
+ * before virtio can reach.
  */
 #include "microvm/qemu.h"
 

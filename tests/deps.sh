@@ -13,7 +13,7 @@ libyajl-dev=file:libyajl_s.a"
 test="libcmocka-dev=file:libcmocka.so bats=cmd:bats jq=cmd:jq busybox-static=pkg
 mmdebstrap=cmd:mmdebstrap cpio=cmd:cpio uidmap=cmd:newuidmap valgrind=cmd:valgrind strace=cmd:strace
 util-linux=cmd:unshare mount=cmd:mount e2fsprogs=cmd:mkfs.ext4 dosfstools=cmd:mkfs.vfat iproute2=cmd:ip procps=cmd:ps python3=cmd:python3
-python3-jsonschema=pkg runc=cmd:runc acpica-tools=cmd:iasl"
+python3-jsonschema=pkg runc=cmd:runc acpica-tools=cmd:iasl qemu-system-x86=cmd:qemu-system-x86_64"
 # Networks, and services in clones: real programs, which are not to be started here.
 test="$test nftables=cmd:nft curl=cmd:curl iptables=cmd:iptables iperf3=cmd:iperf3 wrk=cmd:wrk stress-ng=cmd:stress-ng
 containernetworking-plugins=file:/usr/lib/cni/bridge passt=cmd:pasta openssh-client=cmd:ssh

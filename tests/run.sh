@@ -3,7 +3,7 @@
 #
 # run.sh [PART...] [FILTER]: runs the tests that `make check` has built.
 #
-# PART is one or more of: lint unit unit-asan fuzz e2e e2e-asan vm engines; all but vm without any. FILTER is a part of a
+# PART is one or more of: lint unit unit-asan fuzz e2e e2e-asan e2e-vm vm engines; all but vm without any. FILTER is a part of a
 # test file's path. The last line is "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
 # Logs are kept in $BUILD/test-logs.
 #
@@ -261,6 +261,18 @@ run_e2e() {
     [ "$label" != e2e ] || [ -n "$FILTER" ] || : >"$TMP/e2e-done"
 }
 
+# ---- every container a micro-VM ----
+# The container half's own files, by the way that every machine has (QEMU without KVM). E2E_VM_FILES: a booting machine
+# takes seconds, so not all of them; the test machine runs the others on KVM.
+run_e2e_vm() {
+    local words=${E2E_VM:-"--vm --accel tcg"} files=${E2E_FILES:-${E2E_VM_FILES:-smoke}}
+    if [ ! -e "$BUILD/guest/vmlinux" ]; then
+        note_skip "e2e-vm: no $BUILD/guest/vmlinux: make guest-kernel"
+        return
+    fi
+    E2E_VM=$words E2E_FILES=$files E2E_DEADLINE=${E2E_VM_DEADLINE:-900} run_e2e e2e-vm "${CTR_TESTED:-$BUILD/ctr}"
+}
+
 # ---- the test machine ----
 # Files whose subject has to do with control groups: run on every kind of host that there is, and compared.
 VM_FILES="update cgroups exec smoke events"
@@ -340,6 +352,8 @@ run_vm() {
     vm_boot v1 e2e-systemd $v1
     vm_job v1 e2e-systemd v1-systemd
     [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ] || host="this host (v2)"
+    vm_boot kvm e2e-kvm
+    vm_job kvm e2e-kvm microvm
     vm_compare "$host"
 }
 
@@ -364,12 +378,12 @@ parts=()
 FILTER=
 for arg; do
     case $arg in
-    lint | unit | unit-asan | fuzz | e2e | e2e-asan | vm | engines) parts+=("$arg") ;;
-    -*) echo "usage: run.sh [lint|unit|unit-asan|fuzz|e2e|e2e-asan|vm|engines]... [FILTER]" >&2; exit 2 ;;
+    lint | unit | unit-asan | fuzz | e2e | e2e-asan | e2e-vm | vm | engines) parts+=("$arg") ;;
+    -*) echo "usage: run.sh [lint|unit|unit-asan|fuzz|e2e|e2e-asan|e2e-vm|vm|engines]... [FILTER]" >&2; exit 2 ;;
     *) FILTER=$arg ;;
     esac
 done
-[ "${#parts[@]}" -gt 0 ] || parts=(lint unit unit-asan fuzz e2e e2e-asan engines)
+[ "${#parts[@]}" -gt 0 ] || parts=(lint unit unit-asan fuzz e2e e2e-asan e2e-vm engines)
 
 mkdir -p "$LOGS" || exit 1
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/ctr-test.XXXXXX") || exit 1
@@ -385,6 +399,7 @@ for part in "${parts[@]}"; do
     fuzz) run_fuzz ;;
     e2e) run_e2e e2e "${CTR_TESTED:-$BUILD/ctr}" ;;
     e2e-asan) run_e2e e2e-asan "$BUILD/asan/ctr" ;;
+    e2e-vm) run_e2e_vm ;;
     vm) run_vm ;;
     engines) run_engines ;;
     esac

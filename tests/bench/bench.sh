@@ -182,3 +182,4 @@ if is_hybrid; then
 else
     WHERE=host bash tests/bench/bench.sh --here
 fi
+bash tests/bench/vm.sh
