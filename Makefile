@@ -4,7 +4,7 @@
 # make check      everything: lint, unit and end-to-end tests, plain and with ASan + UBSan, fuzzers, and both of these:
 # make check-vm   the tests of cgroups in a virtual machine: v2 and v1, with systemd
 # make check-engines   the tests with real engines: Docker, Swarm, containerd, Podman, buildah
-# make fuzz       ten minutes of fuzzing (FUZZ_SECONDS=600), needs clang
+# make fuzz       ten minutes for each fuzzer (FUZZ_SECONDS=600), needs clang
 # make guest-kernel   the micro-VM's kernel, build/guest/vmlinux: some minutes once, then out of a cache
 # make demo       a shell inside a copy-on-write clone of this machine
 # make install    to $(DESTDIR)$(PREFIX)
