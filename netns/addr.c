@@ -135,16 +135,11 @@ int addr_add(struct nl *n, int index, const struct addr *a, const char *old_name
 	return r == -EEXIST ? 0 : r;
 }
 
-struct each {
-	int (*fn)(int index, const struct ip_net *a, void *arg);
-	void *arg;
-};
-
-static int read_each(const struct nlmsghdr *m, void *arg)
+int addr_read(const struct nlmsghdr *m, void *arg)
 {
 	const struct ifaddrmsg *i = mnl_nlmsg_get_payload(m);
 	const struct nlattr *a[IFA_LOCAL + 1];
-	const struct each *w = arg;
+	const struct addr_reader *w = arg;
 	struct ip_net net = {};
 
 	_Static_assert(IFA_LOCAL > IFA_ADDRESS, "the largest attribute that is read");
@@ -165,11 +160,11 @@ static int read_each(const struct nlmsghdr *m, void *arg)
 
 int addrs_each(struct nl *n, int (*fn)(int index, const struct ip_net *a, void *arg), void *arg)
 {
-	struct each w = { .fn = fn, .arg = arg };
+	struct addr_reader w = { .fn = fn, .arg = arg };
 	union nl_request q;
 
 	nl_begin(&q, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg));
-	return nl_talk(n, &q, read_each, &w);
+	return nl_talk(n, &q, addr_read, &w);
 }
 
 void addr_put(union nl_request *q, int index, const struct ip_net *a)

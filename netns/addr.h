@@ -34,6 +34,14 @@ void addrs_free(struct addrs *a);
 int addr_add(struct nl *n, int index, const struct addr *a, const char *old_name,
 	     const char *new_name);
 
+struct addr_reader {
+	int (*fn)(int index, const struct ip_net *a, void *arg);
+	void *arg;
+};
+
+/* Reads one message for *arg, a struct addr_reader: an nl_fn. -EBADMSG, or what its fn returns. */
+int addr_read(const struct nlmsghdr *m, void *arg);
+
 /*
  * Calls fn for every IPv4 and IPv6 address of global scope of the namespace; a negative return ends
  * it and is the result.

@@ -46,8 +46,9 @@ static void take_kind(const struct nlattr *info, struct link *l)
 	}
 }
 
-static int parse_link(const struct nlmsghdr *m, struct link *l)
+int link_read(const struct nlmsghdr *m, void *arg)
 {
+	struct link *l = arg;
 	const struct nlattr *a[IFLA_IFALIAS + 1];
 	const struct ifinfomsg *i = mnl_nlmsg_get_payload(m);
 
@@ -74,10 +75,6 @@ static int parse_link(const struct nlmsghdr *m, struct link *l)
 	return 0;
 }
 
-static int read_link(const struct nlmsghdr *m, void *arg)
-{
-	return parse_link(m, arg);
-}
 
 struct walk {
 	int (*fn)(const struct link *l, void *arg);
@@ -88,7 +85,7 @@ static int walk_link(const struct nlmsghdr *m, void *arg)
 {
 	const struct walk *w = arg;
 	struct link l;
-	int r = parse_link(m, &l);
+	int r = link_read(m, &l);
 
 	return r < 0 ? r : w->fn(&l, w->arg);
 }
@@ -112,7 +109,7 @@ int link_get(struct nl *n, const char *name, int index, struct link *out)
 	i->ifi_index = name ? 0 : index;
 	if (name)
 		mnl_attr_put_strz(&q.head, IFLA_IFNAME, name);
-	r = nl_talk(n, &q, read_link, &found);
+	r = nl_talk(n, &q, link_read, &found);
 	if (r == 0 && !found.index)
 		r = -ENODEV;
 	if (r == 0)

@@ -46,6 +46,9 @@ int link_set_up(struct nl *n, int index);
 /* MTU and, where it has one, the hardware address of like. */
 int link_restore(struct nl *n, int index, const struct link *like);
 
+/* Reads one message into *arg, a struct link: an nl_fn. -EBADMSG. */
+int link_read(const struct nlmsghdr *m, void *arg);
+
 /* Calls fn for every link; a negative return ends it and is the result. */
 int links_each(struct nl *n, int (*fn)(const struct link *l, void *arg), void *arg);
 

@@ -272,7 +272,7 @@ void nft_put_elements(struct nl_batch *b, bool add, uint8_t family, const char *
 
 /* ---- on the kernel ---- */
 
-static int read_policy(const struct nlmsghdr *m, void *arg)
+int nft_read_policy(const struct nlmsghdr *m, void *arg)
 {
 	const struct nlattr *a[NFTA_CHAIN_POLICY + 1];
 	int *policy = arg;
@@ -293,7 +293,7 @@ static int get_chain(struct nl *n, uint8_t family, const char *table, const char
 	begin(&q, NFT_MSG_GETCHAIN, 0, family);
 	mnl_attr_put_strz(&q.head, NFTA_CHAIN_TABLE, table);
 	mnl_attr_put_strz(&q.head, NFTA_CHAIN_NAME, chain);
-	return nl_talk(n, &q, read_policy, policy);
+	return nl_talk(n, &q, nft_read_policy, policy);
 }
 
 int nft_chain_policy(struct nl *n, uint8_t family, const char *table, const char *chain)

@@ -106,6 +106,9 @@ void nft_put_elements(struct nl_batch *b, bool add, uint8_t family, const char *
  */
 int nft_chain_policy(struct nl *n, uint8_t family, const char *table, const char *chain);
 
+/* Reads one message into *arg, an int: the policy, when it has one; an nl_fn. -EBADMSG. */
+int nft_read_policy(const struct nlmsghdr *m, void *arg);
+
 /* Whether there is such a chain, of whatever kind. */
 bool nft_chain_there(struct nl *n, uint8_t family, const char *table, const char *chain);
 

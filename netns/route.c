@@ -6,16 +6,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-struct walk {
-	int (*fn)(const struct route *r, void *arg);
-	void *arg;
-};
-
-static int read_route(const struct nlmsghdr *m, void *arg)
+int route_read(const struct nlmsghdr *m, void *arg)
 {
 	const struct rtmsg *t = mnl_nlmsg_get_payload(m);
 	const struct nlattr *a[RTA_TABLE + 1];
-	const struct walk *w = arg;
+	const struct route_reader *w = arg;
 	struct route r = {};
 	size_t len;
 
@@ -46,13 +41,13 @@ static int read_route(const struct nlmsghdr *m, void *arg)
 int routes_each(struct nl *n, uint8_t family, int (*fn)(const struct route *r, void *arg),
 		void *arg)
 {
-	struct walk w = { .fn = fn, .arg = arg };
+	struct route_reader w = { .fn = fn, .arg = arg };
 	union nl_request q;
 	struct rtmsg *t = nl_begin(&q, RTM_GETROUTE, NLM_F_DUMP, sizeof(*t));
 	int r;
 
 	t->rtm_family = family;
-	r = nl_talk(n, &q, read_route, &w);
+	r = nl_talk(n, &q, route_read, &w);
 	return r == -EAFNOSUPPORT || r == -EOPNOTSUPP ? 0 : r;
 }
 

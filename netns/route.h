@@ -12,6 +12,14 @@ struct route {
 	int link;
 };
 
+struct route_reader {
+	int (*fn)(const struct route *r, void *arg);
+	void *arg;
+};
+
+/* Reads one message for *arg, a struct route_reader: an nl_fn. -EBADMSG, or what its fn returns. */
+int route_read(const struct nlmsghdr *m, void *arg);
+
 /*
  * Calls fn for every unicast route of that family (AF_INET, AF_INET6) of the main table; a negative
  * return ends it and is the result. A kernel without that family has none.

@@ -68,7 +68,8 @@ static int parse_mac(const char *text, uint8_t mac[LINK_ETHER], struct err *e)
 
 	if (!text)
 		return 0;
-	if (strlen(text) != 17 ||
+	/* sscanf alone would take "0x" for a number. */
+	if (strlen(text) != 17 || strspn(text, "0123456789abcdefABCDEF:") != 17 ||
 	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
 		   &used) != LINK_ETHER ||
 	    text[used])
