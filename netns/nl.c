@@ -98,13 +98,20 @@ static int verdict(const struct nlmsghdr *m)
 	return v->error > 0 ? -EBADMSG : v->error;
 }
 
+/* mnl_nlmsg_ok takes a length beyond INT_MAX for a negative one, which fits. */
+bool nl_message_ok(const struct nlmsghdr *m, int left)
+{
+	return left >= (int)sizeof(*m) && m->nlmsg_len >= sizeof(*m) &&
+	       m->nlmsg_len <= (uint32_t)left;
+}
+
 int nl_read(const void *buf, size_t len, uint32_t seq, uint32_t port, bool *torn, nl_fn fn,
 	    void *arg)
 {
 	const struct nlmsghdr *m = buf;
 	int left = (int)len, r;
 
-	for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+	for (; nl_message_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
 		/* An old answer, whose reader has given up. */
 		if (m->nlmsg_seq != seq || m->nlmsg_pid != port)
 			continue;
@@ -241,7 +248,7 @@ static bool read_verdicts(struct nl *n, const struct nl_batch *b, const char *bu
 	const struct nlmsghdr *m = (const struct nlmsghdr *)buf;
 	int left = (int)len, r;
 
-	for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+	for (; nl_message_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
 		uint32_t at = m->nlmsg_seq - a->first;
 
 		if (m->nlmsg_pid != n->port || at > a->last - a->first ||

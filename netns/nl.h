@@ -72,6 +72,9 @@ int nl_batch_talk(struct nl *n, struct nl_batch *b, uint32_t *which);
 void nl_batch_free(struct nl_batch *b);
 #define AUTO_NL_BATCH __attribute__((cleanup(nl_batch_free)))
 
+/* Whether a whole message lies in the left bytes (which may be negative) at m. */
+bool nl_message_ok(const struct nlmsghdr *m, int left);
+
 /*
  * Reads one datagram, of an answer to request seq of port. 1: the answer goes on; 0: it has ended;
  * -errno. *torn is set by the mark of a dump that is not of one piece. For nl.c and its tests.

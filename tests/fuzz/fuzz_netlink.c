@@ -35,7 +35,7 @@ static void make_fit(char *buf, size_t size)
 	struct nlmsghdr *m = (struct nlmsghdr *)buf;
 	int left = (int)size;
 
-	for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+	for (; nl_message_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
 		m->nlmsg_seq = SEQ;
 		m->nlmsg_pid = PORT;
 	}

@@ -70,6 +70,8 @@ static void answers(void **state)
 	assert_int_equal(look(m, 7, &torn, &seen), 1);
 	assert_int_equal(look(m, m->nlmsg_len - 1, &torn, &seen), 1);
 	assert_int_equal(seen, 1);
+	m->nlmsg_len = 0xfffffff0;
+	assert_int_equal(look(m, 32, &torn, &seen), 1);
 	m->nlmsg_len = 8;
 	assert_int_equal(look(m, 32, &torn, &seen), 1);
 	assert_int_equal(seen, 1);
