@@ -360,13 +360,12 @@ int vm_jail_drop(bool qemu, struct err *e)
 {
 	uint64_t keep = 1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_FOWNER |
 			1ULL << CAP_FSETID | 1ULL << CAP_SETGID | 1ULL << CAP_SETUID |
-			1ULL << CAP_SETFCAP;
+			1ULL << CAP_SETFCAP | 1ULL << CAP_SETPCAP | 1ULL << CAP_MKNOD;
 	int r;
 
-	/* virtiofsd changes its root and gives up what it does not need by itself. */
+	/* virtiofsd changes its root, and gives up what it does not need by itself. */
 	if (qemu)
-		keep |= 1ULL << CAP_SYS_CHROOT | 1ULL << CAP_SETPCAP | 1ULL << CAP_MKNOD |
-			1ULL << CAP_DAC_READ_SEARCH;
+		keep |= 1ULL << CAP_SYS_CHROOT | 1ULL << CAP_DAC_READ_SEARCH;
 	for (int cap = 0; cap <= caps_last(); cap++)
 		if (!(keep >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
 			return err_sys(e, errno, "drop capability %d from the bounding set", cap);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "microvm/agent_proto.h"
 #include "microvm/initramfs.h"
+#include "microvm/kvm_probe.h"
 #include "microvm/vm_cache.h"
 #include "microvm/vm_plan.h"
 #include "namespaces/overlay.h"
@@ -80,6 +81,27 @@ static int use_qemu(struct machine *m, const char *path, struct err *e)
 	return 0;
 }
 
+static int open_kvm(int *kvm, struct err *e)
+{
+	AUTO_CLOSE int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int r;
+
+	if (fd < 0 && errno == ENOENT)
+		return err_set(
+			e, ENOENT,
+			"/dev/kvm: not there (no virtualization hardware, or its modules are "
+			"not loaded)");
+	if (fd < 0 && errno == EACCES)
+		return err_set(e, EACCES, "/dev/kvm: not permitted (its group is usually \"kvm\")");
+	if (fd < 0)
+		return err_sys(e, errno, "/dev/kvm");
+	r = kvm_probe(fd, e);
+	if (r < 0)
+		return r;
+	*kvm = TAKE_FD(fd);
+	return 0;
+}
+
 /*
  * kvm is an order and fails where it cannot be had; auto looks first, and says in one line why it
  * took the slow way.
@@ -87,11 +109,23 @@ static int use_qemu(struct machine *m, const char *path, struct err *e)
 static int choose_vmm(struct machine *m, const struct create *c, enum vm_accel want, struct err *e)
 {
 	const char *qemu = vm_plan_qemu(c->spec);
+	struct err why = {};
+	int r = want == VM_ACCEL_TCG ? -ENODEV : open_kvm(&m->config.kvm, &why);
 
-	m->config.accel = VM_ACCEL_TCG;
-	if (want == VM_ACCEL_KVM)
-		return err_set(e, ENOTSUP, "--accel kvm: not yet");
-	return use_qemu(m, qemu ?: QEMU_PATH, e);
+	if (r < 0 && want == VM_ACCEL_KVM) {
+		*e = why;
+		return err_wrap(e, "--accel kvm");
+	}
+	m->config.accel = r < 0 ? VM_ACCEL_TCG : VM_ACCEL_KVM;
+	m->vmm = &vmm_kvm;
+	if (r == 0 && !qemu)
+		return 0;
+	r = use_qemu(m, qemu ?: QEMU_PATH, e);
+	if (r < 0 && why.code)
+		return err_wrap(e, "no KVM (%.300s), and no QEMU in its place", why.msg);
+	if (r == 0 && why.code)
+		log_warn("no KVM for the micro-VM, QEMU translates its code: %s", why.msg);
+	return r;
 }
 
 /* ---- kernel and initramfs ---- */
@@ -139,6 +173,18 @@ static int open_kernel(struct machine *m, const struct create *c, const struct v
 
 /* ---- the guest's configuration ---- */
 
+/* Of a clone nobody but its machine knows the root; a bundle's may be changed by its engine. */
+static void plan_cache(struct machine *m, const struct create *c)
+{
+	if (!c->o->clone)
+		return;
+	m->config.share_exclusive = VM_JAIL_ROOTFS + 1;
+	m->config.share_writeback = true;
+	for (size_t i = 0; i < m->plan.n; i++)
+		if (m->plan.v[i].kind == MOUNT_OP_BIND)
+			m->config.share_writeback = false;
+}
+
 static int plan_volumes(struct machine *m, const struct create *c, struct err *e)
 {
 	struct mount_plan_in in = {
@@ -147,7 +193,11 @@ static int plan_volumes(struct machine *m, const struct create *c, struct err *e
 		.cgroup_ns = true,
 	};
 
-	return mount_plan_build(&m->arena, &in, &m->plan, e);
+	int r = mount_plan_build(&m->arena, &in, &m->plan, e);
+
+	if (r == 0)
+		plan_cache(m, c);
+	return r;
 }
 
 static int guest_config(struct machine *m, const struct create *c, struct err *e)

@@ -171,6 +171,8 @@ static int start_machine(struct create *c, struct microvm *k, struct err *e)
 	agent_host_times(k->agent, &hello, &setup);
 	log_debug("micro-VM: start to agent: %llu us", (unsigned long long)hello);
 	log_debug("micro-VM: agent to created: %llu us", (unsigned long long)setup);
+	if (k->m.vmm->report)
+		k->m.vmm->report(&k->vmm, "created");
 	return 0;
 }
 
@@ -187,8 +189,13 @@ static int microvm_enter(struct workload *w, struct err *e)
 		r = init_hooks(c, e);
 	if (r == 0)
 		r = terminal(c, e);
-	if (r == 0)
-		r = enter_jail(c, &k->m, clone, e);
+	if (r < 0)
+		return r;
+	/* The host's /proc does not come along. */
+	k->m.config.share_proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (k->m.config.share_proc < 0)
+		return err_sys(e, errno, "open /proc/self/fd");
+	r = enter_jail(c, &k->m, clone, e);
 	if (r < 0)
 		return r;
 	raise_files();
@@ -215,6 +222,8 @@ static _Noreturn void finish(struct microvm *k)
 	if (r < 0)
 		log_error("%s", e.msg);
 	agent_host_free(k->agent);
+	if (k->vmm.ops->report)
+		k->vmm.ops->report(&k->vmm, "its end");
 	k->vmm.ops->stop(&k->vmm);
 	if (r < 0)
 		_exit(EXIT_MACHINE);
