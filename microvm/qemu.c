@@ -30,7 +30,7 @@ struct qemu {
 	struct tsc_sample started;
 	pid_t pid, fs_pid;
 	int pidfd, fs_pidfd;
-	int err; /* read end: what QEMU and virtiofsd say on stderr */
+	int err, fs_err; /* read ends: what the two say on stderr */
 	bool stopped;
 	char text[512];
 };
@@ -164,21 +164,32 @@ static int start_machine(const struct vm_config *c, struct qemu *q, const struct
 	return spawn(&m, null, err, &q->pid, &q->pidfd, e);
 }
 
+static int words_pipe(int *ours, int *theirs, struct err *e)
+{
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_sys(e, errno, "make a pipe for QEMU");
+	*ours = p[0];
+	*theirs = p[1];
+	return 0;
+}
+
 static int start_all(const struct vm_config *c, struct vmm *v, struct err *e)
 {
 	struct qemu *q = v->data;
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	AUTO_CLOSE int ctl = -1, console = -1, serial = -1, fs = -1, err_w = -1;
+	AUTO_CLOSE int ctl = -1, console = -1, serial = -1, fs = -1, err_w = -1, fs_err_w = -1;
 	struct qemu_fds f;
-	int p[2], r;
+	int r;
 
 	if (null < 0)
 		return err_sys(e, errno, "open /dev/null");
-	if (pipe2(p, O_CLOEXEC | O_NONBLOCK) < 0)
-		return err_sys(e, errno, "make a pipe for QEMU");
-	q->err = p[0];
-	err_w = p[1];
-	r = pair(&v->ctl, &ctl, e);
+	r = words_pipe(&q->err, &err_w, e);
+	if (r == 0)
+		r = words_pipe(&q->fs_err, &fs_err_w, e);
+	if (r == 0)
+		r = pair(&v->ctl, &ctl, e);
 	if (r == 0)
 		r = pair(&v->console, &console, e);
 	if (r < 0)
@@ -188,7 +199,7 @@ static int start_all(const struct vm_config *c, struct vmm *v, struct err *e)
 	if (serial < 0)
 		return err_sys(e, errno, "make a socket pair for QEMU");
 	if (c->share >= 0) {
-		r = start_fs(c, q, null, err_w, &fs, e);
+		r = start_fs(c, q, null, fs_err_w, &fs, e);
 		if (r < 0)
 			return r;
 	}
@@ -219,7 +230,7 @@ static int qemu_start(const struct vm_config *c, struct vmm *v, struct err *e)
 	*v = (struct vmm){ .ops = &vmm_qemu, .data = q, .ctl = -1, .console = -1, .ended = -1 };
 	if (!q)
 		return err_sys(e, ENOMEM, "start QEMU");
-	q->pidfd = q->fs_pidfd = q->err = -1;
+	q->pidfd = q->fs_pidfd = q->err = q->fs_err = -1;
 	qemu_tsc_sample(&q->started);
 	r = start_all(c, v, e);
 	if (r == 0)
@@ -237,10 +248,10 @@ static bool has_ended(int pidfd, int ms)
 }
 
 /* The last line on stderr. */
-static void last_words(struct qemu *q)
+static void last_words(struct qemu *q, int fd)
 {
 	char buf[4096], *line = buf, *nl;
-	ssize_t n = read(q->err, buf, sizeof(buf) - 1);
+	ssize_t n = read(fd, buf, sizeof(buf) - 1);
 
 	if (n <= 0)
 		return;
@@ -262,7 +273,7 @@ static enum vm_end qemu_end(struct vmm *v, const char **text)
 		return VM_END_STOPPED;
 	/* A machine that ends takes its file server along, which may be gone first. */
 	ended = has_ended(q->pidfd, 1000);
-	last_words(q);
+	last_words(q, ended ? q->err : q->fs_err);
 	if (ended && waitid(P_PIDFD, (id_t)q->pidfd, &si, WEXITED | WNOWAIT) == 0 &&
 	    si.si_code == CLD_EXITED && si.si_status == 0)
 		return VM_END_RESET;
@@ -309,6 +320,8 @@ static void qemu_stop(struct vmm *v)
 			close(TAKE_FD(*fds[i]));
 	if (q->err >= 0)
 		close(q->err);
+	if (q->fs_err >= 0)
+		close(q->fs_err);
 	free(q);
 	v->data = NULL;
 }

@@ -68,6 +68,17 @@ static int fail_unknown_syscall(const struct reader *r)
 	return read_switch(r, &r->out->fail_unknown_syscall);
 }
 
+/* How long a micro-VM's kernel may take until ctr runs in the guest. */
+static int boot_timeout(const struct reader *r)
+{
+	uint64_t s;
+
+	if (str_to_u64(r->value, 86400, &s) < 0 || s == 0)
+		return bad(r, EINVAL, "not a number of seconds");
+	r->out->boot_timeout = (unsigned int)s;
+	return 0;
+}
+
 static int hooks_stdout(const struct reader *r)
 {
 	return read_path(r, &r->out->hooks_stdout);
@@ -238,6 +249,7 @@ static const struct {
 	{ "run.oci.systemd.subgroup", systemd_subgroup },
 	{ "org.ctr.landlock", landlock },
 	{ "org.ctr.isolation", isolation },
+	{ "org.ctr.vm.boot-timeout", boot_timeout },
 };
 
 /* krun.*, module.wasm.* and whatever else belong to others, who alone know what they mean. */

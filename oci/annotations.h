@@ -30,6 +30,7 @@ struct annotations {
 	const unsigned char *bpf;     /* run.oci.seccomp_bpf_data, decoded; NULL: absent */
 	size_t bpf_len;
 	const struct landlock_rules *landlock; /* NULL: absent */
+	unsigned int boot_timeout; /* org.ctr.vm.boot-timeout in seconds; 0: absent */
 };
 
 /*

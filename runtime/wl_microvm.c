@@ -153,6 +153,7 @@ static int start_machine(struct create *c, struct microvm *k, struct err *e)
 		.stdio = { 0, 1, 2 },
 		.tty = c->spec->process->terminal,
 		.listen = k->m.listen,
+		.boot_ms = c->notes.boot_timeout * 1000,
 		.console_copy = !log_debugging() ? -1
 				: log_fd() >= 0  ? log_fd()
 						 : STDERR_FILENO,

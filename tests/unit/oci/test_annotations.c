@@ -135,6 +135,10 @@ static void others(void **state)
 	good("run.oci.systemd.subgroup", "", &a, &out);
 	good("krun.cpus", "2", &a, &out);
 	good("module.wasm.image/variant", "compat", &a, &out);
+	good("org.ctr.vm.boot-timeout", "90", &a, &out);
+	assert_int_equal(out.boot_timeout, 90);
+	refused("org.ctr.vm.boot-timeout", "0", EINVAL, "not a number of seconds");
+	refused("org.ctr.vm.boot-timeout", "1.5", EINVAL, "not a number of seconds");
 	refused("run.oci.handler", "krun", ENOTSUP, "org.ctr.isolation");
 	refused("run.oci.handler", "wasm", ENOTSUP, "handler");
 	refused("run.oci.seccomp.plugins", "x.so", ENOTSUP, "not supported");
