@@ -133,6 +133,7 @@ void features_out(struct json_out *j, const struct features_facts *f)
 	if (f->seccomp_version)
 		json_out_kstr(j, "io.github.seccomp.libseccomp.version", f->seccomp_version);
 	json_out_kstr(j, "org.ctr.version", f->version);
+	json_out_kstr(j, "org.ctr.vm.enabled", "true");
 	json_out_kstr(j, "org.opencontainers.runc.checkpoint.enabled", "false");
 	json_out_end_object(j);
 	strings_out(j, "potentiallyUnsafeConfigAnnotations", unsafe_annotations);

@@ -144,6 +144,22 @@ static void check_joined(struct ctr_check *k, const struct spec *s)
 	}
 }
 
+static void check_machine(struct ctr_check *k, const struct spec *s)
+{
+	const struct {
+		const char *path, *file;
+	} rows[] = {
+		{ "vm.kernel.path", s->vm ? s->vm->kernel_path : NULL },
+		{ "vm.kernel.initrd", s->vm ? s->vm->initrd : NULL },
+		{ "vm.hypervisor.path", s->vm ? s->vm->hypervisor_path : NULL },
+		{ "vm.image.path", s->vm ? s->vm->image_path : NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].file && access(rows[i].file, R_OK) < 0)
+			problem(k, rows[i].path, "%s: %s", rows[i].file, strerrordesc_np(errno));
+}
+
 /* ---- the fields ---- */
 
 /* Those that are not only there because something below them is. */
@@ -205,6 +221,7 @@ static int check_spec(struct ctr_check *k, struct spec *s, int dir, const char *
 		      struct err *e)
 {
 	const char *isolation = spec_annotation(s, "org.ctr.isolation");
+	bool machine = isolation ? str_eq(isolation, "vm") : s->vm != NULL;
 	struct err refused = {};
 	int r;
 
@@ -216,11 +233,13 @@ static int check_spec(struct ctr_check *k, struct spec *s, int dir, const char *
 	check_hooks(k, s);
 	check_sources(k, s, dir);
 	check_joined(k, s);
-	r = wl_container.check(s, &refused);
+	check_machine(k, s);
+	r = machine ? wl_microvm.check(s, &refused) : wl_container.check(s, &refused);
 	/* A part that could not be read has been told of already. */
 	if (r < 0 && !(r == -EINVAL && k->doc.n))
 		check_refusal(k, r, &refused);
-	return check_host(k, s, bundle, e);
+	/* What a container would need of this host, a machine has in its guest. */
+	return machine ? 0 : check_host(k, s, bundle, e);
 }
 
 int ctr_check(const char *bundle, const char *config, struct ctr_check *out, struct err *e)

@@ -141,6 +141,28 @@ child 137" ]
     [ "$output" != "$(cat /proc/sys/kernel/random/boot_id)" ]
 }
 
+@test "vm: an initrd of the user's is there beside that of ctr" {
+    local k d=$BATS_TEST_TMPDIR/initrd
+    require_program cpio
+    k=$(kernels | head -n 1)
+    mkdir -p "$d/etc"
+    echo mine >"$d/etc/mine"
+    (cd "$d" && find . | cpio -o -H newc 2>/dev/null) >"$d.cpio"
+    edit_config '.vm = {kernel: {path: $k, initrd: $i}}' --arg k "$k" --arg i "$d.cpio"
+    set_args /bin/true
+    ok run --bundle "$BUNDLE" "$ID"
+    rm "$d.cpio"
+    fails 125 "$d.cpio" run --bundle "$BUNDLE" "$ID"
+}
+
+@test "vm: QEMU by the configuration, with parameters" {
+    edit_config '.vm = {kernel: {path: $k}, hypervisor: {path: "/usr/bin/qemu-system-x86_64",
+        parameters: ["-cpu", "max,-la57"]}}' --arg k "$(kernels | head -n 1)"
+    set_args /bin/sh -c 'grep -c la57 /proc/cpuinfo'
+    ctr run --bundle "$BUNDLE" "$ID"
+    [ "$output" = 0 ]
+}
+
 @test "vm: --debug tells the times of the boot" {
     set_args /bin/true
     ok --debug run --bundle "$BUNDLE" "$ID"
