@@ -9,7 +9,6 @@ load rootless
 setup() {
     network_setup
     require_program pasta
-    require_program busybox
     local in_host=$CTR
     CTR=$REAL
     rootless_setup
@@ -25,7 +24,7 @@ setup() {
 serve_pasta() {
     local id=$1
     shift
-    set_args /bin/sh -c 'for p in 80 81; do while :; do echo hello $p | nc -l -p $p; done & done; wait'
+    set_args /bin/sh -c 'for p in 80 81; do mkdir -p /tmp/$p; echo hello $p >/tmp/$p/index.html; httpd -p $p -h /tmp/$p; done; sleep 1000'
     ok run -d --bundle "$BUNDLE" --network pasta "$@" "$id"
 }
 # Not those that have ended and are not yet waited for by the machine's init.
@@ -38,28 +37,34 @@ says() { [ "$("${@:2}" </dev/null 2>/dev/null)" = "$1" ]; }
     [[ $output == *"inet 192.0.2.1/24"* ]] || fail "$output"
     ctr exec "$ID" ip route
     [[ $output == *"default via 192.0.2.2"* ]] || fail "$output"
-    wait_for 10 says 'hello 80' remote busybox nc -w 3 192.0.2.1 8080
-    wait_for 10 says 'hello 81' host busybox nc -w 3 127.0.0.1 9001
-    ! remote busybox nc -w 1 192.0.2.1 9001 </dev/null || fail "a port of the loopback address is seen from outside"
+    wait_for 10 says 'hello 80' remote curl -s -m 3 http://192.0.2.1:8080/
+    wait_for 10 says 'hello 81' host curl -s -m 3 http://127.0.0.1:9001/
+    ! remote curl -s -m 1 http://192.0.2.1:9001/ || fail "a port of the loopback address is seen from outside"
     [ "$(pasta_pids | wc -l)" -eq 1 ]
     ok delete --force "$ID"
     [ -z "$(pasta_pids)" ] || fail "pasta lives on"
     # at once again: the ports are free
     serve_pasta "$ID" -p 8080:80
-    wait_for 10 says 'hello 80' remote busybox nc -w 3 192.0.2.1 8080
+    wait_for 10 says 'hello 80' remote curl -s -m 3 http://192.0.2.1:8080/
 }
 
 @test "rootless network: the container reaches outside, and not the user's own loopback address" {
-    in_background remote busybox nc -ll -p 7000 -e echo outside &
+    in_background remote python3 -c "$SERVER" 7000 &
     local server=$!
     in_background host python3 -c 'import socket
 s = socket.create_server(("127.0.0.1", 7001))
-while True: s.accept()[0].sendall(b"loopback")' &
+while True:
+    c = s.accept()[0]
+    c.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nloopback\n")
+    c.close()' &
     local inner=$!
-    set_args /bin/sh -c 'nc -w 3 192.0.2.2 7000 </dev/null; for a in 127.0.0.1 192.0.2.2 192.0.2.1; do nc -w 1 $a 7001 </dev/null; done; true'
+    wait_for 10 host curl -s -m 2 -o /dev/null http://127.0.0.1:7001/
+    wait_for 10 remote curl -s -m 2 -o /dev/null http://192.0.2.2:7000/
+    set_args /bin/sh -c 'get() { printf "GET / HTTP/1.0\r\n\r\n" | timeout "$1" nc "$2" "$3" | tail -n 1; }
+        get 10 192.0.2.2 7000; for a in 127.0.0.1 192.0.2.2 192.0.2.1; do get 2 $a 7001; done; true'
     ok run --bundle "$BUNDLE" --network pasta "$ID"
     kill "$server" "$inner"
-    [ "$output" = outside ] || fail "$output"
+    [ "$output" = "192.0.2.1 7000" ] || fail "$output"
     [ -z "$(pasta_pids)" ] || fail "pasta lives on"
 }
 
