@@ -5,40 +5,14 @@
 
 load network
 
+load cni
+
 setup() {
     network_setup
-    PLUGINS=/usr/lib/cni
-    [ -x "$PLUGINS/bridge" ] && [ -x "$PLUGINS/portmap" ] || skip "containernetworking-plugins is not installed"
-    require_program iptables
-    CONF=$BATS_TEST_TMPDIR/net.d
-    LEASES=$BATS_TEST_TMPDIR/leases
-    mkdir "$CONF"
-    jq -n --arg leases "$LEASES" '{cniVersion: "1.0.0", name: "web", plugins: [
-        {type: "bridge", bridge: "cni-t0", isGateway: true, ipMasq: true, hairpinMode: true,
-         capabilities: {mac: true, ips: true},
-         ipam: {type: "host-local", dataDir: $leases, ranges: [[{subnet: "10.99.0.0/24"}], [{subnet: "fd99::/64"}]],
-                routes: [{dst: "0.0.0.0/0"}, {dst: "::/0"}]}},
-        {type: "portmap", capabilities: {portMappings: true}}]}' >"$CONF/10-web.conflist"
-    jq -n '{cniVersion: "0.4.0", name: "alone", type: "loopback"}' >"$CONF/20-alone.conf"
-    export NETCONFPATH=$CONF
-    # What the plugins leave on purpose: the bridge, chains without rules, forwarding.
-    host iptables -t nat -S >/dev/null
+    cni_setup
 }
 
-teardown() {
-    delete_all
-    local left
-    if [ -n "${BATS_TEST_COMPLETED:-}" ] && [ -n "${LEASES:-}" ]; then
-        left=$(find "$LEASES" -name '10.*' 2>/dev/null)
-        [ -z "$left" ] || fail "leases left: $left"
-        [ -z "$(host ip -o link show type veth | grep -v up0)" ] || fail "links left"
-        [ -z "$(host iptables-save -t nat 2>/dev/null | grep -E -- '-A CNI-(DN|[0-9a-f])|10\.99\.')" ] || fail "rules left"
-    fi
-    BEFORE=
-    network_teardown
-}
-
-cni_address() { in_ctr "$1" ip -o -4 addr show eth0 | awk '{ sub("/.*", "", $4); print $4 }'; }
+teardown() { cni_teardown; }
 
 @test "cni: bridge, host-local, portmap: addresses, the outside, published ports; all undone" {
     serve "$ID" --network cni:web -p 8080:80

@@ -8,6 +8,7 @@
 # run: alone
 
 load network
+load cni
 
 setup() {
     network_setup
@@ -23,7 +24,7 @@ setup() {
 
 teardown() {
     [ -z "${LOAD:-}" ] || kill -KILL "$LOAD" 2>/dev/null || true
-    network_teardown
+    if [ -n "${LEASES:-}" ]; then cni_teardown; else network_teardown; fi
 }
 
 # ---- the services: SERVICE ID [OPTIONS...] ----
@@ -113,10 +114,11 @@ median() { sort -n | awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] :
 # How often the kernel ended something in a container for want of memory.
 oom_kills() { awk '$1 == "oom_kill" { print $2 }' "$(cgroup_file "$1" memory memory.oom_control memory.events)"; }
 
+# three [OPTIONS...]
 three() {
-    start_nginx "$ID-web" -m 128m --cpus 0.3 --pids-limit 200 -p 8080:80
-    start_redis "$ID-redis" -m 128m --cpus 0.3 --pids-limit 200 -p 6379:6379
-    start_postgres "$ID-pg" -m 256m --cpus 0.5 --pids-limit 200 -p 5432:5432
+    start_nginx "$ID-web" -m 128m --cpus 0.3 --pids-limit 200 -p 8080:80 "$@"
+    start_redis "$ID-redis" -m 128m --cpus 0.3 --pids-limit 200 -p 6379:6379 "$@"
+    start_postgres "$ID-pg" -m 256m --cpus 0.5 --pids-limit 200 -p 5432:5432 "$@"
 }
 
 # reached_from WHO ADDRESS: all three by their published ports.
@@ -146,6 +148,27 @@ reach_each_other() {
     start_nginx "$ID-web" -m 128m --cpus 0.3 -p 8080:80
     reached_from remote 192.0.2.1
     reach_each_other
+    stop "$ID-web"
+    stop "$ID-redis"
+    stop "$ID-pg"
+}
+
+# Names are the work of ctr's own networks: between CNI plugins, addresses.
+@test "services: the same three on a network of CNI plugins" {
+    local web redis pg
+    cni_setup
+    three --network cni:web
+    reached_from host 127.0.0.1
+    reached_from remote 192.0.2.1
+    web=$(cni_address "$ID-web") redis=$(cni_address "$ID-redis") pg=$(cni_address "$ID-pg")
+    [ "$(in_ctr "$ID-web" redis-cli -h "$redis" ping)" = PONG ]
+    [ "$(in_ctr "$ID-web" psql -h "$pg" -U postgres -Atc 'select 1')" = 1 ]
+    [[ $(in_ctr "$ID-pg" curl -s -m 5 "http://$web/") == *html* ]]
+    ok kill "$ID-redis" KILL
+    wait_state "$ID-redis" stopped
+    ok delete "$ID-redis"
+    start_redis "$ID-redis" -m 128m -p 6379:6379 --network cni:web
+    reached_from remote 192.0.2.1
     stop "$ID-web"
     stop "$ID-redis"
     stop "$ID-pg"
