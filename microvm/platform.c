@@ -9,6 +9,7 @@ enum {
 	I8042_DATA = 0, /* offsets from LAYOUT_PORT_I8042 */
 	I8042_STATUS = 4,
 	I8042_RESET = 0xfe,
+	I8042_FULL = 1,
 	SLEEP_CONTROL = 0, /* offsets from LAYOUT_PORT_SLEEP */
 	SLEEP_STATUS = 1,
 	SLEEP_RESET = 2,
@@ -24,12 +25,16 @@ static void say(struct bus_dev *d, enum platform_event ev)
 	p->event(p->arg, ev);
 }
 
-/* There is no keyboard controller but its reset line; "ready for a command" spares a wait. */
+/*
+ * There is no keyboard controller but its reset line. "There is a byte for you, and room for a
+ * command" makes a driver that looks for one give up at once (it never gets to the last byte), and
+ * who wants a reset does not wait.
+ */
 static void i8042_read(struct bus_dev *d, uint64_t off, void *data, unsigned int len)
 {
 	(void)d;
 	if (len == 1 && off == I8042_STATUS)
-		*(uint8_t *)data = 0;
+		*(uint8_t *)data = I8042_FULL;
 }
 
 static void i8042_write(struct bus_dev *d, uint64_t off, const void *data, unsigned int len)

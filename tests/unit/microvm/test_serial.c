@@ -142,7 +142,7 @@ static void test_platform(void **state)
 
 	(void)state;
 	assert_int_equal(platform_init(&pf, &bus, on_event, NULL), 0);
-	assert_int_equal(get(0x64), 0);
+	assert_int_equal(get(0x64), 1);
 	put(0x64, 0xfe);
 	assert_int_equal(events[PLATFORM_RESET], 1);
 	put(0x64, 0xd1);
