@@ -34,6 +34,8 @@ tar -C "$top" -cf "$run/tree.tar" --ignore-failed-read -T "$files" 2>/dev/null
 mkdir -p "$run/b"
 ln -s "$(cd "$build" && pwd)" "$run/b/build"
 tar -C "$run/b" -rhf "$run/tree.tar" --exclude='*.o' --exclude='*.d' --exclude='*.a' --exclude='build/vm*' --exclude='build/test-logs' build
+# The machine's own kernel, for machines inside of it.
+tar -C "$dir" -rf "$run/tree.tar" --transform 's,^,build/,' vmlinuz
 truncate -s %1M "$run/tree.tar"
 
 # A kernel that gets as far as to miss its root disk has been run. There are devices called /dev/kvm that cannot do that.
