@@ -479,6 +479,6 @@ _Noreturn void guest_main(void)
 	if (r == 0)
 		r = serve(port, "/run/ctr", true, &e);
 	if (r < 0)
-		log_error("%s", e.msg);
+		guest_last_words(e.msg);
 	guest_reset();
 }

@@ -23,11 +23,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <time.h>
 
 enum {
-	PORT_MS = 20000,
+	PORT_MS = 10000,
 	MODULES_MAX = 64 << 10,
 	MODULE_MAX = 64 << 20,
 };
@@ -163,8 +164,36 @@ static void loopback_up(void)
 		log_warn("guest: loopback: %s", strerrordesc_np(errno));
 }
 
+/*
+ * Descriptors that the kernel could not give us (it has no console, or not yet): held by anything
+ * until there is a log of the kernel to write to, so that nothing else takes their numbers.
+ */
+static unsigned int hold_stdio(void)
+{
+	unsigned int missing = 0;
+
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/", O_RDONLY | O_DIRECTORY) == fd)
+			missing |= 1U << fd;
+	return missing;
+}
+
+static void open_stdio(unsigned int missing)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		AUTO_CLOSE int from = -1;
+
+		if (!(missing & 1U << fd))
+			continue;
+		from = open(fd ? "/dev/kmsg" : "/dev/null", (fd ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+		if (from >= 0)
+			dup2(from, fd);
+	}
+}
+
 int guest_boot(struct err *e)
 {
+	unsigned int missing = hold_stdio();
 	int r;
 
 	umask(0);
@@ -174,6 +203,7 @@ int guest_boot(struct err *e)
 	if (r == 0)
 		r = mount_all(e);
 	umask(022);
+	open_stdio(missing);
 	if (r < 0)
 		return r;
 	enable_controllers();
@@ -284,6 +314,17 @@ void guest_add_entropy(const uint8_t *bytes, size_t len)
 	else
 		ioctl(fd, RNDRESEEDCRNG);
 	explicit_bzero(&pool, sizeof(pool));
+}
+
+void guest_last_words(const char *text)
+{
+	AUTO_FREE char *line = str_printf("<3>ctr: %s\n", text);
+	AUTO_CLOSE int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 && mknod("/dev/kmsg", S_IFCHR | 0600, makedev(1, 11)) == 0)
+		fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	if (!line || fd < 0 || io_write_full(fd, line, strlen(line)) < 0)
+		log_error("%s", text);
 }
 
 _Noreturn void guest_reset(void)

@@ -33,6 +33,9 @@ int guest_share(struct err *e);
 void guest_set_time(uint64_t ns);
 void guest_add_entropy(const uint8_t *bytes, size_t len);
 
+/* What ends the guest, to every console that the kernel has, however early. */
+void guest_last_words(const char *text);
+
 /* Everything to the disks and the host, then the machine is reset. */
 _Noreturn void guest_reset(void);
 
