@@ -327,6 +327,20 @@ int cni_add(const struct cni_request *q, struct arena *a, struct cni_result *out
 	return r;
 }
 
+int cni_known(int dir, struct arena *a, const char **network, struct cni_result *out, struct err *e)
+{
+	struct session s = { .a = a, .dir = dir };
+	int r = load(&s, e);
+
+	if (r > 0 || (r == 0 && !s.c.result))
+		return err_set(e, ENOENT, CNI_FILE ": no network was made");
+	if (r == 0)
+		r = cni_result_read(a, s.c.result, s.c.ifname, out, e);
+	if (r == 0)
+		*network = s.c.list.name;
+	return r;
+}
+
 int cni_check(const char *id, int netns_fd, int dir, struct err *e)
 {
 	AUTO(arena_free) struct arena a = {};

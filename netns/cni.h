@@ -60,6 +60,13 @@ int cni_find(const struct cni_request *q, struct err *e);
  */
 int cni_add(const struct cni_request *q, struct arena *a, struct cni_result *out, struct err *e);
 
+/*
+ * What cni.json in dir says: the network's name and the result, both in the arena. -ENOENT: there
+ * is none, or its ADD is not done.
+ */
+int cni_known(int dir, struct arena *a, const char **network, struct cni_result *out,
+	      struct err *e);
+
 /* CHECK of all plugins, with what ADD has answered. 0, or -errno with what is wrong. */
 int cni_check(const char *id, int netns_fd, int dir, struct err *e);
 

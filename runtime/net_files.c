@@ -122,6 +122,11 @@ static int write_in_place(int dir, const char *name, const struct str_buf *b, bo
 	return r == 0 && ftruncate(fd, (off_t)b->len) < 0 ? -errno : r;
 }
 
+int net_files_put(int dir, const char *name, const struct str_buf *b)
+{
+	return write_in_place(dir, name, b, true);
+}
+
 static int write_hosts(int dir, const char *id, const struct members *l, const char *hostname,
 		       bool make)
 {

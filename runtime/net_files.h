@@ -34,6 +34,9 @@ void net_resolv_text(struct str_buf *b, const char *host, const struct spec_stri
 int net_files_write(int dir, const char *id, const struct members *l, const char *hostname,
 		    const struct spec_strings *dns, struct err *e);
 
+/* Replaces the text of one of them, which is made when missing. 0 or -errno. */
+int net_files_put(int dir, const char *name, const struct str_buf *b);
+
 /* resolv.conf as the host has it, for who shares the host's network. */
 int net_files_host(int dir, struct err *e);
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "container.h"
 #include "net_files.h"
+#include "net_plugins.h"
 #include "netns/cni.h"
 #include "netns/ipam.h"
 #include "netns/pasta.h"
@@ -364,16 +365,18 @@ static int connect_ours(struct network_use *u, const struct store *s, int netns_
 	return tc_limit(&socks.route, index, ifb, &u->plan.rate, e);
 }
 
-static int connect_plugins(struct network_use *u, int dir, const char *id, int netns_fd,
-			   struct err *e)
+static int connect_plugins(struct network_use *u, const struct store *s, int dir, const char *id,
+			   int netns_fd, struct err *e)
 {
 	struct cni_request q = cni_of(u, dir, id, netns_fd);
+	AUTO(arena_free) struct arena a = {};
 	struct cni_result result = {};
-	struct arena a = {};
 	int r = cni_add(&q, &a, &result, e);
 
-	arena_free(&a);
-	return r;
+	if (r < 0 || !u->files)
+		return r;
+	net_plugins_names(s, u->plan.name);
+	return net_plugins_servers(dir, &result, u->plan.dns, e);
 }
 
 static int connect_pasta(struct network_use *u, int dir, int netns_fd, int userns_fd, struct err *e)
@@ -401,7 +404,7 @@ int network_connect(struct network_use *u, const struct store *s, int dir, const
 		e->msg[0] = '\0';
 		return connect_ours(u, s, netns_fd, e);
 	case NETWORK_CNI:
-		return connect_plugins(u, dir, id, netns_fd, e);
+		return connect_plugins(u, s, dir, id, netns_fd, e);
 	case NETWORK_PASTA:
 		return connect_pasta(u, dir, netns_fd, userns_fd, e);
 	default:
@@ -454,6 +457,8 @@ int network_release(const struct store *s, int dir, const char *id, const char *
 		r = cni_del(id, -1, dir, e);
 	if (r < 0)
 		return r;
+	if (network && str_after(network, STATE_CNI))
+		net_plugins_names(s, str_after(network, STATE_CNI));
 	if (network && (str_after(network, STATE_PASTA) || str_after(network, STATE_CNI)))
 		return 0;
 	return release_ours(s, id, network, e);

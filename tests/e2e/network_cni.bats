@@ -58,14 +58,19 @@ teardown() { cni_teardown; }
     fails 125 05-broken.conf run --clone --network cni:none "$ID-b" true
 }
 
-@test "cni: services reach each other, and one comes again" {
-    local a b
+@test "cni: names and name servers; one goes, one comes again" {
+    local conf=$CONF/10-web.conflist
+    jq '.plugins[0].dns = {nameservers: ["198.51.100.53"], search: ["example.org"]}' "$conf" >"$conf.new"
+    mv "$conf.new" "$conf"
     serve "$ID" --network cni:web -p 8080:80
-    serve "$ID-b" --network cni:web -p 8081:80
-    a=$(cni_address "$ID") b=$(cni_address "$ID-b")
-    answers "$ID" "http://$b/" "$a"
+    serve "$ID-b" --network cni:web -p 8081:80 --dns 198.51.100.54
+    [[ $(in_ctr "$ID" cat /etc/resolv.conf) == $'nameserver 198.51.100.53\nsearch example.org' ]]
+    [[ $(in_ctr "$ID-b" cat /etc/resolv.conf) == "nameserver 198.51.100.54"* ]]
+    answers "$ID" "http://$ID-b/" "$(in_ctr "$ID" ip -o -6 addr show eth0 scope global | awk '{ sub("/.*", "", $4); print $4 }')"
     ok delete --force "$ID-b"
+    [ "$(in_ctr "$ID" grep -c "$ID-b" /etc/hosts)" = 0 ]
     serve "$ID-b" --network cni:web -p 8081:80
     answers remote http://192.0.2.1:8081/ 192.0.2.2
-    answers "$ID" "http://$(cni_address "$ID-b")/" "$a"
+    [ "$(in_ctr "$ID" sh -c "curl -s -4 http://$ID-b/")" = "$(cni_address "$ID") 80" ]
+    [ "$(in_ctr "$ID-b" sh -c "curl -s -4 http://$ID/")" = "$(cni_address "$ID-b") 80" ]
 }

@@ -153,22 +153,18 @@ reach_each_other() {
     stop "$ID-pg"
 }
 
-# Names are the work of ctr's own networks: between CNI plugins, addresses.
 @test "services: the same three on a network of CNI plugins" {
-    local web redis pg
     cni_setup
     three --network cni:web
     reached_from host 127.0.0.1
     reached_from remote 192.0.2.1
-    web=$(cni_address "$ID-web") redis=$(cni_address "$ID-redis") pg=$(cni_address "$ID-pg")
-    [ "$(in_ctr "$ID-web" redis-cli -h "$redis" ping)" = PONG ]
-    [ "$(in_ctr "$ID-web" psql -h "$pg" -U postgres -Atc 'select 1')" = 1 ]
-    [[ $(in_ctr "$ID-pg" curl -s -m 5 "http://$web/") == *html* ]]
+    reach_each_other
     ok kill "$ID-redis" KILL
     wait_state "$ID-redis" stopped
     ok delete "$ID-redis"
     start_redis "$ID-redis" -m 128m -p 6379:6379 --network cni:web
     reached_from remote 192.0.2.1
+    reach_each_other
     stop "$ID-web"
     stop "$ID-redis"
     stop "$ID-pg"
