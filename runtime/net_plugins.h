@@ -11,7 +11,7 @@
 #include "oci/spec.h"
 #include "store.h"
 
-/* A resolv.conf of what the plugins answered; false when they said nothing of name servers. Pure. */
+/* A resolv.conf of what the plugins answered; false when they named no server. Pure. */
 bool net_plugins_resolv(struct str_buf *b, const struct cni_result *r);
 
 /* Writes it into dir, unless dns names servers. */
