@@ -301,7 +301,7 @@ vm_job() {
 vm_boot() {
     local boot=$1
     shift
-    CTR_VM_DEADLINE=${CTR_VM_DEADLINE:-1500} timeout -k 10 2400 bash tests/vm/run.sh "$@" </dev/null 2>&1 |
+    CTR_VM_DEADLINE=${CTR_VM_DEADLINE:-2400} timeout -k 10 4000 bash tests/vm/run.sh "$@" </dev/null 2>&1 |
         tee "$LOGS/vm-boot-$boot.log" | sed -u -E -e "s/^(ok    |FAILED|skip  ) /\\1 vm $boot: /" -e '/^(skipped|failed): /d'
 }
 

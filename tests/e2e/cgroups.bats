@@ -410,6 +410,7 @@ all_below() {
 }
 
 @test "disabled: --cgroup-manager disabled makes none, and refuses limits" {
+    local CTR_GLOBALS=
     set_args /bin/cat /proc/self/cgroup
     ok --cgroup-manager disabled run --bundle "$BUNDLE" "$ID"
     ! grep -q "$ID" "$OUT" || fail "found what must not be there"
