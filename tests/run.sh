@@ -3,7 +3,7 @@
 #
 # run.sh [PART...] [FILTER]: runs the tests that `make check` has built.
 #
-# PART is one or more of: lint unit unit-asan fuzz e2e e2e-asan e2e-vm vm engines; all but vm without any. FILTER is a part of a
+# PART is one or more of: lint unit unit-asan fuzz e2e e2e-asan e2e-vm vm engines; all of them without any. FILTER is a part of a
 # test file's path. The last line is "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
 # Logs are kept in $BUILD/test-logs.
 #
@@ -383,7 +383,7 @@ for arg; do
     *) FILTER=$arg ;;
     esac
 done
-[ "${#parts[@]}" -gt 0 ] || parts=(lint unit unit-asan fuzz e2e e2e-asan e2e-vm engines)
+[ "${#parts[@]}" -gt 0 ] || parts=(lint unit unit-asan fuzz e2e e2e-asan e2e-vm vm engines)
 
 mkdir -p "$LOGS" || exit 1
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/ctr-test.XXXXXX") || exit 1

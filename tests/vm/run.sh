@@ -48,6 +48,33 @@ kvm_works() {
 	grep -aq 'Unable to mount root fs' "$run/kvm"
 }
 
+# The emulated time stamp counter is this machine's. The guest would measure its speed, and on a busy host gets it so wrong
+# that its clock runs at several times the right speed, its deadlines with it.
+tsc_khz() {
+	command -v gcc >/dev/null || return 1
+	gcc -O1 -x c -o "$run/khz" - <<-'C' && "$run/khz"
+		#include <stdio.h>
+		#include <time.h>
+		#include <unistd.h>
+		static double now(unsigned long long *tsc)
+		{
+			struct timespec t;
+			clock_gettime(CLOCK_MONOTONIC, &t);
+			*tsc = __builtin_ia32_rdtsc();
+			return t.tv_sec * 1e3 + t.tv_nsec / 1e6;
+		}
+		int main(void)
+		{
+			unsigned long long a, b;
+			double from = now(&a), to;
+			usleep(500000);
+			to = now(&b);
+			printf("%.0f\n", (b - a) / (to - from));
+			return 0;
+		}
+	C
+}
+
 accel=${CTR_VM_ACCEL:-}
 if [ -z "$accel" ]; then
 	known=${dir%/*}/accel.$(cat /proc/sys/kernel/random/boot_id)
@@ -58,8 +85,14 @@ if [ -z "$accel" ]; then
 	accel=$(cat "$known")
 fi
 case $accel in
-kvm) accel_args="-accel kvm -cpu host" ;;
-*) accel_args="-accel tcg,thread=multi,tb-size=1024 -cpu max,-la57" ;;
+kvm)
+	accel_args="-accel kvm -cpu host"
+	clock=
+	;;
+*)
+	accel_args="-accel tcg,thread=multi,tb-size=1024 -cpu max,-la57"
+	clock=tsc_early_khz=$(tsc_khz) || clock=
+	;;
 esac
 
 # norandmaps: what is translated of a program counts for the next start of it only when that lies at the same addresses.
@@ -71,7 +104,7 @@ boot() {
 	# shellcheck disable=SC2086
 	qemu-system-x86_64 $accel_args -M q35 -smp 2 -m "${CTR_VM_MEMORY:-4096}" -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$dir/vmlinuz" -initrd "$dir/initrd" \
-		-append "$append ctr.jobs=$jobs $words" \
+		-append "$append $clock ctr.jobs=$jobs $words" \
 		-serial "file:$run/console" \
 		-drive "file=$dir/root.img,format=raw,if=virtio,snapshot=on,cache=unsafe" \
 		-drive "file=$run/tree.tar,format=raw,if=virtio,readonly=on" \
