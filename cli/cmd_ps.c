@@ -171,6 +171,38 @@ static int print_json(const pid_t *pids, size_t n, struct err *e)
 	return cmd_print_json(&j, e);
 }
 
+/* Lines "PID PPID UID START TIME TTY CMD", one blank between them; the last may have more. */
+static void add_guest_line(struct str_buf *b, const char *line, size_t len)
+{
+	static const int width[] = { 7, 7, 7, 5, 8, -7 };
+	const char *end = line + len;
+
+	for (size_t i = 0; i < ARRAY_SIZE(width); i++) {
+		const char *blank = memchr(line, ' ', (size_t)(end - line));
+		int n = (int)((blank ? blank : end) - line);
+
+		str_buf_addf(b, "%*.*s ", width[i], n, line);
+		line = blank ? blank + 1 : end;
+	}
+	str_buf_addn(b, line, (size_t)(end - line));
+	str_buf_add(b, "\n");
+}
+
+static int print_guest(const char *table, struct err *e)
+{
+	static const char head[] = "PID PPID UID START TIME TTY CMD";
+	AUTO(str_buf_free) struct str_buf b = {};
+
+	add_guest_line(&b, head, strlen(head));
+	while (*table) {
+		size_t len = strcspn(table, "\n");
+
+		add_guest_line(&b, table, len);
+		table += len + (table[len] == '\n');
+	}
+	return cmd_print(&b, e);
+}
+
 static int run(const struct ctr_global *g, void *opt, const struct opt_words *w, int *status,
 	       struct err *e)
 {
@@ -189,12 +221,8 @@ static int run(const struct ctr_global *g, void *opt, const struct opt_words *w,
 	if (table && w->n > 1)
 		return err_set(e, ENOTSUP, "ps %s: a micro-VM has no ps of the host's: %s", w->v[0],
 			       w->v[1]);
-	if (table) {
-		AUTO(str_buf_free) struct str_buf b = {};
-
-		str_buf_add(&b, table);
-		return cmd_print(&b, e);
-	}
+	if (table)
+		return print_guest(table, e);
 	return print_table(w->v + 1, w->n - 1, pids, n, e);
 }
 

@@ -159,14 +159,15 @@ static int host_devices(struct arena *a, struct spec_resources *r)
 }
 
 const struct spec_resources *vm_plan_host_resources(struct spec *s, const struct vm_config *c,
-						    bool limit_memory, struct err *e)
+						    bool limit_memory, bool limit_devices,
+						    struct err *e)
 {
 	const struct spec_resources *own = s->linux_.resources;
 	unsigned int mib = c->qemu ? VM_HOST_OVERHEAD_QEMU_MIB : VM_HOST_OVERHEAD_MIB;
 	struct spec_resources *r = arena_array(&s->arena, 1, sizeof(*r));
 	struct spec_memory *m = arena_array(&s->arena, 1, sizeof(*m));
 
-	if (!r || !m || host_devices(&s->arena, r) < 0) {
+	if (!r || !m || (limit_devices && host_devices(&s->arena, r) < 0)) {
 		err_sys(e, ENOMEM, "limits of the micro-VM");
 		return NULL;
 	}

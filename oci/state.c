@@ -49,6 +49,7 @@ static const struct field rows[] = {
 	{ "rdtMon", FIELD_STRING, .check = field_absolute, .offset = AT(rdt_mon) },
 	{ "rdtClosMade", FIELD_BOOL, .offset = AT(rdt_clos_made) },
 	{ "network", FIELD_STRING, .offset = AT(network) },
+	{ "vmMemory", FIELD_U64, .offset = AT(vm_memory) },
 	{ "noPivot", FIELD_BOOL, .offset = AT(no_pivot) },
 	{ "keep", FIELD_BOOL, .offset = AT(keep) },
 	{ "annotations", FIELD_MAP, .offset = AT(annotations) },

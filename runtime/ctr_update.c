@@ -106,8 +106,14 @@ static int update_machine(struct container_ref *c, struct cg *cg, const struct s
 	const struct spec_resources *old = u->old->linux_.resources;
 	struct spec_resources around = { .cpu = r->cpu, .block_io = r->block_io };
 	struct err undo;
-	int ret = cg_update(cg, &around, old, e);
+	int ret;
 
+	if (r->memory && r->memory->limit.set && r->memory->limit.v > (int64_t)c->st->vm_memory)
+		return err_set(e, ENOTSUP,
+			       "linux.resources.memory.limit: %lld bytes: the micro-VM has been "
+			       "made with %llu",
+			       (long long)r->memory->limit.v, (unsigned long long)c->st->vm_memory);
+	ret = cg_update(cg, &around, old, e);
 	if (ret < 0)
 		return ret;
 	ret = vm_update(c->dir, c->st->id, u->change, u->change_len, e);

@@ -252,15 +252,16 @@ static int plan_namespaces(struct create *c, struct err *e)
 
 /*
  * A clone in memory keeps what is written in its file server's cgroup: without a limit of the
- * user's there is none to hold it to.
+ * user's there is none to hold it to. Who has no rights may have no cgroup to be limited in.
  */
 static int limits(struct machine *m, struct create *c, struct err *e)
 {
 	const struct spec_resources *r = c->spec->linux_.resources;
-	bool asked = r && r->memory && r->memory->limit.set && r->memory->limit.v > 0;
+	bool root = geteuid() == 0;
+	bool limit = r && r->memory && r->memory->limit.set && r->memory->limit.v > 0;
 
-	c->resources =
-		vm_plan_host_resources(c->spec, &m->config, asked || !c->o->clone || c->o->disk, e);
+	limit |= root && (!c->o->clone || c->o->disk);
+	c->resources = vm_plan_host_resources(c->spec, &m->config, limit, root, e);
 	return c->resources ? 0 : -ENOMEM;
 }
 
@@ -284,6 +285,7 @@ int vm_machine_prepare(struct machine *m, struct create *c, struct err *e)
 	    (r = guest_config(m, c, e)) < 0 || (r = limits(m, c, e)) < 0)
 		return r;
 	m->config.cmdline = m->cmdline;
+	c->st.vm_memory = m->config.memory;
 	if (c->spec->vm) {
 		m->config.qemu_params = (const char *const *)c->spec->vm->hypervisor_parameters.v;
 		m->config.n_qemu_params = c->spec->vm->hypervisor_parameters.n;

@@ -62,6 +62,7 @@ b" ]
 @test "vm: ps, list, state, pause, resume, update and events speak of the guest" {
     vm_boot
     ok ps "$ID"
+    [[ $output == *"PID"*"CMD"* ]]
     [[ $output == *"trap"* ]]
     ok ps -f json "$ID"
     [ "$(jq length <<<"$output")" -ge 1 ]
@@ -73,6 +74,7 @@ b" ]
     ok resume "$ID"
     ok exec "$ID" /bin/true
     ok update --pids-limit 30 "$ID"
+    fails 1 'linux.resources.memory.limit' update --memory 900g "$ID"
     ok events --stats "$ID"
     [ "$(jq -r .data.pids.limit <<<"$output")" = 30 ]
     [ "$(jq -r .type <<<"$output")" = stats ]

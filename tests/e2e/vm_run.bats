@@ -163,6 +163,26 @@ child 137" ]
     [ "$output" = 0 ]
 }
 
+@test "vm: a user without rights runs one, and its files are that user's" {
+    local u=$BATS_TEST_TMPDIR/user
+    getent passwd 1000 >/dev/null || skip "no user 1000"
+    chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR" 2>/dev/null || true
+    mkdir -p "$u/run"
+    make_bundle "$u/b" --rootless
+    set_args /bin/sh -c 'id -u; echo mine >/tmp/mine; exit 9'
+    cp "$CTR" "$u/ctr"
+    chown -R 1000:1000 "$u"
+    edit_config '.linux.uidMappings[0].hostID = 1000 | .linux.gidMappings[0].hostID = 1000'
+    status=0
+    XDG_RUNTIME_DIR=$u/run HOME=$u timeout "$DEADLINE" setpriv --reuid 1000 --regid 1000 --clear-groups \
+        "$u/ctr" --vm --accel tcg run --bundle "$u/b" "$ID" >"$u/out" 2>"$u/err" </dev/null 3>&- || status=$?
+    cat "$u/err"
+    [ "$status" -eq 9 ]
+    [ "$(cat "$u/out")" = 0 ]
+    [ ! -s "$u/err" ]
+    [ "$(stat -c %u "$u/b/rootfs/tmp/mine")" = 1000 ]
+}
+
 @test "vm: --debug tells the times of the boot" {
     set_args /bin/true
     ok --debug run --bundle "$BUNDLE" "$ID"

@@ -236,7 +236,7 @@ static void test_host_resources(void **state)
 	struct err e = {};
 
 	(void)state;
-	r = vm_plan_host_resources(s, &c, true, &e);
+	r = vm_plan_host_resources(s, &c, true, true, &e);
 	assert_non_null(r);
 	assert_int_equal(r->memory->limit.v, (int64_t)((256 + VM_HOST_OVERHEAD_MIB) * MIB));
 	assert_int_equal(r->cpu->quota.v, 50000);
@@ -244,10 +244,11 @@ static void test_host_resources(void **state)
 	assert_int_equal(r->unified.n, 0);
 	assert_false(r->devices.v[0].allow);
 	c.qemu = "/q";
-	r = vm_plan_host_resources(s, &c, true, &e);
+	r = vm_plan_host_resources(s, &c, true, true, &e);
 	assert_int_equal(r->memory->limit.v, (int64_t)((256 + VM_HOST_OVERHEAD_QEMU_MIB) * MIB));
-	r = vm_plan_host_resources(s, &c, false, &e);
+	r = vm_plan_host_resources(s, &c, false, false, &e);
 	assert_null(r->memory);
+	assert_int_equal(r->devices.n, 0);
 }
 
 int main(void)

@@ -29,6 +29,7 @@ static struct state full = {
 	.rdt_clos = "/sys/fs/resctrl/c1",
 	.rdt_mon = "/sys/fs/resctrl/c1/mon_groups/c1",
 	.rdt_clos_made = true,
+	.vm_memory = (uint64_t)1 << 33,
 	.no_pivot = true,
 	.keep = true,
 	.annotations = { annotations, 2 },
@@ -72,6 +73,7 @@ static void round_trip_one(const struct state *in)
 	same(out->created, in->created);
 	assert_int_equal(out->owner, in->owner);
 	same(out->cgroup_driver, in->cgroup_driver);
+	assert_true(out->vm_memory == in->vm_memory);
 	same(out->cgroup_path, in->cgroup_path);
 	same(out->cgroup_unit, in->cgroup_unit);
 	assert_int_equal(out->rootless_cgroup, in->rootless_cgroup);
