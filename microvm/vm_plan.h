@@ -53,8 +53,8 @@ const char *vm_plan_qemu(const struct spec *s);
 /*
  * The limits of the host's cgroup around the VMM, in the arena of the spec: CPU and block I/O as
  * they are; memory (when limited or sized by the configuration) that of the machine plus overhead;
- * processes: a bound of our own; devices (when limited): none but those that do nothing. Everything else limits
- * the container and is applied in the guest. NULL with *e set without memory.
+ * processes: a bound of our own; devices (when limited): none but those that do nothing. Everything
+ * else limits the container and is applied in the guest. NULL with *e set without memory.
  */
 const struct spec_resources *vm_plan_host_resources(struct spec *s, const struct vm_config *c,
 						    bool limit_memory, bool limit_devices,
