@@ -151,16 +151,15 @@ int qemu_fs_args(const struct vm_config *c, int listen, const char *dir, struct 
 {
 	struct words w = { .l = out };
 
-	(void)c;
 	add(&w, "virtiofsd");
 	addf(&w, "--fd=%d", listen);
 	add(&w, "-f");
 	/* In its own mount namespace and without a way out already: this only changes its root. */
 	add(&w, "-o");
+	/* Locks are the guest's own: one that waits would hold up the server. */
 	addf(&w,
-	     "source=%s,sandbox=chroot,xattr,flock,no_posix_lock,announce_submounts,"
-	     "cache=auto,writeback",
-	     dir);
+	     "source=%s,sandbox=chroot,xattr,no_flock,no_posix_lock,announce_submounts,cache=auto%s",
+	     dir, c->share_writeback ? ",writeback" : "");
 	add(&w, "--rlimit-nofile=0");
 	return w.failed ? err_sys(e, ENOMEM, "command line of virtiofsd") : 0;
 }
