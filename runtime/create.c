@@ -398,8 +398,14 @@ static int handshake(void *ctx, struct err *e)
 
 	for (;;) {
 		struct sync_msg m;
-		int fd = -1, r = sync_recv(c->sync_parent, &m, &fd);
+		int fd = -1, r = 0;
 
+		/* A machine boots: whoever waits for it may change his mind. */
+		if (c->machine && c->sup_blocked)
+			r = supervise_await(c->sync_parent, e);
+		if (r < 0)
+			return r;
+		r = sync_recv(c->sync_parent, &m, &fd);
 		if (r < 0)
 			return err_sys(e, -r, "await the container's init");
 		if (r == 0)

@@ -6,6 +6,7 @@
 #include "runtime/relay.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -60,6 +61,33 @@ int supervise_block(struct supervise *s, struct err *e)
 void supervise_unblock(struct supervise *s)
 {
 	sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
+}
+
+int supervise_await(int fd, struct err *e)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	AUTO_CLOSE int sigfd = -1;
+	struct signalfd_siginfo si;
+	sigset_t set;
+	int r;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		sigaddset(&set, ends[i]);
+	sigfd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (sigfd < 0)
+		return err_sys(e, errno, "watch for signals");
+
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = sigfd, .events = POLLIN } };
+
+	do
+		r = poll(p, ARRAY_SIZE(p), -1);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return err_sys(e, errno, "wait for the container's init");
+	if (p[0].revents || read(sigfd, &si, sizeof(si)) != sizeof(si))
+		return 0;
+	return err_set(e, EINTR, "ended by signal %u before the container was made", si.ssi_signo);
 }
 
 static bool stops_only_us(int sig)

@@ -29,6 +29,12 @@ int supervise_block(struct supervise *s, struct err *e);
 void supervise_unblock(struct supervise *s);
 
 /*
+ * Between the two, for what takes longer than a moment: waits until fd is readable. -EINTR with *e
+ * when a signal that asks to end (INT, TERM, HUP, QUIT) came first; it is taken.
+ */
+int supervise_await(int fd, struct err *e);
+
+/*
  * Runs until the process has ended. *status: 0..255, or 128 + signal. All signals but SIGCHLD,
  * SIGPIPE, SIGURG and those that cannot be caught are forwarded (SIGWINCH resizes the pty instead;
  * SIGTSTP/TTIN/TTOU are not forwarded with a terminal). At the end all output of the pty is

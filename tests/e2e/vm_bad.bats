@@ -99,6 +99,19 @@ SH
     broken 'the guest hangs' run --kernel "$BATS_TEST_TMPDIR/endless"
 }
 
+@test "vm: a signal ends the wait for a guest that boots" {
+    endless_kernel "$BATS_TEST_TMPDIR/endless"
+    "$CTR" --root "$ROOT" --vm run --kernel "$BATS_TEST_TMPDIR/endless" --bundle "$BUNDLE" "$ID" \
+        >"$BATS_TEST_TMPDIR/out" 2>&1 </dev/null 3>&- &
+    local runner=$! rc=0
+    wait_for 10 test -e "$ROOT/$ID/agent"
+    kill -TERM "$runner"
+    wait "$runner" || rc=$?
+    [ "$rc" -eq 125 ]
+    grep -q 'ended by signal 15' "$BATS_TEST_TMPDIR/out"
+    assert_leak_free
+}
+
 @test "vm: a guest that resets itself, or is made to panic, while its program runs" {
     local k
     k=$(compgen -G '/boot/vmlinuz-*-cloud-amd64' | tail -n 1)
