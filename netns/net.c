@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "netns/addr.h"
+#include "netns/conntrack.h"
 #include "netns/route.h"
 
 #include <errno.h>
@@ -337,6 +338,9 @@ int net_attach(struct net_socks *s, const struct net_conf *c, const struct net_m
 		return r;
 	if (r < 0)
 		return fail_rules(c, r, "make the container's rules", e);
+	r = flows_forget(&s->filter, m);
+	if (r < 0)
+		return fail(c, r, "forget the flows of before", e);
 	r = make_pair(s, c, m, netns_fd, e);
 	if (r == 0)
 		r = inside(c, m, netns_fd, e);
@@ -383,6 +387,8 @@ int net_detach(struct net_socks *s, const struct net_conf *c, const struct net_m
 		r = remove_elements(s, c, NFPROTO_BRIDGE, &guard);
 	if (r == 0)
 		r = remove_elements(s, c, NFPROTO_INET, &ports);
+	if (r == 0)
+		r = flows_forget(&s->filter, m);
 	return r < 0 ? fail(c, r, "take the container away", e) : 0;
 }
 

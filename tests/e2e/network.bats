@@ -89,6 +89,29 @@ while True:
     data, who = s.recvfrom(100); s.sendto(who[0].encode(), who)'
     wait_for 10 udp_answers 192.0.2.2
 }
+
+@test "publish: a sender of UDP that never pauses is heard by whoever has the port now" {
+    # flows are remembered while there is a network that needs them
+    ok network create keep
+    # twenty a second from one port, for as long as the test runs: one flow
+    in_background remote python3 -c 'import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 4000))
+while True:
+    try: s.sendto(b"x", ("192.0.2.1", 5353))
+    except OSError: pass
+    time.sleep(0.05)' &
+    local sender=$! i
+    wait_for 10 remote grep -q ':0FA0 ' /proc/net/udp
+    sleep 0.3
+    for i in 1 2; do
+        ok run -d --clone --network keep -p 5353:53/udp "$ID-$i" -- python3 -c 'import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 53)); print(s.recvfrom(9)[1][0], flush=True)
+import time; time.sleep(1000)'
+        wait_for 5 grep -q 192.0.2.2 "$OUT"
+        ok delete --force "$ID-$i"
+    done
+    kill "$sender"
+}
 udp_answers() {
     [ "$(remote python3 -c 'import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(1)

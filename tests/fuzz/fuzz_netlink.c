@@ -4,6 +4,7 @@
  * sequence numbers and ports are made to fit, so that the readers get to see more than headers.
  */
 #include "netns/addr.h"
+#include "netns/conntrack.h"
 #include "netns/link.h"
 #include "netns/nft.h"
 #include "netns/route.h"
@@ -45,6 +46,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
 	size_t sum = 0;
 	struct link link;
+	struct flow flow;
 	int policy;
 	struct addr_reader addrs = { .fn = use_addr, .arg = &sum };
 	struct route_reader routes = { .fn = use_route, .arg = &sum };
@@ -53,7 +55,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 		void *arg;
 	} readers[] = {
 		{ link_read, &link },         { addr_read, &addrs }, { route_read, &routes },
-		{ nft_read_policy, &policy }, { NULL, NULL },
+		{ nft_read_policy, &policy }, { flow_read, &flow },  { NULL, NULL },
 	};
 	bool torn = false;
 	char *buf;
@@ -65,8 +67,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	buf = malloc(size);
 	memcpy(buf, data + 1, size - 1);
 	make_fit(buf, size - 1);
-	r = nl_read(buf, size - 1, SEQ, PORT, &torn, readers[data[0] % 5].fn,
-		    readers[data[0] % 5].arg);
+	r = nl_read(buf, size - 1, SEQ, PORT, &torn, readers[data[0] % 6].fn,
+		    readers[data[0] % 6].arg);
 	free(buf);
 	if (r > 1)
 		abort();
