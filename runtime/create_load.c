@@ -135,6 +135,17 @@ static int check_no_vm_options(const struct vm_opts *o, struct err *e)
 	return given ? err_set(e, EINVAL, "%s: for a micro-VM only (--vm)", given) : 0;
 }
 
+/* Nothing carries packets from the namespace into a guest. */
+static int check_vm_network(const struct create *c, struct err *e)
+{
+	enum network_mode m = c->net.plan.mode;
+
+	if (m == NETWORK_OURS || m == NETWORK_CNI || m == NETWORK_PASTA)
+		return err_set(e, ENOTSUP, "--network: not supported for a micro-VM: %s",
+			       c->o->network.network ? c->o->network.network : NET_DEFAULT);
+	return 0;
+}
+
 /* The row of the workload table: by option, program name, configuration or annotation. */
 static int choose_workload(struct create *c, struct err *e)
 {
@@ -151,7 +162,10 @@ static int choose_workload(struct create *c, struct err *e)
 		c->wl = (struct workload){ .ops = &wl_microvm, .c = c };
 	else
 		c->wl = (struct workload){ .ops = &wl_container, .c = c };
-	r = c->wl.ops == &wl_microvm ? 0 : check_no_vm_options(&c->o->vm, e);
+	if (c->wl.ops == &wl_container)
+		r = check_no_vm_options(&c->o->vm, e);
+	else
+		r = check_vm_network(c, e);
 	return r < 0 ? r : c->wl.ops->check(c->spec, e);
 }
 

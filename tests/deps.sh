@@ -27,7 +27,7 @@ umoci=cmd:umoci skopeo=cmd:skopeo iptables=cmd:iptables curl=cmd:curl jq=cmd:jq 
 mmdebstrap=cmd:mmdebstrap util-linux=cmd:nsenter python3=cmd:python3 runc=cmd:runc iproute2=cmd:ip"
 fuzz="clang-14=cmd:clang-14 libclang-rt-14-dev=pkg"
 bench="jq=cmd:jq busybox-static=pkg util-linux=cmd:unshare hyperfine=cmd:hyperfine
-crun=cmd:crun runc=cmd:runc"
+crun=cmd:crun runc=cmd:runc iproute2=cmd:ip iperf3=cmd:iperf3"
 
 is_debian() {
     command -v apt-get >/dev/null 2>&1 && command -v dpkg-query >/dev/null 2>&1

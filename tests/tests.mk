@@ -51,6 +51,7 @@ bench: deps
 	@sh tests/deps.sh bench
 	+@$(MAKE) -j$(JOBS) all $(BENCHES)
 	@BUILD=$(BUILD) bash tests/bench/bench.sh
+	@BUILD=$(BUILD) bash tests/bench/net.sh
 $(BENCHES): $(BUILD)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(call say,CC)
