@@ -123,7 +123,8 @@ static void take_size(struct vm_exec *x, int terminal)
 static int share_stdio(const int from[3], int fds[3], struct err *e)
 {
 	for (int i = 0; i < 3; i++) {
-		fds[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 3);
+		fds[i] = from[i] < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC)
+				     : fcntl(from[i], F_DUPFD_CLOEXEC, 3);
 		if (fds[i] < 0)
 			return err_sys(e, errno, "exec: descriptor %d", i);
 		fds[i] = agent_fd_reopen(fds[i], i ? O_WRONLY : O_RDONLY);
@@ -172,7 +173,8 @@ static int user_terminal(void)
 
 static int foreground(struct vm_exec *x, int *status, struct err *e)
 {
-	static const int stdio[3] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
+	const int in = x->tty || vm_stdin_is_ours(false) ? STDIN_FILENO : -1;
+	const int stdio[3] = { in, STDOUT_FILENO, STDERR_FILENO };
 	int r = block_signals(x, e);
 
 	if (r == 0 && x->tty) {
@@ -257,7 +259,8 @@ static _Noreturn void end_like(int status)
 
 static _Noreturn void stand_in(struct vm_exec *x, int sync)
 {
-	int stdio[3] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO }, status = 0, r;
+	int stdio[3] = { vm_stdin_is_ours(true) ? STDIN_FILENO : -1, STDOUT_FILENO, STDERR_FILENO };
+	int status = 0, r;
 	struct err e = {};
 
 	setsid();

@@ -42,6 +42,11 @@ int vm_listen(int dir, struct err *e)
 	return TAKE_FD(s);
 }
 
+bool vm_stdin_is_ours(bool detached)
+{
+	return !isatty(STDIN_FILENO) || (!detached && tcgetpgrp(STDIN_FILENO) == getpgrp());
+}
+
 int vm_connect(int dir, const char *what, const char *id, struct agent_client *c, struct err *e)
 {
 	AUTO_CLOSE int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -21,6 +21,13 @@
 int vm_listen(int dir, struct err *e);
 
 /*
+ * Whether the guest may have our stdin. It is read ahead, before anything in the guest asks for it;
+ * of a terminal that is shared with a shell, which goes on (detached, or a job in the background),
+ * that would take what is typed for the shell.
+ */
+bool vm_stdin_is_ours(bool detached);
+
+/*
  * exec as ctr_exec means it: pid file, console socket, pidfd socket, detach, terminal; the process
  * that they name is one of the host that lives as long as the guest's and passes signals on.
  */

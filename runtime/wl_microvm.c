@@ -21,6 +21,7 @@
 #include "namespaces/overlay.h"
 #include "terminal.h"
 #include "vm_jail.h"
+#include "vm_ops.h"
 #include "vm_prepare.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ struct microvm {
 	struct machine m;
 	struct vmm vmm;
 	struct agent_host *agent;
+	bool no_stdin;
 };
 
 static int microvm_prepare(struct workload *w, struct err *e)
@@ -48,6 +50,9 @@ static int microvm_prepare(struct workload *w, struct err *e)
 	if (!k)
 		return err_sys(e, ENOMEM, "prepare the micro-VM");
 	w->data = k;
+	/* Asked here: the child is in a session of its own. */
+	k->no_stdin = !w->c->spec->process->terminal &&
+		      !vm_stdin_is_ours(w->c->o->detach || !w->c->wait_here);
 	return vm_machine_prepare(&k->m, w->c, e);
 }
 
@@ -150,7 +155,7 @@ static int start_machine(struct create *c, struct microvm *k, struct err *e)
 		.config = k->m.guest,
 		.config_len = k->m.guest_len,
 		.share = true,
-		.stdio = { 0, 1, 2 },
+		.stdio = { k->no_stdin ? -1 : STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
 		.tty = c->spec->process->terminal,
 		.listen = k->m.listen,
 		.boot_ms = c->notes.boot_timeout * 1000,

@@ -121,6 +121,20 @@ b" ]
     [[ $output == */dev/pts/* ]]
 }
 
+@test "vm: a terminal is not read for a machine in the background" {
+    set_args /bin/sh -c 'while :; do sleep 1; done'
+    run bash -c 'printf "typed\n" | script -qec "$1" /dev/null' - "
+        $CTR --root $ROOT --vm run -d --bundle $BUNDLE $ID &&
+        $CTR --root $ROOT exec -d $ID /bin/cat && $CTR --root $ROOT exec $ID /bin/true </dev/null &&
+        read line && echo shell-got-\$line"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output == *shell-got-typed* ]]
+    ok kill "$ID" KILL
+    wait_state "$ID" stopped 20
+    ok delete "$ID"
+}
+
 @test "vm: the console socket gets the terminal of a detached one" {
     edit_config '.process.terminal = true'
     set_args /bin/sh -c 'read line; echo "got $line"; exit 6'
