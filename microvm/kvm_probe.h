@@ -11,7 +11,7 @@
 
 /*
  * Runs a guest of some thousand instructions in a child process: some milliseconds where KVM is
- * real, some tens where it is not, never for longer than two seconds. kvm: /dev/kvm, opened for
+ * real, some tens where it is not, never for longer than ten seconds. kvm: /dev/kvm, opened for
  * reading and writing. 0: usable. -errno: not, and *e says what was found.
  */
 int kvm_probe(int kvm, struct err *e);
