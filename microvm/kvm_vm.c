@@ -140,7 +140,7 @@ static int add_disks(struct kvm_vm *m, struct err *e)
 	for (size_t i = 0; r == 0 && i < m->config->n_disks; i++) {
 		const struct vm_disk *d = &m->config->disks[i];
 		struct virtio_dev *dev;
-		char id[16];
+		char id[32];
 
 		snprintf(id, sizeof(id), "disk%zu", i);
 		r = virtio_blk_new(d->fd, d->ro, id, &dev, e);

@@ -352,7 +352,8 @@ run_vm() {
     vm_boot v1 e2e-systemd $v1
     vm_job v1 e2e-systemd v1-systemd
     [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ] || host="this host (v2)"
-    vm_boot kvm e2e-kvm
+    vm_boot kvm vmm,e2e-kvm
+    vm_job kvm vmm vmm
     vm_job kvm e2e-kvm microvm
     vm_compare "$host"
 }

@@ -233,6 +233,21 @@ __asm__(
 	"	jmp 6b\n"
 	"	.code64\n"
 	"	.space 16\n"
+
+	/* Entered in 32-bit mode, with the address of what it is told in EBX. */
+	"	.code32\n"
+	"guest pvh\n"
+	"	cmpl $0x336ec578, (%ebx)\n"
+	"	jne 8f\n"
+	"	mov $0x3f8, %dx\n"
+	"	mov $112, %al\n"
+	"	out %al, %dx\n"
+	"	mov $118, %al\n"
+	"	out %al, %dx\n"
+	"	mov $104, %al\n"
+	"	out %al, %dx\n"
+	"8:	end pvh\n"
+	"	.code64\n"
 	"	.popsection\n");
 /* clang-format on */
 
@@ -251,6 +266,7 @@ GUEST(reset)
 GUEST(panic)
 GUEST(spin)
 GUEST(smp)
+GUEST(pvh)
 
 enum { DEADLINE_MS = 20000, AT = LAYOUT_KERNEL_MIN };
 
@@ -261,25 +277,37 @@ static size_t said_len;
 static const char *why;
 static int kvm = -1, kernel = -1;
 
-/* The guest's code as the one segment of an executable. */
-static int image(const uint8_t *code, size_t size)
+/*
+ * The guest's code as the one segment of an executable; pvh: of one that says by a note where it
+ * is to be entered.
+ */
+static int image(const uint8_t *code, size_t size, bool pvh)
 {
 	const struct {
 		Elf64_Ehdr eh;
-		Elf64_Phdr ph;
+		Elf64_Phdr ph[2];
+		Elf64_Nhdr note;
+		char name[4];
+		uint32_t entry;
 	} head = {
 		.eh = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB },
 			.e_type = ET_EXEC,
 			.e_machine = EM_X86_64,
-			.e_entry = AT,
+			.e_entry = pvh ? 0 : AT,
 			.e_phoff = sizeof(Elf64_Ehdr),
 			.e_phentsize = sizeof(Elf64_Phdr),
-			.e_phnum = 1 },
-		.ph = { .p_type = PT_LOAD,
-			.p_offset = 4096,
-			.p_paddr = AT,
-			.p_filesz = size,
-			.p_memsz = size },
+			.e_phnum = pvh ? 2 : 1 },
+		.ph = { { .p_type = PT_LOAD,
+			  .p_offset = 4096,
+			  .p_paddr = AT,
+			  .p_filesz = size,
+			  .p_memsz = size },
+			{ .p_type = PT_NOTE,
+			  .p_offset = sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr),
+			  .p_filesz = sizeof(Elf64_Nhdr) + 8 } },
+		.note = { 4, 4, 18 },
+		.name = "Xen",
+		.entry = AT,
 	};
 	int fd = memfd_create("guest", MFD_CLOEXEC);
 
@@ -329,7 +357,7 @@ static void start(const uint8_t *code, size_t size, unsigned int vcpus)
 		print_message("/dev/kvm: %s\n", strerror(errno));
 		skip();
 	}
-	kernel = image(code, size + 64);
+	kernel = image(code, size + 64, code == guest_pvh);
 	c.kernel = kernel;
 	if (vmm_kvm.start(&c, &v, &e) < 0)
 		fail_msg("%s", e.msg);
@@ -420,6 +448,13 @@ static void test_smp(void **state)
 	assert_string_equal(said, "second");
 }
 
+static void test_pvh(void **state)
+{
+	(void)state;
+	RUN(pvh, 1, VM_END_RESET);
+	assert_string_equal(said, "pvh");
+}
+
 static void wait_ms(int ms)
 {
 	poll(NULL, 0, ms);
@@ -472,7 +507,7 @@ static void test_refused(void **state)
 	assert_true(vmm_kvm.start(&c, &v, &e) < 0);
 	assert_non_null(strstr(e.msg, "guest kernel"));
 	close(c.kernel);
-	c.kernel = kernel = image(guest_serial, guest_serial_size);
+	c.kernel = kernel = image(guest_serial, guest_serial_size, false);
 	c.vcpus = 0;
 	assert_int_equal(vmm_kvm.start(&c, &v, &e), -EINVAL);
 	c.vcpus = 1;
@@ -510,12 +545,19 @@ static void test_probe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_serial),         T(test_mmio),
-		T(test_queue),          T(test_interrupt),
-		T(test_broken),         T(test_reset),
-		T(test_panic),          T(test_smp),
-		T(test_pause_and_stop), T(test_stop_while_paused),
-		T(test_refused),        T(test_probe),
+		T(test_serial),
+		T(test_mmio),
+		T(test_queue),
+		T(test_interrupt),
+		T(test_broken),
+		T(test_reset),
+		T(test_panic),
+		T(test_smp),
+		T(test_pvh),
+		T(test_pause_and_stop),
+		T(test_stop_while_paused),
+		T(test_refused),
+		T(test_probe),
 	};
 
 	return cmocka_run_group_tests_name("kvm", tests, NULL, NULL);
