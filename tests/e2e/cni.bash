@@ -21,18 +21,22 @@ cni_setup() {
 
 # The plugins leave a bridge, chains without rules and forwarding, on purpose. Nothing of a container may be left.
 cni_teardown() {
+    local rc=0
     delete_all
-    local left
-    if [ -n "${BATS_TEST_COMPLETED:-}" ] && [ -n "${LEASES:-}" ]; then
-        left=$(find "$LEASES" -name '10.*' 2>/dev/null)
-        [ -z "$left" ] || fail "leases left: $left"
-        left=$(host ip -o link show type veth | grep -v up0 || true)
-        [ -z "$left" ] || fail "links left: $left"
-        left=$(host iptables-save -t nat 2>/dev/null | grep -E -- '-A CNI-(DN|[0-9a-f])|10\.99\.' || true)
-        [ -z "$left" ] || fail "rules left: $left"
-    fi
+    [ -z "${BATS_TEST_COMPLETED:-}" ] || [ -z "${LEASES:-}" ] || cni_leak_free || rc=1
     BEFORE=
-    network_teardown
+    network_teardown || rc=1
+    return "$rc"
+}
+
+cni_leak_free() {
+    local left
+    left=$(find "$LEASES" -name '10.*' 2>/dev/null)
+    [ -z "$left" ] || { echo "leases left: $left"; return 1; }
+    left=$(host ip -o link show type veth | grep -v up0 || true)
+    [ -z "$left" ] || { echo "links left: $left"; return 1; }
+    left=$(host iptables-save -t nat 2>/dev/null | grep -E -- '-A CNI-(DN|[0-9a-f])|10\.99\.' || true)
+    [ -z "$left" ] || { echo "rules left: $left"; return 1; }
 }
 
 cni_address() { in_ctr "$1" ip -o -4 addr show eth0 | awk '{ sub("/.*", "", $4); print $4 }'; }
