@@ -32,11 +32,15 @@ say() { printf 'vm: %s\n' "$*" >&2; }
 
 packages=$(grep -v '^#' "$here/packages" | paste -sd,)
 say "building the disk of the test machine (log: $log until it is done)"
-if ! mmdebstrap --quiet --variant=minbase --include="$packages" \
-	--aptopt='Apt::Install-Recommends "false"' \
-	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-	--dpkgopt='path-exclude=/usr/share/locale/*' \
-	bookworm "$work/root" >"$log" 2>&1; then
+bootstrap() {
+	mmdebstrap --quiet --variant=minbase --include="$packages" \
+		--aptopt='Apt::Install-Recommends "false"' --aptopt='Acquire::Retries "5"' \
+		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' \
+		bookworm "$work/root" >"$log" 2>&1
+}
+# a mirror may be in the middle of an update
+if ! bootstrap && ! { sleep 10; rm -rf "$work/root"; bootstrap; }; then
 	tail -n 20 "$log" >&2
 	say "mmdebstrap failed"
 	exit 1
