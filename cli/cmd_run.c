@@ -111,7 +111,7 @@ static int run(const struct ctr_global *g, void *opt, const struct opt_words *w,
 	ed->args = (struct spec_strings){ .v = w->v + 1, .n = w->n - 1 };
 	if (o->tty || o->interactive)
 		ed->terminal = (struct opt_bool){ .set = true, .v = o->tty };
-	front_end = o->create.clone || g->vm.vm || o->create.vm.vm || o->create.network.network ||
+	front_end = o->create.clone || o->create.vm.vm || o->create.network.network ||
 		    !spec_edit_empty(ed);
 	r = check(o, e);
 	if (r == 0 && ed->user) {

@@ -97,6 +97,7 @@ static int in_foreground(struct create *c, int *status, struct err *e)
 	c->sup.pid = c->pid;
 	c->sup.pidfd = c->pidfd;
 	c->sup.master = c->master;
+	c->sup.remote = c->machine;
 	r = supervise_wait(&c->sup, status, e);
 	c->sup_blocked = false;
 	if (r < 0 || c->o->keep)

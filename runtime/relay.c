@@ -181,10 +181,10 @@ static void queue_eof(struct relay *r)
 {
 	struct termios t;
 	char eof = DEFAULT_VEOF;
-	bool canonical = false;
+	bool canonical = r->remote;
 
 	if (tcgetattr(r->master, &t) == 0) {
-		canonical = t.c_lflag & ICANON;
+		canonical |= (t.c_lflag & ICANON) != 0;
 		if (t.c_cc[VEOF] != _POSIX_VDISABLE)
 			eof = (char)t.c_cc[VEOF];
 	}

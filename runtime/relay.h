@@ -34,6 +34,7 @@ struct relay {
 	struct console_raw raw;
 	bool mid_line; /* the last byte given to the pty does not end a line */
 	bool eof_sent;
+	bool remote;     /* the pty is raw and leads to another that knows lines */
 	bool master_dry; /* the last read of the master found nothing */
 };
 

@@ -177,7 +177,9 @@ static int start(struct watcher *w, struct err *e)
 	if (w->s->master < 0)
 		return 0;
 	w->tty = true;
-	return relay_start(&w->relay, w->s->master, w->epfd, TAG_TERMINAL, e);
+	r = relay_start(&w->relay, w->s->master, w->epfd, TAG_TERMINAL, e);
+	w->relay.remote = w->s->remote;
+	return r;
 }
 
 /* True when the process has ended and the user has its last output. */

@@ -10,12 +10,14 @@
 #include "base/err.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct supervise {
 	pid_t pid;         /* the process, a child of the caller */
 	int pidfd;         /* of it; borrowed */
 	int master;        /* pty master to relay to stdin/stdout, or -1; borrowed */
+	bool remote;       /* the pty leads to one in a guest: lines are that one's business */
 	sigset_t old_mask; /* filled by supervise_block */
 };
 

@@ -15,9 +15,13 @@ setup() {
 
 # broken TEXT ARGS...: `run` ends with 125 and TEXT, quickly, and nothing of it stays.
 broken() {
-    local text=$1 begin=$SECONDS
+    local text=$1 begin=$SECONDS word words=()
     shift
-    fails 125 "$text" "$@" --bundle "$BUNDLE" "$ID"
+    for word; do
+        words+=("$word")
+        [ "$word" != run ] || words+=(--vm)
+    done
+    fails 125 "$text" "${words[@]}" --bundle "$BUNDLE" "$ID"
     [ $((SECONDS - begin)) -le "${LIMIT:-20}" ] || fail "it took $((SECONDS - begin)) s"
     [ -z "$(containers)" ]
     assert_leak_free
@@ -101,7 +105,7 @@ SH
 
 @test "vm: a signal ends the wait for a guest that boots" {
     endless_kernel "$BATS_TEST_TMPDIR/endless"
-    "$CTR" --root "$ROOT" --vm run --kernel "$BATS_TEST_TMPDIR/endless" --bundle "$BUNDLE" "$ID" \
+    "$CTR" --root "$ROOT" run --vm --kernel "$BATS_TEST_TMPDIR/endless" --bundle "$BUNDLE" "$ID" \
         >"$BATS_TEST_TMPDIR/out" 2>&1 </dev/null 3>&- &
     local runner=$! rc=0
     wait_for 10 test -e "$ROOT/$ID/agent"
@@ -136,7 +140,7 @@ SH
 
 @test "vm: a VMM that is killed, in the foreground" {
     set_args /bin/sh -c 'echo ready; sleep 1000'
-    "$CTR" --root "$ROOT" --vm run --bundle "$BUNDLE" "$ID" >"$BATS_TEST_TMPDIR/out" 2>&1 </dev/null 3>&- &
+    "$CTR" --root "$ROOT" run --vm --bundle "$BUNDLE" "$ID" >"$BATS_TEST_TMPDIR/out" 2>&1 </dev/null 3>&- &
     local runner=$! rc=0
     wait_for 60 grep -q ready "$BATS_TEST_TMPDIR/out"
     kill -9 "$(state_of "$ID" pid)"
@@ -149,7 +153,7 @@ SH
     local runner rc p
     set_args /bin/sh -c 'echo ready; sleep 1000'
     for p in qemu-system virtiofsd; do
-        "$CTR" --root "$ROOT" --vm --accel tcg run --bundle "$BUNDLE" "$ID" >"$BATS_TEST_TMPDIR/out" 2>&1 </dev/null 3>&- &
+        "$CTR" --root "$ROOT" --accel tcg run --vm --bundle "$BUNDLE" "$ID" >"$BATS_TEST_TMPDIR/out" 2>&1 </dev/null 3>&- &
         runner=$! rc=0
         wait_for 60 grep -q ready "$BATS_TEST_TMPDIR/out"
         pgrep -P "$(state_of "$ID" pid)" -f "$p" | xargs kill -9

@@ -31,7 +31,7 @@ setup() {
 }
 
 @test "vm: a program that is not there, or cannot be executed, has the codes of a container" {
-    fails 127 'exec: "/nowhere"' run --bundle "$BUNDLE" "$ID" /nowhere
+    fails 127 'exec: "/nowhere"' run --vm --bundle "$BUNDLE" "$ID" /nowhere
     fails 126 'permission denied' run --bundle "$BUNDLE" "$ID" /etc/passwd
 }
 
@@ -152,7 +152,7 @@ child 137" ]
     set_args /bin/true
     ok run --bundle "$BUNDLE" "$ID"
     rm "$d.cpio"
-    fails 125 "$d.cpio" run --bundle "$BUNDLE" "$ID"
+    fails 125 "$d.cpio" run --vm --bundle "$BUNDLE" "$ID"
 }
 
 @test "vm: QEMU by the configuration, with parameters" {
