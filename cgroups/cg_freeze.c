@@ -13,7 +13,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
+
+enum {
+	SOON_MS = 50,               /* a cgroup of processes is frozen by then */
+	PROCS_MAX = 1 << 20,        /* bytes */
+	KERNEL_THREAD = 0x00200000, /* PF_KTHREAD */
+};
 
 static int failed(const struct cg_dir *d, bool freeze, int code, struct err *e)
 {
@@ -71,6 +78,39 @@ int cg_wait_event(int dirfd, const char *key, bool want, int64_t deadline_ms)
 	}
 }
 
+/* Field 9 of /proc/PID/stat says it; the second one, a name in parentheses, may hold anything. */
+static bool is_kernel_thread(const char *pid)
+{
+	char path[64], buf[512];
+	unsigned int flags;
+	const char *p;
+
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	if (io_read_small(AT_FDCWD, path, buf, sizeof(buf)) < 0)
+		return false;
+	p = strrchr(buf, ')');
+	return p && sscanf(p, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 &&
+	       (flags & KERNEL_THREAD);
+}
+
+/*
+ * A kernel thread does not freeze, and a cgroup with one never is frozen. KVM before Linux 6.14 has
+ * one for each machine ("kvm-nx-lpage-recovery"), in the cgroup of who made the machine. It goes to
+ * the root's, where such threads are at home; who may not do that learns it by the deadline.
+ */
+static void move_kernel_threads(struct cg_dir *d)
+{
+	AUTO_FREE char *text = NULL, *root = str_printf("%s/cgroup.procs", d->hier->mount);
+	char *save = NULL;
+	size_t len;
+
+	if (!root || io_read_file(d->fd, "cgroup.procs", PROCS_MAX, &text, &len) < 0)
+		return;
+	for (char *pid = strtok_r(text, "\n", &save); pid; pid = strtok_r(NULL, "\n", &save))
+		if (is_kernel_thread(pid))
+			io_write_file(AT_FDCWD, root, pid);
+}
+
 static int freeze_v2(struct cg_dir *d, bool freeze, struct err *e)
 {
 	int r = cg_dir_fd(d);
@@ -80,7 +120,12 @@ static int freeze_v2(struct cg_dir *d, bool freeze, struct err *e)
 	r = io_write_file(d->fd, "cgroup.freeze", freeze ? "1" : "0");
 	if (r < 0)
 		return failed(d, freeze, -r, e);
-	r = cg_wait_event(d->fd, "frozen", freeze, cg_now_ms() + CG_DEADLINE_MS);
+	r = cg_wait_event(d->fd, "frozen", freeze, cg_now_ms() + SOON_MS);
+	if (r == -ETIMEDOUT) {
+		if (freeze)
+			move_kernel_threads(d);
+		r = cg_wait_event(d->fd, "frozen", freeze, cg_now_ms() + CG_DEADLINE_MS);
+	}
 	if (r < 0 && freeze)
 		io_write_file(d->fd, "cgroup.freeze", "0");
 	return r < 0 ? failed(d, freeze, -r, e) : 0;

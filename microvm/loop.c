@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { EVENTS = 16 };
@@ -64,6 +65,7 @@ static void *run(void *arg)
 	struct loop *l = arg;
 	struct epoll_event ev[EVENTS];
 
+	prctl(PR_SET_NAME, l->name);
 	for (;;) {
 		int n = epoll_wait(l->epoll, ev, EVENTS, -1);
 
@@ -89,7 +91,6 @@ int loop_start(struct loop *l, struct err *e)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r)
 		return err_sys(e, r, "event loop: create the thread %s", l->name);
-	pthread_setname_np(l->thread, l->name);
 	l->running = true;
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { STATE_RUN, STATE_PAUSE, STATE_OVER };
@@ -233,6 +234,11 @@ static void *vcpu_main(void *arg)
 {
 	struct vcpu *v = arg;
 	struct timespec now;
+	char name[16];
+
+	/* By this thread itself: for another one it takes /proc, which a jail does not have. */
+	snprintf(name, sizeof(name), "vcpu %u", v->id);
+	prctl(PR_SET_NAME, name);
 
 	if (v->id == 0) {
 		clock_gettime(CLOCK_MONOTONIC, &now);
@@ -299,14 +305,11 @@ int vcpus_create(struct vcpus *all, unsigned int n, const struct mem *m,
 
 static int start_one(struct vcpu *v, struct err *e)
 {
-	char name[16];
 	int r = pthread_create(&v->thread, NULL, vcpu_main, v);
 
 	if (r)
 		return err_sys(e, r, "create the thread of processor %u", v->id);
 	v->started = true;
-	snprintf(name, sizeof(name), "vcpu %u", v->id);
-	pthread_setname_np(v->thread, name);
 	return 0;
 }
 
