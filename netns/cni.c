@@ -17,7 +17,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #define CONF_DIR "/etc/cni/net.d"
@@ -228,6 +231,46 @@ static int load(struct session *s, struct err *e)
 	return cni_cache_parse(s->a, text, len, &s->c, e);
 }
 
+/* ---- the network namespace ---- */
+
+static void kept_path(char path[48], int dir)
+{
+	snprintf(path, 48, "/proc/self/fd/%d/" CNI_NETNS, dir);
+}
+
+/* Where it cannot be mounted, DEL is without it, which CNI allows. */
+static void keep_netns(const struct session *s)
+{
+	AUTO_CLOSE int fd = openat(s->dir, CNI_NETNS, O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	char from[32], to[48];
+
+	snprintf(from, sizeof(from), "/proc/self/fd/%d", s->netns_fd);
+	kept_path(to, s->dir);
+	if (fd < 0 || mount(from, to, NULL, MS_BIND, NULL) < 0) {
+		log_debug("network cni:%s: keep the network namespace: %m", s->c.list.name);
+		if (fd >= 0)
+			unlinkat(s->dir, CNI_NETNS, 0);
+	}
+}
+
+/* The descriptor, or -1. */
+static int kept_netns(int dir)
+{
+	AUTO_CLOSE int fd = openat(dir, CNI_NETNS, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct statfs fs;
+
+	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == NSFS_MAGIC ? TAKE_FD(fd) : -1;
+}
+
+static void drop_netns(int dir)
+{
+	char path[48];
+
+	kept_path(path, dir);
+	umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+	unlinkat(dir, CNI_NETNS, 0);
+}
+
 /* ---- the three commands ---- */
 
 /* Finds everything that is needed before something is made. */
@@ -279,6 +322,8 @@ static int del_all(const struct session *s, struct err *e)
 			*e = one;
 		}
 	}
+	if (first == 0)
+		drop_netns(s->dir);
 	if (first == 0 && unlinkat(s->dir, CNI_FILE, 0) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "remove " CNI_FILE);
 	return first;
@@ -312,6 +357,7 @@ int cni_add(const struct cni_request *q, struct arena *a, struct cni_result *out
 		r = save(&s, e);
 	if (r < 0)
 		return r;
+	keep_netns(&s);
 	r = add_all(&s, e);
 	if (r == 0)
 		r = cni_result_read(a, s.c.result, q->ifname, out, e);
@@ -323,6 +369,7 @@ int cni_add(const struct cni_request *q, struct arena *a, struct cni_result *out
 	if (del_all(&s, &undo) < 0)
 		log_warn("network cni:%s: undo: %s", q->network, undo.msg);
 	/* The container is not made: nobody would come back for it. */
+	drop_netns(q->dir);
 	unlinkat(q->dir, CNI_FILE, 0);
 	return r;
 }
@@ -366,10 +413,13 @@ int cni_del(const char *id, int netns_fd, int dir, struct err *e)
 {
 	AUTO(arena_free) struct arena a = {};
 	struct session s = { .a = &a, .id = id, .netns_fd = netns_fd, .dir = dir };
+	AUTO_CLOSE int kept = -1;
 	int r = load(&s, e);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
+	if (netns_fd < 0)
+		s.netns_fd = kept = kept_netns(dir);
 	r = del_all(&s, e);
 	return r < 0 ? err_wrap(e, "network cni:%s", s.c.list.name) : 0;
 }

@@ -7,6 +7,9 @@
  * What is needed to undo an ADD is kept in cni.json in the container's state directory, from before
  * the first plugin runs until the last DEL is done.
  *
+ * The network namespace is kept there as well until then: plugins undo what they did for its
+ * addresses only when they find them in there.
+ *
  * CNI_PATH (a list of directories, with colons) says where the plugins are; without it
  * /usr/lib/cni and /opt/cni/bin. NETCONFPATH says where configurations are; without it
  * /etc/cni/net.d.
@@ -19,6 +22,7 @@
 #include "netns/ip.h"
 
 #define CNI_FILE "cni.json"
+#define CNI_NETNS "netns" /* beside it: the network namespace, mounted */
 
 struct cni_request {
 	const char *network; /* NAME: the "name" of a configuration */
@@ -71,8 +75,8 @@ int cni_known(int dir, struct arena *a, const char **network, struct cni_result 
 int cni_check(const char *id, int netns_fd, int dir, struct err *e);
 
 /*
- * DEL of all plugins, last first, and cni.json is removed. netns_fd -1: the network namespace is
- * gone. No cni.json: nothing to do, 0. What fails does not keep the others from being tried; *e is
+ * DEL of all plugins, last first, and cni.json is removed. netns_fd -1: the one that was
+ * kept, or none. No cni.json: nothing to do, 0. What fails does not keep the others from being tried; *e is
  * the first, and cni.json stays then, for another try.
  */
 int cni_del(const char *id, int netns_fd, int dir, struct err *e);
