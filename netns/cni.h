@@ -75,9 +75,9 @@ int cni_known(int dir, struct arena *a, const char **network, struct cni_result 
 int cni_check(const char *id, int netns_fd, int dir, struct err *e);
 
 /*
- * DEL of all plugins, last first, and cni.json is removed. netns_fd -1: the one that was
- * kept, or none. No cni.json: nothing to do, 0. What fails does not keep the others from being tried; *e is
- * the first, and cni.json stays then, for another try.
+ * DEL of all plugins, last first; cni.json is removed and the network namespace not kept any more.
+ * netns_fd -1: the one that was kept, or none. No cni.json: nothing to do, 0. What fails does not
+ * keep the others from being tried; *e is the first, and all stays then, for another try.
  */
 int cni_del(const char *id, int netns_fd, int dir, struct err *e);
 
