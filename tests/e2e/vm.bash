@@ -2,15 +2,20 @@
 #
 # For test files of micro-VMs, after `load helpers`: every run is one, through whatever accelerator is there.
 
-CTR_GLOBALS="--vm ${CTR_GLOBALS:-}"
+# VM_ACCEL=kvm: by our own VMM only (the test machine has nothing else).
+CTR_GLOBALS="--vm ${VM_ACCEL:+--accel $VM_ACCEL} ${CTR_GLOBALS:-}"
 # A machine boots, on two busy processors without virtualization hardware.
 DEADLINE=${VM_DEADLINE:-120}
 
 # vm_setup: in setup, after common_setup.
 vm_setup() {
     require_root
-    require_program qemu-system-x86_64
-    [ -x /usr/lib/qemu/virtiofsd ] || skip "no /usr/lib/qemu/virtiofsd (package qemu-system-common)"
+    if [ "${VM_ACCEL:-}" = kvm ]; then
+        [ -w /dev/kvm ] || skip "there is no /dev/kvm"
+    else
+        require_program qemu-system-x86_64
+        [ -x /usr/lib/qemu/virtiofsd ] || skip "no /usr/lib/qemu/virtiofsd (package qemu-system-common)"
+    fi
     have_kernel || skip "no kernel for the guest: make guest-kernel, or package linux-image-cloud-amd64"
 }
 
