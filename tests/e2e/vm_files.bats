@@ -49,8 +49,11 @@ own_vmm() { [ "${VM_ACCEL:-}" = kvm ]; }
     ctr run --bundle "$BUNDLE" "$ID"
     [ "$status" -eq 0 ] || fail "$output"
     [[ $output != *FAILED* ]]
-    "$FILES" list "$BUNDLE/rootfs/t" >"$BATS_TEST_TMPDIR/list"
-    cmp "$BATS_TEST_TMPDIR/list" "$BUNDLE/rootfs/list" || fail "$(diff "$BATS_TEST_TMPDIR/list" "$BUNDLE/rootfs/list" | head -n 20)"
+    # The guest caches writes: its times are told to the host, but at times before the last page is.
+    "$FILES" list "$BUNDLE/rootfs/t" | sed 's/ [0-9-]*\.[0-9]\{9\}//' >"$BATS_TEST_TMPDIR/here"
+    sed 's/ [0-9-]*\.[0-9]\{9\}//' "$BUNDLE/rootfs/list" >"$BATS_TEST_TMPDIR/there"
+    cmp "$BATS_TEST_TMPDIR/here" "$BATS_TEST_TMPDIR/there" ||
+        fail "$(diff "$BATS_TEST_TMPDIR/here" "$BATS_TEST_TMPDIR/there" | head -n 20)"
 }
 
 @test "volumes of a guest: a directory, a file, read-only ones" {
