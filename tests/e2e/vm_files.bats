@@ -44,7 +44,8 @@ own_vmm() { [ "${VM_ACCEL:-}" = kvm ]; }
 @test "the file tests in a guest, and the host sees the same" {
     local names
     # shellcheck disable=SC2046,SC2086 # words
-    if own_vmm; then names=$(all_but); else names=$(all_but $VIRTIOFSD $LONG); fi
+    # 10,000 files are made on the host below: here it would take minutes
+    if own_vmm; then names=$(all_but readdir); else names=$(all_but $VIRTIOFSD $LONG); fi
     set_args /bin/sh -c "mkdir /t && files test /t $names; rc=\$?; files list /t >/list; exit \$rc"
     ctr run --bundle "$BUNDLE" "$ID"
     [ "$status" -eq 0 ] || fail "$output"
@@ -54,6 +55,14 @@ own_vmm() { [ "${VM_ACCEL:-}" = kvm ]; }
     sed 's/ [0-9-]*\.[0-9]\{9\}//' "$BUNDLE/rootfs/list" >"$BATS_TEST_TMPDIR/there"
     cmp "$BATS_TEST_TMPDIR/here" "$BATS_TEST_TMPDIR/there" ||
         fail "$(diff "$BATS_TEST_TMPDIR/here" "$BATS_TEST_TMPDIR/there" | head -n 20)"
+}
+
+@test "a directory of 10,000 entries in a guest" {
+    mkdir "$BUNDLE/rootfs/many"
+    (cd "$BUNDLE/rootfs/many" && seq -f 'file-with-a-name-%g' 10000 | xargs touch)
+    set_args /bin/sh -c 'ls /many | sort -u | wc -l; ls -a /many | wc -l; test -f /many/file-with-a-name-9999 && echo there'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$(tr '\n' ' ' <<<"$output")" = "10000 10002 there " ] || fail "$output"
 }
 
 @test "volumes of a guest: a directory, a file, read-only ones" {
@@ -84,7 +93,7 @@ own_vmm() { [ "${VM_ACCEL:-}" = kvm ]; }
     local top=$BATS_TEST_DIRNAME/../..
     mkdir "$BATS_TEST_TMPDIR/src"
     tar -C "$top" -cf "$BATS_TEST_TMPDIR/src/src.tar" Makefile tests/tests.mk runtime/base
-    ok run --clone "$ID" --volume "$BATS_TEST_TMPDIR/src:/src" -- sh -ec 'cd /src; mkdir t; tar -C t -xf src.tar; cd t
+    ok run --clone --volume "$BATS_TEST_TMPDIR/src:/src" "$ID" -- sh -ec 'cd /src; mkdir t; tar -C t -xf src.tar; cd t
         make -s V=1 CFLAGS=-O0 build/runtime/base/str.o; tar -cf - . | wc -c >/src/size; sync'
     [ -s "$BATS_TEST_TMPDIR/src/t/build/runtime/base/str.o" ]
     [ "$(cat "$BATS_TEST_TMPDIR/src/size")" -gt 10000 ]
