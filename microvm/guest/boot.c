@@ -172,9 +172,17 @@ static unsigned int hold_stdio(void)
 {
 	unsigned int missing = 0;
 
-	for (int fd = 0; fd < 3; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/", O_RDONLY | O_DIRECTORY) == fd)
+	for (int fd = 0; fd < 3; fd++) {
+		int got;
+
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		got = open("/", O_RDONLY | O_DIRECTORY);
+		if (got == fd)
 			missing |= 1U << fd;
+		else if (got >= 0)
+			close(got);
+	}
 	return missing;
 }
 
