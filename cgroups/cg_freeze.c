@@ -98,17 +98,18 @@ static bool is_kernel_thread(const char *pid)
  * one for each machine ("kvm-nx-lpage-recovery"), in the cgroup of who made the machine. It goes to
  * the root's, where such threads are at home; who may not do that learns it by the deadline.
  */
-static void move_kernel_threads(struct cg_dir *d)
+static bool move_kernel_threads(struct cg_dir *d)
 {
 	AUTO_FREE char *text = NULL, *root = str_printf("%s/cgroup.procs", d->hier->mount);
 	char *save = NULL;
+	bool moved = false;
 	size_t len;
 
 	if (!root || io_read_file(d->fd, "cgroup.procs", PROCS_MAX, &text, &len) < 0)
-		return;
+		return false;
 	for (char *pid = strtok_r(text, "\n", &save); pid; pid = strtok_r(NULL, "\n", &save))
-		if (is_kernel_thread(pid))
-			io_write_file(AT_FDCWD, root, pid);
+		moved |= is_kernel_thread(pid) && io_write_file(AT_FDCWD, root, pid) == 0;
+	return moved;
 }
 
 static int freeze_v2(struct cg_dir *d, bool freeze, struct err *e)
@@ -122,8 +123,10 @@ static int freeze_v2(struct cg_dir *d, bool freeze, struct err *e)
 		return failed(d, freeze, -r, e);
 	r = cg_wait_event(d->fd, "frozen", freeze, cg_now_ms() + SOON_MS);
 	if (r == -ETIMEDOUT) {
-		if (freeze)
-			move_kernel_threads(d);
+		/* That such a thread went away counts once it is told again. */
+		if (freeze && move_kernel_threads(d) &&
+		    io_write_file(d->fd, "cgroup.freeze", "0") == 0)
+			io_write_file(d->fd, "cgroup.freeze", "1");
 		r = cg_wait_event(d->fd, "frozen", freeze, cg_now_ms() + CG_DEADLINE_MS);
 	}
 	if (r < 0 && freeze)
