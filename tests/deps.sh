@@ -21,7 +21,7 @@ docker.io=cmd:dockerd nginx-light=cmd:nginx redis-server=cmd:redis-server redis-
 vm="qemu-system-x86=cmd:qemu-system-x86_64 mmdebstrap=cmd:mmdebstrap cpio=cmd:cpio
 e2fsprogs=cmd:mke2fs busybox-static=pkg git=cmd:git"
 kernel="linux-source-6.1=pkg gcc=cmd:gcc make=cmd:make flex=cmd:flex bison=cmd:bison bc=cmd:bc xz-utils=cmd:xz
-binutils=cmd:strip libc6-dev=pkg libelf-dev=file:libelf.so util-linux=cmd:flock perl=cmd:perl"
+binutils=cmd:strip patch=cmd:patch libc6-dev=pkg libelf-dev=file:libelf.so util-linux=cmd:flock perl=cmd:perl"
 engines="docker.io=cmd:dockerd containerd=cmd:containerd podman=cmd:podman buildah=cmd:buildah conmon=cmd:conmon
 umoci=cmd:umoci skopeo=cmd:skopeo iptables=cmd:iptables curl=cmd:curl jq=cmd:jq bats=cmd:bats busybox-static=pkg
 mmdebstrap=cmd:mmdebstrap util-linux=cmd:nsenter python3=cmd:python3 runc=cmd:runc iproute2=cmd:ip"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # kernel.sh OUT: makes the guest's kernel OUT, a stripped ELF vmlinux, of Debian's package linux-source-6.1 and of
-# kernel.config beside this script. Some minutes on two processors; the result is kept below the user's cache directory
+# kernel.config and kernel.patch beside this script. Some minutes on two processors; the result is kept below the user's cache directory
 # (CTR_KERNEL_CACHE names another), so that the same configuration of the same source is built once.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,9 +22,9 @@ say() { printf 'guest-kernel: %s\n' "$*" >&2; }
 version=$(dpkg-query -W -f '${Version}' "linux-source-$series" 2>/dev/null) || version=
 case $source in /usr/src/*) ;; *) version= ;; esac
 [ -n "$version" ] || version=$(sha256sum <"$source")
-# Counted up when this script makes something else of the same two.
+# Counted up when this script makes something else of the same files.
 recipe=1
-key=$( { cat "$config"; echo "$version $recipe"; } | sha256sum | cut -c1-16)
+key=$( { cat "$config" "$here/kernel.patch"; echo "$version $recipe"; } | sha256sum | cut -c1-16)
 made=$cache/vmlinux-$key
 
 deliver() {
@@ -61,6 +61,8 @@ tar -C "$work" -xf "$source" --strip-components=1 --wildcards \
 	tail -n 20 "$log" >&2
 	exit 1
 }
+
+patch -s -p1 -d "$work" <"$here/kernel.patch" >>"$log" 2>&1 || { tail -n 20 "$log" >&2; say "kernel.patch does not fit"; exit 1; }
 
 build() {
 	make -C "$work" -j"$jobs" ARCH=x86_64 LOCALVERSION= KBUILD_BUILD_USER=ctr KBUILD_BUILD_HOST=ctr \
