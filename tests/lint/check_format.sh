@@ -8,7 +8,7 @@ cd "${1:-$(dirname "$0")/../..}"
 
 c_files=$(find runtime oci namespaces cgroups netns microvm cli tests -name '*.[ch]' 2>/dev/null | sort)
 texts=$(find runtime oci namespaces cgroups netns microvm cli tests docs .ci Makefile README.md \
-    .clang-format .editorconfig .gitignore -type f ! -path '*/data/*' 2>/dev/null | sort)
+    .clang-format .editorconfig .gitignore -type f ! -path '*/data/*' ! -name '*.patch' 2>/dev/null | sort)
 failed=0
 
 # awk's exit status 1 is "something was printed", which set -e must not take for a crash.
