@@ -220,7 +220,10 @@ int ctr_ps(const struct ctr_global *g, const char *id, pid_t **pids, size_t *n, 
 		r = transition_check(CMD_PS, id, c.status, e);
 	*table = NULL;
 	if (r == 0 && container_is_machine(c.st)) {
-		r = vm_ps(c.dir, id, table, e);
+		if (c.status == STATUS_STOPPED)
+			r = (*table = strdup("")) ? 0 : err_sys(e, ENOMEM, "ps");
+		else
+			r = vm_ps(c.dir, id, table, e);
 		return r < 0 ? r : guest_pids(*table, pids, n, e);
 	}
 	if (r == 0)
