@@ -22,22 +22,24 @@ mkdir -p "$OUT" "$WORK/initrd/bin" "$WORK/initrd/dev"
 
 # An init that proves that it ran, and resets the machine.
 cp "$(command -v busybox)" "$WORK/initrd/bin/busybox"
-printf '#!/bin/busybox sh\necho init ran\nexec /bin/busybox reboot -f\n' >"$WORK/initrd/init"
+printf '#!/bin/busybox sh\n/bin/busybox mount -t devtmpfs d /dev\n/bin/busybox dmesg -n 8\necho init ran >/dev/kmsg\nexec /bin/busybox reboot -f\n' >"$WORK/initrd/init"
 chmod +x "$WORK/initrd/init"
 [ "$(id -u)" -ne 0 ] || mknod -m 600 "$WORK/initrd/dev/console" c 5 1
 (cd "$WORK/initrd" && find . | cpio --quiet -o -H newc) >"$WORK/initrd.cpio"
-bare="$QEMU -M microvm,acpi=on,pcie=off,usb=off,rtc=off,pit=off,pic=off,ioapic2=off,x-option-roms=off,auto-kernel-cmdline=off,isa-serial=on \
+bare="$QEMU -M microvm,acpi=on,pcie=off,usb=off,rtc=on,pit=off,pic=off,ioapic2=off,x-option-roms=off,auto-kernel-cmdline=off,isa-serial=on \
 -global virtio-mmio.force-legacy=false -accel tcg,thread=multi -cpu max -m 512M -smp 1 -nodefaults -no-user-config -no-reboot -display none \
 -serial file:$WORK/console -kernel $KERNEL -initrd $WORK/initrd.cpio"
-line="console=ttyS0 quiet panic=-1 reboot=t tsc=reliable rcupdate.rcu_expedited=1"
+# Without a timer of the PC the kernel must be told how fast its clock is.
+khz=$(awk '/^cpu MHz/ { printf "%d", $4 * 1000; exit }' /proc/cpuinfo)
+line="console=ttyS0 quiet panic=-1 reboot=t tsc_early_khz=$khz tsc=reliable no_timer_check rcupdate.rcu_expedited=1"
 
 cat >"$WORK/bare" <<S
 #!/bin/sh
-exec $bare -append "$line"
+exec timeout 60 $bare -append "$line"
 S
 cat >"$WORK/ctr" <<S
 #!/bin/sh
-exec $CTR --root $WORK/root run --vm --accel tcg --kernel $KERNEL --clone bench-vm -- true
+exec timeout 120 $CTR --root $WORK/root run --vm --accel tcg --kernel $KERNEL --clone bench-vm -- true
 S
 chmod +x "$WORK/bare" "$WORK/ctr"
 
