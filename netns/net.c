@@ -197,7 +197,8 @@ int net_down(struct net_socks *s, const struct net_conf *c, const char *const *l
 	int r = names ? 0 : -ENOMEM;
 
 	if (r == 0) {
-		memcpy(names, links, n * sizeof(*names));
+		if (n)
+			memcpy(names, links, n * sizeof(*names));
 		names[n] = c->bridge;
 		r = link_delete_all(&s->route, names, n + 1);
 	}

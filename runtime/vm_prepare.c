@@ -160,14 +160,11 @@ static int open_kernel(struct machine *m, const struct create *c, const struct v
 	int r = kernel_open(path, cache, &m->kernel, e);
 
 	if (r < 0)
-		return r;
+		return vm ? err_wrap(e, "vm.kernel.path") : r;
 	m->config.kernel = m->kernel.fd;
 	m->config.initrd = initramfs_open(&m->kernel, features, initrd, cache, e);
 	if (m->config.initrd < 0)
 		return m->config.initrd;
-	log_debug("micro-VM: kernel %s %s, %u vCPUs, %llu MiB, %s", m->kernel.path,
-		  m->kernel.release, m->config.vcpus, (unsigned long long)(m->config.memory >> 20),
-		  m->vmm->name);
 	return check_room(m, e);
 }
 
@@ -280,10 +277,14 @@ int vm_machine_prepare(struct machine *m, struct create *c, struct err *e)
 	if ((r = check_options(c, e)) < 0 || (r = plan_namespaces(c, e)) < 0 ||
 	    (r = vm_plan_sizes(c->spec, &sizes, &m->config, e)) < 0 ||
 	    (r = vm_plan_cmdline(c->spec, debug, &m->cmdline, e)) < 0 ||
+	    (r = open_kernel(m, c, &o, e)) < 0 ||
 	    (r = choose_vmm(m, c, (enum vm_accel)o.accel, e)) < 0 ||
-	    (r = open_kernel(m, c, &o, e)) < 0 || (r = plan_volumes(m, c, e)) < 0 ||
-	    (r = guest_config(m, c, e)) < 0 || (r = limits(m, c, e)) < 0)
+	    (r = plan_volumes(m, c, e)) < 0 || (r = guest_config(m, c, e)) < 0 ||
+	    (r = limits(m, c, e)) < 0)
 		return r;
+	log_debug("micro-VM: kernel %s %s, %u vCPUs, %llu MiB, %s", m->kernel.path,
+		  m->kernel.release, m->config.vcpus, (unsigned long long)(m->config.memory >> 20),
+		  m->vmm->name);
 	m->config.cmdline = m->cmdline;
 	c->st.vm_memory = m->config.memory;
 	if (c->spec->vm) {

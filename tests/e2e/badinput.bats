@@ -130,7 +130,8 @@ create() { refused "$1" create --bundle "$BUNDLE" "$ID"; }
 
 @test "bad input: what this version cannot do is refused with its path, never ignored" {
     bad '.linux.intelRdt = {closID: "x"}' linux.intelRdt
-    bad '.vm = {kernel: {path: "/k"}}' vm
+    bad '.vm = {kernel: {path: "/k"}}' vm.kernel.path
+    bad '.vm = {kernel: {path: "/k"}, hwConfig: {deviceTree: "/d"}}' vm.hwConfig.deviceTree
     bad '.annotations["org.ctr.isolation"] = "moon"' org.ctr.isolation
 }
 

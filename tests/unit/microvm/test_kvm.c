@@ -210,7 +210,16 @@ __asm__(
 
 	/* The other processor begins in real mode at 0x8000. */
 	"guest smp\n"
-	"	lea 4f(%rip), %rsi\n"
+	"	jmp 7f\n"
+	"	.code16\n"
+	"4:	xor %ax, %ax\n"
+	"	mov %ax, %ds\n"
+	"	movb $1, 0x8100\n"
+	"6:	hlt\n"
+	"	jmp 6b\n"
+	"	.code64\n"
+	"	.space 16\n"
+	"7:	lea 4b(%rip), %rsi\n"
 	"	mov $0x8000, %edi\n"
 	"	mov $16, %ecx\n"
 	"	rep movsb\n"
@@ -225,14 +234,6 @@ __asm__(
 	"	jne 5b\n"
 	"	say second\n"
 	"	end smp\n"
-	"	.code16\n"
-	"4:	xor %ax, %ax\n"
-	"	mov %ax, %ds\n"
-	"	movb $1, 0x8100\n"
-	"6:	hlt\n"
-	"	jmp 6b\n"
-	"	.code64\n"
-	"	.space 16\n"
 
 	/* Entered in 32-bit mode, with the address of what it is told in EBX. */
 	"	.code32\n"
@@ -301,7 +302,7 @@ static int image(const uint8_t *code, size_t size, bool pvh)
 			  .p_offset = 4096,
 			  .p_paddr = AT,
 			  .p_filesz = size,
-			  .p_memsz = size },
+			  .p_memsz = size + 64 },
 			{ .p_type = PT_NOTE,
 			  .p_offset = sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr),
 			  .p_filesz = sizeof(Elf64_Nhdr) + 8 } },
@@ -357,7 +358,7 @@ static void start(const uint8_t *code, size_t size, unsigned int vcpus)
 		print_message("/dev/kvm: %s\n", strerror(errno));
 		skip();
 	}
-	kernel = image(code, size + 64, code == guest_pvh);
+	kernel = image(code, size, code == guest_pvh);
 	c.kernel = kernel;
 	if (vmm_kvm.start(&c, &v, &e) < 0)
 		fail_msg("%s", e.msg);

@@ -469,7 +469,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(modules_that_are_missing),
 	};
 
+	/* At once: there is no /proc, which the leak checker needs at a usual end. */
 	if (argc == 2 && str_eq(argv[1], "--of-the-archive"))
-		return 42;
+		_exit(42);
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
