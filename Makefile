@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # make            the program, build/ctr
-# make check      everything: lint, unit and end-to-end tests, plain and with ASan + UBSan, fuzzers, and both of these:
-# make check-vm   the tests of cgroups in a virtual machine: v2 and v1, with systemd
+# make check      lint, unit and end-to-end tests, plain and with ASan + UBSan, fuzzers, and check-engines
+# make check-vm   the tests of cgroups and of the VMM in a virtual machine: v2 and v1, with systemd, nested KVM
 # make check-engines   the tests with real engines: Docker, Swarm, containerd, Podman, buildah
 # make fuzz       ten minutes for each fuzzer (FUZZ_SECONDS=600), needs clang
 # make guest-kernel   the micro-VM's kernel, build/guest/vmlinux: some minutes once, then out of a cache

@@ -50,7 +50,7 @@
 bool create_init_waits(const struct create *c)
 {
 	return c->ns.new_flags & CLONE_NEWUSER || c->two || c->spec->linux_.net_devices.n ||
-	       c->rdt.clos;
+	       c->net.state || c->rdt.clos;
 }
 
 static int state_directory(void *ctx, struct err *e)

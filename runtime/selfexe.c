@@ -36,6 +36,21 @@ static int copy(int from, int to)
 	return 0;
 }
 
+/*
+ * EBUSY: somebody else looks at a page of it (the kernel's own memory scanners do), which it has
+ * waited for in vain, for a good while each time.
+ */
+static int seal(int fd)
+{
+	for (int i = 0; i < 20; i++) {
+		if (fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+			return 0;
+		if (errno != EBUSY)
+			break;
+	}
+	return -errno;
+}
+
 static int sealed_copy(int self, struct err *e)
 {
 	AUTO_CLOSE int fd = memfd_create("ctr", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
@@ -48,8 +63,9 @@ static int sealed_copy(int self, struct err *e)
 	r = copy(self, fd);
 	if (r < 0)
 		return err_sys(e, -r, "make a sealed copy of ctr");
-	if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
-		return err_sys(e, errno, "seal the copy of ctr");
+	r = seal(fd);
+	if (r < 0)
+		return err_sys(e, -r, "seal the copy of ctr");
 	return TAKE_FD(fd);
 }
 

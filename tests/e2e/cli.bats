@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# run: own network
 #
 # The command line: spellings, wrong ones, what run's options change, completion.
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# run: own network
 #
 # The OS clone, seen from inside and from the host: whose name, processes and files it has, what it may do, and that
 # nothing of it stays. Its --disk is in clone_disk.bats.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# run: own network
 #
 # run --clone --disk FILE[:SIZE]: what the clone changed is one file, which is kept, copied and run again; no loop device
 # and no half-made file stays, whatever goes wrong.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# run: own network
 #
 # The options of `ctr run` that people type, by their effect: on an OS clone and on a bundle; limits as seen from inside,
 # from outside, and by somebody who runs into them; terminals; exit codes.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# run: own network
 #
 # ctr is killed in the middle of its work, at one system call after the other (strace's fault injection: no
 # timing is involved). Afterwards `delete --force` must find everything that it had made.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# run: own network
 #
 # Every command in every state of a container: what it does, its exit code, and the words that callers match on.
 

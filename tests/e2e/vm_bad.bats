@@ -108,7 +108,8 @@ SH
     "$CTR" --root "$ROOT" run --vm --kernel "$BATS_TEST_TMPDIR/endless" --bundle "$BUNDLE" "$ID" \
         >"$BATS_TEST_TMPDIR/out" 2>&1 </dev/null 3>&- &
     local runner=$! rc=0
-    wait_for 10 test -e "$ROOT/$ID/agent"
+    # from before it has a child on, a signal is kept for it
+    wait_for 10 pgrep -P "$runner" >/dev/null
     kill -TERM "$runner"
     wait "$runner" || rc=$?
     [ "$rc" -eq 125 ]

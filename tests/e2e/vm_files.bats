@@ -15,7 +15,7 @@ CAPS='["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_FOWNER","CAP_FSETID","CAP_SETUID","CA
 #   suid            root's own write takes SUID away
 #   users, acl      a supplementary group does not count; a default ACL does not replace the umask
 #   xattr_refused   the labels of the host's security modules can be set
-VIRTIOFSD="locks suid users acl xattr_refused"
+VIRTIOFSD="append locks suid users acl xattr_refused"
 # What takes long where every instruction is translated.
 LONG="readdir deep many_open rw exec sparse"
 
