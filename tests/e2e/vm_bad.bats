@@ -176,7 +176,7 @@ SH
     done <<'ROWS'
 linux.namespaces: "pid"|.linux.namespaces |= map(if .type == "pid" then .path = "/proc/1/ns/pid" else . end)
 linux.namespaces: "ipc"|.linux.namespaces |= map(if .type == "ipc" then .path = "/proc/1/ns/ipc" else . end)
-linux.devices[0]|.linux.devices = [{path: "/dev/fuse", type: "c", major: 10, minor: 229}]
+linux.devices[0]|.linux.devices = [{path: "/dev/loop0", type: "b", major: 7, minor: 0}]
 linux.intelRdt|.linux.intelRdt = {closID: "x"}
 linux.netDevices|.linux.netDevices = {eth9: {}}
 mounts[0].type|.mounts = [{destination: "/x", type: "nfs", source: "a:/b"}]
