@@ -158,8 +158,8 @@ static void test_refused(void **state)
 		{ "", "\"mountLabel\":\"x\"", "linux.mountLabel: " },
 		{ "",
 		  "\"devices\":[{\"path\":\"/dev/null\",\"type\":\"c\",\"major\":1,\"minor\":3},"
-		  "{\"path\":\"/dev/fuse\",\"type\":\"c\",\"major\":10,\"minor\":229}]",
-		  "linux.devices[1]: /dev/fuse (c 10:229)" },
+		  "{\"path\":\"/dev/loop0\",\"type\":\"b\",\"major\":7,\"minor\":0}]",
+		  "linux.devices[1]: /dev/loop0 (b 7:0)" },
 		{ "\"mounts\":[{\"destination\":\"/a\",\"type\":\"ext4\",\"source\":\"/dev/sda\"}]",
 		  "", "mounts[0].type: \"ext4\"" },
 		{ "\"mounts\":[{\"destination\":\"/a\",\"source\":\"/b\",\"options\":[\"bind\"],"
