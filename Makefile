@@ -60,7 +60,7 @@ ifeq ($(SANITIZE),1)
 override CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 else ifeq ($(SANITIZE),fuzz)
 override CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-WARN += -Wno-format-nonliteral
+WARN += -Wno-format-nonliteral -Wno-gnu-variable-sized-type-not-at-end
 else
 # The program copies itself before it enters a container: what only a debugger reads is in a file of its own.
 SPLIT_DEBUG = objcopy --only-keep-debug $@ $@.debug && strip $@ && objcopy --add-gnu-debuglink=$@.debug $@

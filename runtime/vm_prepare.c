@@ -175,7 +175,7 @@ static void plan_cache(struct machine *m, const struct create *c)
 {
 	if (!c->o->clone)
 		return;
-	m->config.share_exclusive = VM_JAIL_ROOTFS + 1;
+	m->config.share_exclusive = &VM_JAIL_ROOTFS[1];
 	m->config.share_writeback = true;
 	for (size_t i = 0; i < m->plan.n; i++)
 		if (m->plan.v[i].kind == MOUNT_OP_BIND)
