@@ -234,6 +234,9 @@ static int plan_namespaces(struct create *c, struct err *e)
 	for (int k = 0; k < NS_KINDS; k++)
 		l.ns[k].wanted = k != NS_USER && k != NS_TIME;
 	l.ns[NS_NETWORK].path = own->ns[NS_NETWORK].path;
+	if (l.ns[NS_NETWORK].path)
+		log_warn("linux.namespaces: the guest has a loopback only, nothing of %s",
+			 l.ns[NS_NETWORK].path);
 	c->machine = true;
 	/* Who has no rights gets those to make namespaces by the user namespace, first of all. */
 	if (geteuid() != 0) {

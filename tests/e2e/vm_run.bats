@@ -190,3 +190,11 @@ child 137" ]
     [[ $stderr == *"micro-VM: start to agent: "* ]]
     [[ $stderr == *"micro-VM: agent to created: "* ]]
 }
+
+@test "vm: a network namespace that is joined is the VMM's, and that the guest has nothing of it is said" {
+    edit_config '.linux.namespaces |= map(if .type == "network" then .path = "/proc/self/ns/net" else . end)'
+    set_args /bin/sh -c 'ls /sys/class/net'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = lo ]
+    [[ $stderr == *"linux.namespaces: the guest has a loopback only, nothing of /proc/self/ns/net"* ]]
+}
