@@ -92,7 +92,7 @@ gbits() {
         jq -r '.end.sum_received.bits_per_second / 1e9 | . * 10 | round / 10'
 }
 ctr run -d --clone --network bench -p 5201:5201 iperf iperf3 -s >/dev/null 2>&1 </dev/null
-host iperf3 -s -p 5202 >/dev/null 2>&1 </dev/null &
+nsenter --net="/run/netns/$NS" iperf3 -s -p 5202 >/dev/null 2>&1 </dev/null &
 SERVER=$!
 sleep 1
 address=$(ctr network inspect bench | jq -r '.containers[] | select(.id == "iperf").ip')
