@@ -2,7 +2,8 @@
 /*
  * Being told that a container is out of memory. cgroup v1: an eventfd registered for
  * memory.oom_control, which the removal of the cgroup triggers as well. cgroup v2: memory.events
- * can be polled; its oom_kill counts.
+ * can be polled; its oom_kill counts. systemd removes the cgroup of a scope as soon as its last
+ * process has ended, and with it the number that says why: it is left in the cgroup above.
  */
 #include "cgroups/cg_internal.h"
 #include "cgroups/cg_stat.h"
@@ -12,10 +13,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+
+enum { REMOVAL_MS = 200 };
 
 static int open_v1(struct cg_dir *d, struct cg_oom *o, struct err *e)
 {
@@ -67,7 +71,22 @@ static int open_v2(struct cg_dir *d, struct cg_oom *o, struct err *e)
 	o->fd = TAKE_FD(fd);
 	o->events = EPOLLPRI;
 	o->v2 = true;
+	o->above_fd = openat(d->fd, "../memory.events", O_RDONLY | O_CLOEXEC);
+	if (o->above_fd >= 0 && read_kills(o->above_fd, &o->above) < 0)
+		o->above = UINT64_MAX;
 	return 0;
+}
+
+static uint64_t count_v2(struct cg_oom *o)
+{
+	uint64_t before = o->kills, above = o->above;
+	int r = read_kills(o->fd, &o->kills);
+
+	if (o->above_fd < 0 || read_kills(o->above_fd, &o->above) < 0)
+		o->above = above;
+	if (r == -ENODEV)
+		return o->above > above ? o->above - above : 0;
+	return r < 0 || o->kills < before ? 0 : o->kills - before;
 }
 
 int cg_oom_open(struct cg *cg, struct cg_oom *o, struct err *e)
@@ -85,25 +104,40 @@ int cg_oom_open(struct cg *cg, struct cg_oom *o, struct err *e)
 	return v2 ? open_v2(d, o, e) : open_v1(d, o, e);
 }
 
+/*
+ * The kernel tells of a removal from a worker of its own, a moment later: one event of a cgroup
+ * that is gone is its last shortage when another one follows.
+ */
+static uint64_t without_removal(struct cg_oom *o, uint64_t n)
+{
+	struct pollfd p = { .fd = o->fd, .events = POLLIN };
+	uint64_t more = 0;
+
+	if (n == 1 && poll(&p, 1, REMOVAL_MS) > 0 && read(o->fd, &more, sizeof(more)) > 0)
+		n += more;
+	return n - 1;
+}
+
 uint64_t cg_oom_count(struct cg_oom *o)
 {
-	uint64_t n = 0, before = o->kills;
+	uint64_t n = 0;
 
 	if (o->fd < 0)
 		return 0;
 	if (o->v2)
-		return read_kills(o->fd, &o->kills) < 0 || o->kills < before ? 0
-									     : o->kills - before;
+		return count_v2(o);
 	if (read(o->fd, &n, sizeof(n)) != sizeof(n))
 		return 0;
-	return n > 0 && access(o->dir, F_OK) < 0 ? n - 1 : n;
+	return n > 0 && access(o->dir, F_OK) < 0 ? without_removal(o, n) : n;
 }
 
 void cg_oom_close(struct cg_oom *o)
 {
 	if (o->fd >= 0)
 		close(o->fd);
-	o->fd = -1;
+	if (o->above_fd >= 0)
+		close(o->above_fd);
+	o->fd = o->above_fd = -1;
 	free(o->dir);
 	o->dir = NULL;
 }

@@ -119,17 +119,23 @@ struct cg_oom {
 	uint32_t events;
 	bool v2;
 	uint64_t kills; /* v2: how many there had been */
-	char *dir;      /* v1 */
+	/* v2: memory.events of the cgroup above, which counts ours too, or -1; what it had last */
+	int above_fd;
+	uint64_t above;
+	char *dir; /* v1 */
 };
 
-#define CG_OOM_INIT      \
-	{                \
-		.fd = -1 \
+#define CG_OOM_INIT                       \
+	{                                 \
+		.fd = -1, .above_fd = -1, \
 	}
 
 int cg_oom_open(struct cg *cg, struct cg_oom *o, struct err *e);
 
-/* After the descriptor's event: how many times since it was last asked. A removed cgroup has none.
+/*
+ * After the descriptor's event: how many times since it was last asked. The removal of the cgroup
+ * is none. Where somebody (systemd) removed a cgroup of v2 before its last shortage was read, what
+ * the cgroup above has counted since then is taken for ours.
  */
 uint64_t cg_oom_count(struct cg_oom *o);
 void cg_oom_close(struct cg_oom *o);

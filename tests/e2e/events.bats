@@ -150,6 +150,26 @@ at_least() { [ "$(count "$1")" -ge "$2" ]; }
     [ "$(state_of "$ID")" = stopped ]
 }
 
+@test "events: the shortage that ended the container is told although its cgroup is gone" {
+    local pid dir
+    edit_config '.linux.resources.memory = {limit: 16777216, swap: 16777216}'
+    set_args /bin/sh -c 'while ! [ -e /tmp/go ]; do sleep 0.02; done; exec tail /dev/zero'
+    ctr run --detach --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 0 ] || skip "$stderr"
+    stream --interval 1h
+    wait_for 10 watching
+    pid=$(pgrep -P "$STREAM")
+    dir=$(dirname "$(cgroup_file "$ID" memory memory.oom_control memory.events)")
+    kill -STOP "$pid"
+    touch "$BUNDLE/rootfs/tmp/go"
+    wait_state "$ID" stopped
+    # with systemd as the driver it has done so already
+    [ ! -d "$dir" ] || rmdir "$dir"
+    kill -CONT "$pid"
+    end_of_stream
+    [ "$(count oom)" -ge 1 ]
+}
+
 @test "events: a deleted container's stream ends without a shortage" {
     start_sleep
     stream --interval 50ms
