@@ -88,8 +88,35 @@ void fuse_cred_back(struct fuse_cred *c)
 	setfsgid(c->gid);
 }
 
-void fuse_cred_fsetid(const struct fuse_cred *c, bool on)
+static void fsetid(const struct fuse_cred *c, bool on)
 {
 	if (has(c, CAP_FSETID))
 		set_caps(c, on ? 0 : 1U << CAP_FSETID);
+}
+
+static bool set_id(mode_t mode)
+{
+	return S_ISREG(mode) && mode & (S_ISUID | S_ISGID);
+}
+
+struct fuse_setid fuse_setid_begin(const struct fuse_cred *c, int fd, bool kill)
+{
+	struct fuse_setid is = { .kill = kill };
+	struct stat st;
+
+	if (kill)
+		fsetid(c, false);
+	else if (fstat(fd, &st) == 0 && set_id(st.st_mode))
+		is.mode = st.st_mode & 07777;
+	return is;
+}
+
+void fuse_setid_end(const struct fuse_cred *c, int fd, const struct fuse_setid *is)
+{
+	struct stat st;
+
+	if (is->kill)
+		fsetid(c, true);
+	else if (is->mode && fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 07777) != is->mode)
+		fchmod(fd, is->mode);
 }

@@ -55,6 +55,7 @@ static int truncate_to(struct fuse_server *s, const struct fuse_req *r, const st
 		       const struct fuse_setattr_in *in)
 {
 	struct fuse_handle *h = NULL;
+	struct fuse_setid is;
 	int fd, ret;
 
 	if (n->type != S_IFREG)
@@ -66,11 +67,9 @@ static int truncate_to(struct fuse_server *s, const struct fuse_req *r, const st
 	fd = h && h->writable ? h->fd : fuse_handle_reopen(s, n->fd, O_WRONLY);
 	if (fd < 0)
 		return fd;
-	if (in->valid & FATTR_KILL_SUIDGID)
-		fuse_cred_fsetid(&s->cred, false);
+	is = fuse_setid_begin(&s->cred, fd, in->valid & FATTR_KILL_SUIDGID);
 	ret = ftruncate(fd, (off_t)in->size) < 0 ? -errno : 0;
-	if (in->valid & FATTR_KILL_SUIDGID)
-		fuse_cred_fsetid(&s->cred, true);
+	fuse_setid_end(&s->cred, fd, &is);
 	if (!h || fd != h->fd)
 		fuse_handle_unopen(s, &fd);
 	return ret;

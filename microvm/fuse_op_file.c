@@ -78,7 +78,7 @@ int fuse_op_write(struct fuse_server *s, struct fuse_req *r)
 	const struct fuse_write_in *in = (const void *)r->args;
 	struct fuse_handle *h = fuse_handle_get(s, in->fh, r->h.nodeid, false);
 	struct fuse_write_out *out = r->reply;
-	bool kill = in->write_flags & FUSE_WRITE_KILL_SUIDGID;
+	struct fuse_setid is;
 	ssize_t n;
 	int flags;
 
@@ -93,11 +93,9 @@ int fuse_op_write(struct fuse_server *s, struct fuse_req *r)
 	flags = in->flags & O_APPEND && !(in->write_flags & FUSE_WRITE_CACHE) && !s->writes_back
 			? RWF_APPEND
 			: 0;
-	if (kill)
-		fuse_cred_fsetid(&s->cred, false);
+	is = fuse_setid_begin(&s->cred, h->fd, in->write_flags & FUSE_WRITE_KILL_SUIDGID);
 	n = write_out(s, r, h->fd, in, flags);
-	if (kill)
-		fuse_cred_fsetid(&s->cred, true);
+	fuse_setid_end(&s->cred, h->fd, &is);
 	if (n < 0)
 		return (int)n;
 	*out = (struct fuse_write_out){ .size = (uint32_t)n };
@@ -122,7 +120,7 @@ int fuse_op_fallocate(struct fuse_server *s, struct fuse_req *r)
 {
 	const struct fuse_fallocate_in *in = (const void *)r->args;
 	struct fuse_handle *h = fuse_handle_get(s, in->fh, r->h.nodeid, false);
-	bool kill = r->h.uid != 0;
+	struct fuse_setid is;
 	int ret;
 
 	if (!h || !h->writable)
@@ -130,12 +128,10 @@ int fuse_op_fallocate(struct fuse_server *s, struct fuse_req *r)
 	if (in->offset > INT64_MAX || in->length > INT64_MAX)
 		return -EFBIG;
 	/* This request has no flag for it: whoever is not root has no CAP_FSETID, nearly always. */
-	if (kill)
-		fuse_cred_fsetid(&s->cred, false);
+	is = fuse_setid_begin(&s->cred, h->fd, r->h.uid != 0);
 	ret = fallocate(h->fd, (int)in->mode, (off_t)in->offset, (off_t)in->length) < 0 ? -errno
 											: 0;
-	if (kill)
-		fuse_cred_fsetid(&s->cred, true);
+	fuse_setid_end(&s->cred, h->fd, &is);
 	return ret;
 }
 

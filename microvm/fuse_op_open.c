@@ -67,6 +67,7 @@ static int hand_out(struct fuse_server *s, const struct fuse_node *n, int *fd, u
 static int open_file(struct fuse_server *s, const struct fuse_node *n,
 		     const struct fuse_open_in *in, struct fuse_open_out *out)
 {
+	struct fuse_setid is;
 	int fd, ret;
 
 	/* Whatever else there is may block, or be a device of the host. */
@@ -74,11 +75,9 @@ static int open_file(struct fuse_server *s, const struct fuse_node *n,
 		return n->type == S_IFDIR ? -EISDIR : -ENXIO;
 	if (s->read_only && is_change(in->flags))
 		return -EROFS;
-	if (in->open_flags & FUSE_OPEN_KILL_SUIDGID)
-		fuse_cred_fsetid(&s->cred, false);
+	is = fuse_setid_begin(&s->cred, n->fd, in->open_flags & FUSE_OPEN_KILL_SUIDGID);
 	fd = reopen(s, n->fd, in->flags);
-	if (in->open_flags & FUSE_OPEN_KILL_SUIDGID)
-		fuse_cred_fsetid(&s->cred, true);
+	fuse_setid_end(&s->cred, fd, &is);
 	if (fd < 0)
 		return fd;
 	ret = hand_out(s, n, &fd, in->flags, out);

@@ -230,7 +230,17 @@ int fuse_cred_enter(struct fuse_cred *c, struct err *e);
 int fuse_cred_as(struct fuse_cred *c, uid_t uid, gid_t gid, mode_t mask);
 void fuse_cred_back(struct fuse_cred *c);
 
-/* Without CAP_FSETID a write or truncation clears SUID and SGID, as for the guest's process. */
-void fuse_cred_fsetid(const struct fuse_cred *c, bool on);
+/*
+ * Around a change of a file's data: whether SUID and SGID go is the guest's word. Where it wants
+ * that (kill), we are without CAP_FSETID meanwhile; where not, the bits are set again, since in a
+ * user namespace no capability of ours counts for them. The descriptors are of one file: that of
+ * the beginning may be O_PATH, that of the end is -1 after a failure.
+ */
+struct fuse_setid {
+	bool kill;
+	mode_t mode; /* to be set again, or 0 */
+};
+struct fuse_setid fuse_setid_begin(const struct fuse_cred *c, int fd, bool kill);
+void fuse_setid_end(const struct fuse_cred *c, int fd, const struct fuse_setid *is);
 
 #endif

@@ -16,7 +16,8 @@
 #define MEM_HIGH (4ULL << 30)
 #define MEM_MAX (1ULL << 40) /* of RAM in all */
 
-enum { MEM_REGIONS = 2 };
+/* Our own VMM has two; QEMU says how many its machine has. */
+enum { MEM_REGIONS = 8 };
 
 struct mem_region {
 	uint64_t gpa, size; /* bytes */

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * QEMU's processes: the machine and, when there is a share, virtiofsd. Both are children of the VMM
- * process, inside its jail, and die with it (it is PID 1 of their namespace; a parent-death signal
- * says it again for a host namespace). Every socket between them is made here, connected before
- * either of them runs, and inherited: nobody waits for a path to appear.
+ * QEMU's processes: the machine and, when there is a share, our file server behind it. Both are
+ * children of the VMM process, inside its jail, and die with it (it is PID 1 of their namespace; a
+ * parent-death signal says it again for a host namespace). The socket between them is made here and
+ * inherited: nobody waits for a path to appear.
  */
 #include "microvm/qemu.h"
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "microvm/vhost_user.h"
+#include "microvm/virtio_fs.h"
 #include "microvm/vmm.h"
 
 #include <errno.h>
@@ -19,12 +21,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-
-#define FS_SOCKET "/run/fs.sock"
-#define SHARE_DIR "/share"
 
 struct qemu {
 	struct tsc_sample started;
@@ -38,7 +35,6 @@ struct qemu {
 /* What one child inherits, and runs. */
 struct child {
 	const char *path;
-	bool caps; /* it keeps the capabilities that the jail has left */
 	struct str_list args;
 	int keep[8 + VM_MAX_DISKS];
 	size_t n_keep;
@@ -55,9 +51,9 @@ static void keep(struct child *c, int fd)
 		c->keep[c->n_keep++] = fd;
 }
 
-static _Noreturn void child_main(const struct child *c, int null, int err)
+/* What both begin with. */
+static void child_begin(int null, int err)
 {
-	static char *const env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
@@ -66,9 +62,16 @@ static _Noreturn void child_main(const struct child *c, int null, int err)
 		sigaction(s, &dfl, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (!c->caps && sys_capset(0, 0, 0) < 0)
-		_exit(127);
 	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(err, 2) < 0)
+		_exit(127);
+}
+
+static _Noreturn void machine_main(const struct child *c, int null, int err)
+{
+	static char *const env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+
+	child_begin(null, err);
+	if (sys_capset(0, 0, 0) < 0)
 		_exit(127);
 	for (size_t i = 0; i < c->n_keep; i++)
 		fcntl(c->keep[i], F_SETFD, 0);
@@ -77,19 +80,51 @@ static _Noreturn void child_main(const struct child *c, int null, int err)
 	_exit(127);
 }
 
-static int spawn(const struct child *c, int null, int err, pid_t *pid, int *pidfd, struct err *e)
+/* Nothing of what the VMM has open: the machine's console, the agent, /dev/kvm. */
+static void close_but(int a, int b)
+{
+	const unsigned int lo = (unsigned int)(a < b ? a : b), hi = (unsigned int)(a < b ? b : a);
+
+	if (lo > 3)
+		sys_close_range(3, lo - 1, 0);
+	if (hi > lo + 1)
+		sys_close_range(lo + 1, hi - 1, 0);
+	sys_close_range(hi + 1, ~0U, 0);
+}
+
+/* It keeps the capabilities that the jail has left: files are made for whom the guest names. */
+static _Noreturn void files_main(const struct vm_config *c, int sock, int null, int err)
+{
+	/* /proc is there, and what the VMM opened of it is the VMM's own. */
+	struct vm_config own = *c;
+	struct virtio_dev *dev;
+	struct err e = {};
+	int r;
+
+	child_begin(null, err);
+	close_but(sock, c->share);
+	prctl(PR_SET_NAME, "ctr-files");
+	own.share_proc = -1;
+	r = virtio_fs_new(&own, &dev, &e);
+	if (r == 0)
+		r = vhost_user_serve(dev, sock, &e);
+	if (r < 0)
+		dprintf(2, "%s\n", e.msg);
+	_exit(r < 0);
+}
+
+/* 0 in the child. */
+static int make_child(pid_t *pid, int *pidfd, const char *what, struct err *e)
 {
 	struct clone_args a = { .flags = CLONE_PIDFD,
 				.exit_signal = SIGCHLD,
 				.pidfd = (uintptr_t)pidfd };
 	pid_t p = sys_clone3(&a);
 
-	if (p == 0)
-		child_main(c, null, err);
 	if (p < 0)
-		return err_sys(e, -p, "make a process for %s", c->path);
+		return err_sys(e, -p, "make a process for %s", what);
 	*pid = p;
-	return 0;
+	return p;
 }
 
 /* ours stays here, non-blocking; theirs is for a child. */
@@ -109,39 +144,19 @@ static int pair(int *ours, int *theirs, struct err *e)
 	return 0;
 }
 
-/* The listening end for virtiofsd and the connected one for QEMU. The name is gone afterwards. */
-static int fs_sockets(int *listening, int *connected, struct err *e)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = FS_SOCKET };
-	AUTO_CLOSE int l = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	AUTO_CLOSE int c = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	mode_t mask = umask(0077);
-	bool ok = l >= 0 && c >= 0 && bind(l, (struct sockaddr *)&a, sizeof(a)) == 0 &&
-		  listen(l, 1) == 0 && connect(c, (struct sockaddr *)&a, sizeof(a)) == 0;
-	int saved = errno;
-
-	umask(mask);
-	unlink(FS_SOCKET);
-	if (!ok)
-		return err_sys(e, saved, "make the socket of the file server");
-	*listening = TAKE_FD(l);
-	*connected = TAKE_FD(c);
-	return 0;
-}
-
 static int start_fs(const struct vm_config *c, struct qemu *q, int null, int err, int *connected,
 		    struct err *e)
 {
-	AUTO(child_free) struct child f = { .path = c->virtiofsd, .caps = true };
-	AUTO_CLOSE int listening = -1;
-	int r = fs_sockets(&listening, connected, e);
+	int sv[2], r;
 
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return err_sys(e, errno, "make the socket of the file server");
+	r = make_child(&q->fs_pid, &q->fs_pidfd, "the file server", e);
 	if (r == 0)
-		r = qemu_fs_args(c, listening, SHARE_DIR, &f.args, e);
-	if (r < 0)
-		return r;
-	keep(&f, listening);
-	return spawn(&f, null, err, &q->fs_pid, &q->fs_pidfd, e);
+		files_main(c, sv[1], null, err);
+	close(sv[1]);
+	*connected = sv[0];
+	return r < 0 ? r : 0;
 }
 
 static int start_machine(const struct vm_config *c, struct qemu *q, const struct qemu_fds *f,
@@ -161,7 +176,10 @@ static int start_machine(const struct vm_config *c, struct qemu *q, const struct
 	keep(&m, c->initrd);
 	for (size_t i = 0; i < c->n_disks; i++)
 		keep(&m, c->disks[i].fd);
-	return spawn(&m, null, err, &q->pid, &q->pidfd, e);
+	r = make_child(&q->pid, &q->pidfd, c->qemu, e);
+	if (r == 0)
+		machine_main(&m, null, err);
+	return r < 0 ? r : 0;
 }
 
 static int words_pipe(int *ours, int *theirs, struct err *e)
@@ -282,7 +300,7 @@ static enum vm_end qemu_end(struct vmm *v, const char **text)
 	else if (!q->text[0] && si.si_pid)
 		snprintf(q->text, sizeof(q->text), "QEMU: killed by signal %d", si.si_status);
 	else if (!q->text[0])
-		snprintf(q->text, sizeof(q->text), "the file server (virtiofsd) has ended");
+		snprintf(q->text, sizeof(q->text), "the file server has ended");
 	*text = q->text;
 	return VM_END_CRASH;
 }

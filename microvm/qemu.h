@@ -16,7 +16,7 @@ struct qemu_fds {
 	int ctl;     /* socket: the agent's port */
 	int console; /* socket: the kernel's console */
 	int serial;  /* socket: the same console before virtio is up */
-	int fs;      /* connected vhost-user socket of virtiofsd */
+	int fs;      /* connected vhost-user socket of the file server */
 };
 
 /*
@@ -37,10 +37,6 @@ unsigned int qemu_tsc_khz(const struct tsc_sample *since);
  */
 int qemu_args(const struct vm_config *c, const struct qemu_fds *f, unsigned int tsc_khz,
 	      struct str_list *out, struct err *e);
-
-/* The same for virtiofsd: listen is its inherited, listening socket. */
-int qemu_fs_args(const struct vm_config *c, int listen, const char *dir, struct str_list *out,
-		 struct err *e);
 
 /*
  * vm.hypervisor.parameters: only what describes the virtual processor may be said, nothing that

@@ -146,24 +146,6 @@ int qemu_args(const struct vm_config *c, const struct qemu_fds *f, unsigned int 
 	return w.failed ? err_sys(e, ENOMEM, "command line of QEMU") : 0;
 }
 
-int qemu_fs_args(const struct vm_config *c, int listen, const char *dir, struct str_list *out,
-		 struct err *e)
-{
-	struct words w = { .l = out };
-
-	add(&w, "virtiofsd");
-	addf(&w, "--fd=%d", listen);
-	add(&w, "-f");
-	/* In its own mount namespace and without a way out already: this only changes its root. */
-	add(&w, "-o");
-	/* Locks are the guest's own: one that waits would hold up the server. */
-	addf(&w,
-	     "source=%s,sandbox=chroot,xattr,no_flock,no_posix_lock,announce_submounts,cache=auto%s",
-	     dir, c->share_writeback ? ",writeback" : "");
-	add(&w, "--rlimit-nofile=0");
-	return w.failed ? err_sys(e, ENOMEM, "command line of virtiofsd") : 0;
-}
-
 /* What may follow an option: a list of names, numbers and key=value, and no path. */
 static bool plain_value(const char *s)
 {

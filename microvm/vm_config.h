@@ -46,7 +46,6 @@ struct vm_config {
 	uint8_t mac[6];
 	bool serial;      /* --debug: on a 8250 too what the kernel prints before it has hvc0 */
 	const char *qemu; /* path of qemu-system-x86_64 as seen inside the jail, or NULL */
-	const char *virtiofsd; /* the same for the file server that QEMU needs, or NULL */
 	/* vm.hypervisor.parameters, checked: words for QEMU's command line */
 	const char *const *qemu_params;
 	size_t n_qemu_params;

@@ -242,8 +242,8 @@ static int link_dirs(const struct tree *t, struct err *e)
 }
 
 /*
- * virtiofsd wants its own descriptors and a limit of /proc/sys. Read-only: without a map of its own
- * the VMM is the host's user 0, whom the kernel lets write there by that number alone.
+ * The file server wants its own descriptors. Read-only: without a map of its own the VMM is the
+ * host's user 0, whom the kernel lets write there by that number alone.
  */
 static int mount_proc(const struct tree *t, struct err *e)
 {
@@ -356,16 +356,13 @@ int vm_jail_enter(const struct vm_jail_opts *o, struct err *e)
 	return r < 0 ? r : pivot(&t, e);
 }
 
-int vm_jail_drop(bool qemu, struct err *e)
+int vm_jail_drop(struct err *e)
 {
-	uint64_t keep = 1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_FOWNER |
-			1ULL << CAP_FSETID | 1ULL << CAP_SETGID | 1ULL << CAP_SETUID |
-			1ULL << CAP_SETFCAP | 1ULL << CAP_SETPCAP | 1ULL << CAP_MKNOD;
+	const uint64_t keep = 1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_FOWNER |
+			      1ULL << CAP_FSETID | 1ULL << CAP_SETGID | 1ULL << CAP_SETUID |
+			      1ULL << CAP_SETFCAP | 1ULL << CAP_SETPCAP | 1ULL << CAP_MKNOD;
 	int r;
 
-	/* virtiofsd changes its root, and gives up what it does not need by itself. */
-	if (qemu)
-		keep |= 1ULL << CAP_SYS_CHROOT | 1ULL << CAP_DAC_READ_SEARCH;
 	for (int cap = 0; cap <= caps_last(); cap++)
 		if (!(keep >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
 			return err_sys(e, errno, "drop capability %d from the bounding set", cap);

@@ -39,6 +39,6 @@ int vm_jail_enter(const struct vm_jail_opts *o, struct err *e);
  * The last step, in the user namespace: no way to more rights, and of the capabilities only those
  * that a file server needs for files of the container's ids.
  */
-int vm_jail_drop(bool qemu, struct err *e);
+int vm_jail_drop(struct err *e);
 
 #endif

@@ -21,7 +21,6 @@
 #include <sys/stat.h>
 
 #define QEMU_PATH "/usr/bin/qemu-system-x86_64"
-#define VIRTIOFSD_PATH "/usr/lib/qemu/virtiofsd"
 
 /* ---- what the caller said ---- */
 
@@ -71,13 +70,10 @@ static int use_qemu(struct machine *m, const char *path, struct err *e)
 {
 	int r = need_file(path, "qemu-system-x86", e);
 
-	if (r == 0)
-		r = need_file(VIRTIOFSD_PATH, "qemu-system-common", e);
 	if (r < 0)
 		return r;
 	m->vmm = &vmm_qemu;
 	m->config.qemu = path;
-	m->config.virtiofsd = VIRTIOFSD_PATH;
 	return 0;
 }
 

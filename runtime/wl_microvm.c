@@ -207,7 +207,7 @@ static int microvm_enter(struct workload *w, struct err *e)
 	raise_files();
 	r = late_user_namespace(c, e);
 	if (r == 0)
-		r = vm_jail_drop(k->m.config.qemu != NULL, e);
+		r = vm_jail_drop(e);
 	return r < 0 ? r : start_machine(c, k, e);
 }
 

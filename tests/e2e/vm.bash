@@ -14,7 +14,6 @@ vm_setup() {
         [ -w /dev/kvm ] || skip "there is no /dev/kvm"
     else
         require_program qemu-system-x86_64
-        [ -x /usr/lib/qemu/virtiofsd ] || skip "no /usr/lib/qemu/virtiofsd (package qemu-system-common)"
     fi
     have_kernel || skip "no kernel for the guest: make guest-kernel, or package linux-image-cloud-amd64"
 }

@@ -154,11 +154,11 @@ SH
 @test "vm: a QEMU or a file server that is killed is the end of the machine, and is said" {
     local runner rc p
     set_args /bin/sh -c 'echo ready; sleep 1000'
-    for p in qemu-system virtiofsd; do
+    for p in qemu-system ctr-files; do
         "$CTR" --root "$ROOT" --accel tcg run --vm --bundle "$BUNDLE" "$ID" >"$BATS_TEST_TMPDIR/out" 2>&1 </dev/null 3>&- &
         runner=$! rc=0
         wait_for 60 grep -q ready "$BATS_TEST_TMPDIR/out"
-        pgrep -P "$(state_of "$ID" pid)" -f "$p" | xargs kill -9
+        pgrep -P "$(state_of "$ID" pid)" "$p" | xargs kill -9
         wait "$runner" || rc=$?
         [ "$rc" -eq 125 ] || fail "$p: $rc"
         grep -q 'ctr: .*crashed' "$BATS_TEST_TMPDIR/out"

@@ -70,24 +70,6 @@ static void test_machine(void **state)
 	assert_null(strstr(value(&l, "-drive", "if=none,id=disk1"), "readonly"));
 }
 
-static void test_file_server(void **state)
-{
-	struct vm_config c = { .share = 3 };
-	AUTO(str_list_free) struct str_list l = {};
-	AUTO(str_list_free) struct str_list w = {};
-	struct err e = {};
-
-	(void)state;
-	assert_int_equal(qemu_fs_args(&c, 9, "/share", &l, &e), 0);
-	assert_string_equal(l.v[1], "--fd=9");
-	assert_non_null(value(&l, "-o", "source=/share,sandbox=chroot,"));
-	/* What others write as well is not held back. */
-	assert_null(strstr(value(&l, "-o", "source"), "writeback"));
-	c.share_writeback = true;
-	assert_int_equal(qemu_fs_args(&c, 9, "/share", &w, &e), 0);
-	assert_non_null(strstr(value(&w, "-o", "source"), ",writeback"));
-}
-
 /* With the host's processor the guest has a clock of the hypervisor's. */
 static void test_kvm(void **state)
 {
@@ -148,8 +130,9 @@ static void test_tsc(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_machine), cmocka_unit_test(test_file_server),
-		cmocka_unit_test(test_kvm),     cmocka_unit_test(test_parameters),
+		cmocka_unit_test(test_machine),
+		cmocka_unit_test(test_kvm),
+		cmocka_unit_test(test_parameters),
 		cmocka_unit_test(test_tsc),
 	};
 
