@@ -90,16 +90,21 @@ static int remove_one(const struct ctr_global *g, struct network_cmd_opts *o, co
 	return ctr_network_remove(g, name, e);
 }
 
+static int check(const struct ctr_global *g, struct network_cmd_opts *o, const char *id,
+		 struct err *e)
+{
+	(void)o;
+	return ctr_network_check(g, id, e);
+}
+
 static const struct {
 	const char *name;
 	size_t min, max; /* words behind it */
 	int (*run)(const struct ctr_global *g, struct network_cmd_opts *o, const char *name,
 		   struct err *e);
 } verbs[] = {
-	{ "create", 1, 1, create },
-	{ "list", 0, 0, list },
-	{ "inspect", 0, 1, inspect },
-	{ "remove", 1, 1, remove_one },
+	{ "create", 1, 1, create },     { "list", 0, 0, list },   { "inspect", 0, 1, inspect },
+	{ "remove", 1, 1, remove_one }, { "check", 1, 1, check },
 };
 
 static int run(const struct ctr_global *g, void *opt, const struct opt_words *w, int *status,
@@ -127,15 +132,16 @@ static int run(const struct ctr_global *g, void *opt, const struct opt_words *w,
 		return verbs[i].run(g, o, w->n > 1 ? w->v[1] : NULL, e);
 	}
 	return err_kind(e, ERR_USAGE, EINVAL,
-			"network: neither create, list, inspect nor remove: %s", w->v[0]);
+			"network: neither create, list, inspect, remove nor check: %s", w->v[0]);
 }
 
 const struct cmd cmd_network = {
 	.name = "network",
-	.words = "create|list|inspect|remove [NAME]",
-	.summary = "networks of containers: make, show and remove them",
+	.words = "create|list|inspect|remove|check [NAME]",
+	.summary = "networks of containers: make, show, remove and check them",
 	.more = "Containers of one network reach each other, by ID too; those of two do not.\n"
-		"The network \"bridge\" is there without being made.",
+		"The network \"bridge\" is there without being made.\n"
+		"check takes a container: whether its network is still as it was made.",
 	.opts = opts,
 	.opts_size = sizeof(struct network_cmd_opts),
 	.min = 1,

@@ -35,6 +35,7 @@ struct session {
 	struct arena *a;
 	const char *id;
 	int netns_fd, dir;
+	char netns[PATH_MAX]; /* CNI_NETNS; "": there is none any more */
 	struct cni_cache c;
 };
 
@@ -142,25 +143,19 @@ static int find_plugin(const char *search, const char *type, char **out, struct 
 static int plugin_env(const struct session *s, const char *command, struct str_list *env,
 		      struct err *e)
 {
-	/* Of this process, which waits: the plugin opens it like any path. */
 	const struct {
 		const char *name, *value;
 	} all[] = {
 		{ "CNI_COMMAND", command },
 		{ "CNI_CONTAINERID", s->id },
 		{ "CNI_IFNAME", s->c.ifname },
+		{ "CNI_NETNS", s->netns },
 		{ "CNI_PATH", s->c.path },
 		{ "CNI_ARGS", "IgnoreUnknown=1" },
 		{ "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
 	};
-	char line[PATH_MAX];
 	int r = 0;
 
-	snprintf(line, sizeof(line), "CNI_NETNS=");
-	if (s->netns_fd >= 0)
-		snprintf(line, sizeof(line), "CNI_NETNS=/proc/%d/fd/%d", (int)getpid(),
-			 s->netns_fd);
-	r = str_list_add(env, line);
 	for (size_t i = 0; i < ARRAY_SIZE(all) && r == 0; i++) {
 		AUTO_FREE char *pair = str_printf("%s=%s", all[i].name, all[i].value);
 
@@ -253,13 +248,30 @@ static void keep_netns(const struct session *s)
 	}
 }
 
-/* The descriptor, or -1. */
-static int kept_netns(int dir)
+static bool is_kept(int dir)
 {
 	AUTO_CLOSE int fd = openat(dir, CNI_NETNS, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct statfs fs;
 
-	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == NSFS_MAGIC ? TAKE_FD(fd) : -1;
+	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == NSFS_MAGIC;
+}
+
+/*
+ * The same name from ADD to DEL: plugins write it into their answers, and CHECK compares. Where the
+ * namespace is not kept it is a descriptor of this process, which waits for them.
+ */
+static void name_netns(struct session *s)
+{
+	char link[32], dir[PATH_MAX - sizeof("/" CNI_NETNS)];
+	ssize_t n = -1;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", s->dir);
+	if (is_kept(s->dir))
+		n = readlink(link, dir, sizeof(dir) - 1);
+	if (n > 0)
+		snprintf(s->netns, sizeof(s->netns), "%.*s/" CNI_NETNS, (int)n, dir);
+	else if (s->netns_fd >= 0)
+		snprintf(s->netns, sizeof(s->netns), "/proc/%d/fd/%d", (int)getpid(), s->netns_fd);
 }
 
 static void drop_netns(int dir)
@@ -358,6 +370,7 @@ int cni_add(const struct cni_request *q, struct arena *a, struct cni_result *out
 	if (r < 0)
 		return r;
 	keep_netns(&s);
+	name_netns(&s);
 	r = add_all(&s, e);
 	if (r == 0)
 		r = cni_result_read(a, s.c.result, q->ifname, out, e);
@@ -401,6 +414,11 @@ int cni_check(const char *id, int netns_fd, int dir, struct err *e)
 	if (!cni_has_check(&s.c.list))
 		return err_set(e, EOPNOTSUPP, "network cni:%s: CHECK is known from version 0.4.0",
 			       s.c.list.name);
+	name_netns(&s);
+	if (!s.netns[0])
+		return err_set(e, EOPNOTSUPP,
+			       "network cni:%s: CHECK: its network namespace could not be kept",
+			       s.c.list.name);
 	for (size_t i = 0; i < s.c.list.plugins->n && r == 0; i++) {
 		AUTO(run_result_free) struct run_result answer = {};
 
@@ -413,13 +431,11 @@ int cni_del(const char *id, int netns_fd, int dir, struct err *e)
 {
 	AUTO(arena_free) struct arena a = {};
 	struct session s = { .a = &a, .id = id, .netns_fd = netns_fd, .dir = dir };
-	AUTO_CLOSE int kept = -1;
 	int r = load(&s, e);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (netns_fd < 0)
-		s.netns_fd = kept = kept_netns(dir);
+	name_netns(&s);
 	r = del_all(&s, e);
 	return r < 0 ? err_wrap(e, "network cni:%s", s.c.list.name) : 0;
 }

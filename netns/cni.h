@@ -71,7 +71,11 @@ int cni_add(const struct cni_request *q, struct arena *a, struct cni_result *out
 int cni_known(int dir, struct arena *a, const char **network, struct cni_result *out,
 	      struct err *e);
 
-/* CHECK of all plugins, with what ADD has answered. 0, or -errno with what is wrong. */
+/*
+ * CHECK of all plugins, with what ADD has answered. netns_fd -1: the one that was kept. 0, or
+ * -errno with what is wrong; -EOPNOTSUPP: the configuration is of a version without CHECK, or the
+ * namespace could not be kept.
+ */
 int cni_check(const char *id, int netns_fd, int dir, struct err *e);
 
 /*

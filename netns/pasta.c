@@ -304,6 +304,14 @@ static int recorded(int dir)
 	return TAKE_FD(fd);
 }
 
+int pasta_check(int dir, struct err *e)
+{
+	AUTO_CLOSE int fd = recorded(dir);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return fd >= 0 && poll(&p, 1, 0) == 0 ? 0 : err_set(e, ESRCH, "pasta: has ended");
+}
+
 void pasta_stop(int dir)
 {
 	AUTO_CLOSE int fd = recorded(dir);

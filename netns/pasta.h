@@ -13,15 +13,14 @@
 #include "base/err.h"
 #include "netns/ip.h"
 
-
 #define PASTA_FILE "pasta" /* "PID START": START as in /proc/PID/stat */
 #define PASTA_NETNS "netns"
 
 struct pasta_request {
 	int netns_fd, userns_fd; /* the container's, its maps written; borrowed */
-	int dir;   /* the container's state directory, borrowed */
-	const char *dir_path; /* the same, absolute */
-	const char *ifname;   /* eth0 */
+	int dir;                 /* the container's state directory, borrowed */
+	const char *dir_path;    /* the same, absolute */
+	const char *ifname;      /* eth0 */
 	const struct ip_port *ports;
 	size_t n_ports;
 	struct ip ip[2]; /* --ip, --ip6; family 0: the host's own, which is pasta's way */
@@ -41,5 +40,8 @@ int pasta_start(const struct pasta_request *q, struct err *e);
 
 /* Ends it, and waits until it is gone (then its ports are free). Idempotent. */
 void pasta_stop(int dir);
+
+/* Whether it still runs: 0, or -ESRCH with *e. */
+int pasta_check(int dir, struct err *e);
 
 #endif

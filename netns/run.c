@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -38,10 +39,15 @@ void run_result_free(struct run_result *r)
 	r->out = NULL;
 }
 
-static void __attribute__((noreturn)) child(const struct run_request *q, int in, int out, int err)
+static void __attribute__((noreturn))
+child(const struct run_request *q, pid_t parent, int in, int out, int err)
 {
 	sigset_t none;
 
+	/* Whoever comes to undo it must not be followed by what a program without us still does. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
@@ -166,6 +172,7 @@ static int start(struct run *s, pid_t *pid, struct err *e)
 {
 	AUTO_CLOSE int in = input(s->q, e);
 	AUTO_CLOSE int out = -1, err = -1;
+	pid_t self;
 	int p[2];
 
 	if (in < 0)
@@ -176,9 +183,10 @@ static int start(struct run *s, pid_t *pid, struct err *e)
 		s->fd[i].fd = p[0];
 		*(i == OUT ? &out : &err) = p[1];
 	}
+	self = getpid();
 	*pid = fork();
 	if (*pid == 0)
-		child(s->q, in, out, err);
+		child(s->q, self, in, out, err);
 	if (*pid < 0)
 		return err_sys(e, errno, "run %s: fork", s->q->path);
 	setpgid(*pid, *pid); /* whoever comes first: it must be so before it may be killed */

@@ -28,9 +28,9 @@ struct run_result {
 };
 
 /*
- * Waits for the program, not for who may still hold its outputs. 0 when it ended, however; -errno
- * with *e when it could not be run, -ETIMEDOUT, -EFBIG. *out is zeroed first; run_result_free in
- * any case.
+ * Waits for the program, not for who may still hold its outputs. The program ends with its caller.
+ * 0 when it ended, however; -errno with *e when it could not be run, -ETIMEDOUT, -EFBIG. *out is
+ * zeroed first; run_result_free in any case.
  */
 int run_program(const struct run_request *q, struct run_result *out, struct err *e);
 void run_result_free(struct run_result *r);

@@ -158,8 +158,8 @@ struct network_create_opts {
 	const char *subnet, *gateway;
 	/* NULL: IPv6 only where --subnet is not given either. */
 	const char *subnet6, *gateway6;
-	const char *bridge;             /* name of the link, or NULL: the first ctrN that is free */
-	uint32_t mtu;                   /* 0: the kernel's choice */
+	const char *bridge; /* name of the link, or NULL: the first ctrN that is free */
+	uint32_t mtu;       /* 0: the kernel's choice */
 	bool internal;
 };
 
@@ -168,6 +168,8 @@ int ctr_network_create(const struct ctr_global *g, const char *name,
 		       const struct network_create_opts *o, struct err *e);
 /* -EBUSY while a container is in it. */
 int ctr_network_remove(const struct ctr_global *g, const char *name, struct err *e);
+/* Whether the network of container id is still there: 0, or -errno with what is missing. */
+int ctr_network_check(const struct ctr_global *g, const char *id, struct err *e);
 /* One network as a JSON object with its containers; all of them as an array. */
 int ctr_network_inspect(const struct ctr_global *g, const char *name, struct json_out *j,
 			struct err *e);

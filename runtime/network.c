@@ -16,10 +16,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-/* state.json: the name of a network of ours, or one of these. */
-#define STATE_CNI "cni:"
-#define STATE_PASTA "pasta:"
-
 void network_use_free(struct network_use *u)
 {
 	network_plan_free(&u->plan);
@@ -290,7 +286,7 @@ static int take_plugins(struct network_use *u, int dir, const char *id, struct e
 {
 	struct cni_request q = cni_of(u, dir, id, -1);
 
-	u->state = str_printf(STATE_CNI "%s", u->plan.name);
+	u->state = str_printf(NETWORK_STATE_CNI "%s", u->plan.name);
 	if (!u->state)
 		return err_sys(e, ENOMEM, "--network");
 	return cni_find(&q, e);
@@ -298,7 +294,7 @@ static int take_plugins(struct network_use *u, int dir, const char *id, struct e
 
 static int take_pasta(struct network_use *u, struct err *e)
 {
-	u->state = strdup(STATE_PASTA);
+	u->state = strdup(NETWORK_STATE_PASTA);
 	return u->state ? pasta_find(e) : err_sys(e, ENOMEM, "--network");
 }
 
@@ -451,15 +447,16 @@ int network_release(const struct store *s, int dir, const char *id, const char *
 {
 	int r = 0;
 
-	if (!network || str_after(network, STATE_PASTA))
+	if (!network || str_after(network, NETWORK_STATE_PASTA))
 		pasta_stop(dir);
-	if (!network || str_after(network, STATE_CNI))
+	if (!network || str_after(network, NETWORK_STATE_CNI))
 		r = cni_del(id, -1, dir, e);
 	if (r < 0)
 		return r;
-	if (network && str_after(network, STATE_CNI))
-		net_plugins_names(s, str_after(network, STATE_CNI));
-	if (network && (str_after(network, STATE_PASTA) || str_after(network, STATE_CNI)))
+	if (network && str_after(network, NETWORK_STATE_CNI))
+		net_plugins_names(s, str_after(network, NETWORK_STATE_CNI));
+	if (network &&
+	    (str_after(network, NETWORK_STATE_PASTA) || str_after(network, NETWORK_STATE_CNI)))
 		return 0;
 	return release_ours(s, id, network, e);
 }

@@ -16,6 +16,10 @@
 #include "net_store.h"
 #include "oci/spec_edit.h"
 
+/* What state.json keeps: the name of a network of ours, or one of these. */
+#define NETWORK_STATE_CNI "cni:"
+#define NETWORK_STATE_PASTA "pasta:"
+
 struct network_use {
 	struct network_plan plan;
 	struct net_conf conf;     /* NETWORK_OURS, after network_take */

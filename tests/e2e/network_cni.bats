@@ -74,3 +74,109 @@ teardown() { cni_teardown; }
     [ "$(in_ctr "$ID" sh -c "curl -s -4 http://$ID-b/")" = "$(cni_address "$ID") 80" ]
     [ "$(in_ctr "$ID-b" sh -c "curl -s -4 http://$ID/")" = "$(cni_address "$ID-b") 80" ]
 }
+
+# held WHEN: the plugin bridge waits, before or after it has done its ADD, until somebody reads the file "held" away; "reached"
+# says that it does.
+held() {
+    HELD=$BATS_TEST_TMPDIR/held
+    rm -rf "$HELD"
+    mkdir "$HELD"
+    mkfifo "$HELD/gate"
+    ln -s /usr/lib/cni/portmap /usr/lib/cni/host-local "$HELD"
+    cat >"$HELD/bridge" <<END
+#!/bin/sh
+hold() { [ "\$CNI_COMMAND \$1" != "ADD $1" ] || { : >$HELD/reached; cat $HELD/gate >/dev/null; }; }
+hold before
+/usr/lib/cni/bridge
+rc=\$?
+hold after
+exit \$rc
+END
+    chmod 755 "$HELD/bridge"
+    export CNI_PATH=$HELD
+}
+# Lets those go that wait there still.
+let_go() { timeout 5 sh -c ": >$HELD/gate" || true; }
+
+@test "cni: a ctr that is killed in the middle of an ADD leaves nothing that delete --force does not undo" {
+    local when pid
+    for when in before after; do
+        held "$when"
+        "$CTR" --root "$ROOT" run -d --clone --network cni:web -p 8080:80 "$ID" sleep 1000 >/dev/null 2>&1 3>&- </dev/null &
+        pid=$!
+        wait_for 10 test -e "$HELD/reached"
+        [ -e "$ROOT/$ID/cni.json" ]
+        grep -q "net:.* $ROOT/$ID/netns .* nsfs" /proc/self/mountinfo || fail "its namespace is not kept"
+        [ "$when" = before ] || [ -n "$(host ip -o link show type veth | grep -v up0)" ] || fail "no link yet"
+        [ "$when" = before ] || [ -n "$(find "$LEASES" -name '10.*')" ] || fail "no lease yet"
+        kill -9 "$pid"
+        wait "$pid" || true
+        ok delete --force "$ID"
+        # what was started for it does nothing more
+        let_go
+        sleep 0.2
+        cni_leak_free || fail "$when"
+        [ ! -e "$ROOT/$ID" ]
+        ! grep "$ROOT/" /proc/self/mountinfo || fail "a mount is left"
+    done
+    unset CNI_PATH
+    ok run --clone --network cni:web -p 8080:80 "$ID" true
+}
+
+@test "cni: a plugin that hangs has a minute; nothing is left" {
+    local begin=$SECONDS
+    held after
+    export DEADLINE=90
+    fails 125 "network cni:web: CNI plugin bridge: run $HELD/bridge: no end within 60 s" run --clone --network cni:web "$ID" true
+    ((SECONDS - begin >= 60 && SECONDS - begin < 70)) || fail "after $((SECONDS - begin)) s"
+    let_go
+    cni_leak_free
+    [ ! -e "$ROOT/$ID" ]
+}
+
+@test "cni: network check asks the plugins whether the network of a container is still there" {
+    # portmap's own CHECK (1.1.1) finds its rules of IPv6 only
+    # and bridge forgets its own of masquerading when the link has gone before it
+    local plain='.plugins[1].type = "tuning" | del(.plugins[1].capabilities) | .plugins[0].ipMasq = false'
+    jq "$plain" "$CONF/10-web.conflist" >"$CONF/05-web.conflist"
+    make_bundle
+    set_args sleep 1000
+    ok create --bundle "$BUNDLE" --network cni:web "$ID"
+    ok network check "$ID"
+    ok start "$ID"
+    ok network check "$ID"
+    [ -z "$output$stderr" ] || fail "$output$stderr"
+    cut_cable
+    fails 1 "network cni:web: CNI plugin bridge: " network check "$ID"
+    ok delete --force "$ID"
+    # where its own configuration says so nothing is asked; an old version has no such thing
+    jq "$plain | .disableCheck = true" "$CONF/10-web.conflist" >"$CONF/05-web.conflist"
+    ok run -d --bundle "$BUNDLE" --network cni:web "$ID"
+    cut_cable
+    ok network check "$ID"
+    ok delete --force "$ID"
+    jq "$plain | .cniVersion = \"0.3.1\"" "$CONF/10-web.conflist" >"$CONF/05-web.conflist"
+    ok run -d --bundle "$BUNDLE" --network cni:web "$ID"
+    fails 1 "network cni:web: CHECK is known from version 0.4.0" network check "$ID"
+}
+# Somebody takes the host's end of the container's link away.
+cut_cable() { host ip link del "$(host ip -o link show type veth | sed -nE '/up0/d; s/^[0-9]+: ([^@]*)@.*/\1/p')"; }
+
+@test "cni: an answer that is none, whatever it is, is one clear error; ADD is undone" {
+    local answer
+    mkdir "$BATS_TEST_TMPDIR/odd"
+    ln -s /usr/lib/cni/portmap /usr/lib/cni/host-local "$BATS_TEST_TMPDIR/odd"
+    for answer in '' '{' '[]' '7' 'null' '{"cniVersion": 1}' '{"ips": 7}' '{"ips": [{"address": "10.99.0.300/24"}]}' \
+        '{"ips": [{"address": "10.99.0.3/99"}]}' \
+        '{"dns": {"nameservers": ["a\nb"]}}' "$(head -c 2000 /dev/zero | tr '\0' '[')"; do
+        # the real one makes everything; only what it says is another's
+        # shellcheck disable=SC2016
+        printf '#!/bin/sh\n/usr/lib/cni/bridge >/dev/null || exit\n[ "$CNI_COMMAND" != ADD ] || cat <<"END"\n%s\nEND\n' "$answer" \
+            >"$BATS_TEST_TMPDIR/odd/bridge"
+        chmod 755 "$BATS_TEST_TMPDIR/odd/bridge"
+        CNI_PATH=$BATS_TEST_TMPDIR/odd fails 125 "network cni:web" run --clone --network cni:web "$ID" true
+        [ "$(grep -c . <<<"$stderr")" -eq 1 ] || fail "$answer: $stderr"
+        echo "# $answer: $stderr" | cut -c 1-200
+        cni_leak_free
+    done
+}

@@ -75,6 +75,27 @@ load network
     answers remote http://192.0.2.1:8080/ 192.0.2.2
 }
 
+@test "network check: says what of a container's network is missing" {
+    serve "$ID" -p 8080:80
+    ok network check "$ID"
+    [ -z "$output$stderr" ] || fail "$output$stderr"
+    host nft delete table bridge ctr0
+    fails 1 "network bridge: its rules are gone" network check "$ID"
+    ok run --clone "$ID-b" true
+    ok network check "$ID"
+    host ip link del "$(address_of "$ID" link)"
+    fails 1 "of container $ID is gone" network check "$ID"
+    host ip link del ctr0
+    fails 1 "its bridge ctr0 is gone" network check "$ID"
+    ok run -d --clone --network host "$ID-b" sleep 1000
+    fails 1 "container $ID-b: ctr has made no network for it" network check "$ID-b"
+    fails 1 "does not exist" network check nosuch
+    fails 1 "a name is missing" network check
+    ok kill "$ID-b" KILL
+    wait_state "$ID-b" stopped
+    fails 1 "container $ID-b is not running" network check "$ID-b"
+}
+
 @test "undo: a create that fails after its network leaves nothing" {
     fails 127 "" run --clone -p 8080:80 "$ID" /no/such/program
     make_bundle

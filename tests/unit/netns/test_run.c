@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -95,6 +97,36 @@ static void long_ones(void **state)
 	assert_string_equal(b.out, "started\n");
 }
 
+/* Who has started it is killed: it does nothing more. */
+static void orphans(void **state)
+{
+	char buf[16], script[64];
+	int p[2];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	/* The end of the pipe goes to the program too, and with it. */
+	snprintf(script, sizeof(script), "echo up >&%d; exec sleep 60", p[1]);
+	pid = fork();
+	if (pid == 0) {
+		AUTO(run_result_free) struct run_result out = {};
+		struct err e;
+
+		close(p[0]);
+		sh(script, NULL, 60, &out, &e);
+		_exit(0);
+	}
+	close(p[1]);
+	alarm(20);
+	assert_int_equal(read(p[0], buf, sizeof(buf)), 3);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(read(p[0], buf, sizeof(buf)), 0);
+	alarm(0);
+	close(p[0]);
+}
+
 static void none(void **state)
 {
 	char *argv[] = { (char *)"x", NULL };
@@ -110,10 +142,8 @@ static void none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ends),
-		cmocka_unit_test(much),
-		cmocka_unit_test(long_ones),
-		cmocka_unit_test(none),
+		cmocka_unit_test(ends),    cmocka_unit_test(much), cmocka_unit_test(long_ones),
+		cmocka_unit_test(orphans), cmocka_unit_test(none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
