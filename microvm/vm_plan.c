@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "oci/spec_guest.h"
 
 #include <errno.h>
 
@@ -158,6 +159,24 @@ static int host_devices(struct arena *a, struct spec_resources *r)
 	return 0;
 }
 
+int vm_plan_host_unified(struct spec_resources *out, const struct spec_resources *r,
+			 struct arena *a, struct err *e)
+{
+	struct spec_pair *v;
+	size_t n = 0;
+
+	if (!r->unified.n)
+		return 0;
+	v = arena_array(a, r->unified.n, sizeof(*v));
+	if (!v)
+		return err_sys(e, ENOMEM, "limits of the micro-VM");
+	for (size_t i = 0; i < r->unified.n; i++)
+		if (spec_guest_unified_of_host(r->unified.v[i].key))
+			v[n++] = r->unified.v[i];
+	out->unified = (struct spec_map){ .v = v, .n = n };
+	return 0;
+}
+
 const struct spec_resources *vm_plan_host_resources(struct spec *s, const struct vm_config *c,
 						    bool limit_memory, bool limit_devices,
 						    struct err *e)
@@ -176,6 +195,8 @@ const struct spec_resources *vm_plan_host_resources(struct spec *s, const struct
 		r->block_io = own->block_io;
 		if (own->pids_limit.set)
 			r->pids_limit = (struct opt_i64){ true, c->vcpus + 128 };
+		if (vm_plan_host_unified(r, own, &s->arena, e) < 0)
+			return NULL;
 	}
 	if (limit_memory) {
 		m->limit = (struct opt_i64){ true, (int64_t)(c->memory + mib * MIB) };

@@ -50,6 +50,10 @@ int vm_plan_cmdline(const struct spec *s, bool debug, char **out, struct err *e)
 /* Names the QEMU of vm.hypervisor.path; NULL: the specification asks for none. */
 const char *vm_plan_qemu(const struct spec *s);
 
+/* The files of r->unified that are the host's (spec_guest_unified_of_host), in out->unified. */
+int vm_plan_host_unified(struct spec_resources *out, const struct spec_resources *r,
+			 struct arena *a, struct err *e);
+
 /*
  * The limits of the host's cgroup around the VMM, in the arena of the spec: CPU and block I/O as
  * they are; memory (when limited or sized by the configuration) that of the machine plus overhead;

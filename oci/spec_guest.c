@@ -7,6 +7,12 @@
 
 #include <errno.h>
 
+/* What the host's cgroup around the machine does: it has the processors and the disks. */
+bool spec_guest_unified_of_host(const char *key)
+{
+	return str_after(key, "cpuset.") || str_after(key, "io.");
+}
+
 struct edit {
 	struct arena *a;
 	const struct spec_guest_in *in;
@@ -53,16 +59,19 @@ static bool hook_of_guest(const char *key)
 	return str_eq(key, "startContainer");
 }
 
+/* Whoever reads them in a hook's state finds all but those that ask for something of the host. */
 static bool annotation_of_guest(const char *key)
 {
+	if (!str_after(key, "run.oci.") && !str_after(key, "org.ctr.") &&
+	    !str_after(key, "org.systemd.") && !str_after(key, "org.criu."))
+		return true;
 	return str_eq(key, "run.oci.seccomp_fail_unknown_syscall") ||
 	       str_eq(key, "run.oci.seccomp_bpf_data") || str_eq(key, "org.ctr.landlock");
 }
 
-/* What the host's cgroup around the machine does. */
 static bool unified_of_guest(const char *key)
 {
-	return !str_after(key, "cpu.") && !str_after(key, "cpuset.") && !str_after(key, "io.");
+	return !spec_guest_unified_of_host(key);
 }
 
 static int no_memory(struct edit *x)
@@ -103,26 +112,36 @@ static int namespaces(struct edit *x, struct json *linux_)
 	return 0;
 }
 
+/*
+ * Processor time is limited on both sides: around the machine, whose threads use it too, and in the
+ * guest, where it is seen and counted. The numbers of processors and disks are the host's.
+ */
+static void edit_resources(struct json *r)
+{
+	static const char *const cpu[] = { "cpus", "mems", "realtimeRuntime", "realtimePeriod",
+					   NULL };
+
+	if (!r)
+		return;
+	drop(r, "blockIO");
+	drop_all(json_edit_get(r, "cpu"), cpu);
+	filter(json_edit_get(r, "unified"), unified_of_guest);
+}
+
 static int edit_linux(struct edit *x, struct json *doc)
 {
 	static const char *const hosts[] = { "cgroupsPath",  "uidMappings",
 					     "gidMappings",  "intelRdt",
 					     "memoryPolicy", "netDevices",
 					     "mountLabel",   NULL };
-	static const char *const resources[] = { "cpu", "blockIO", NULL };
 	struct json *l = json_edit_get(doc, "linux");
-	struct json *r;
 
 	if (!l)
 		l = json_edit_set(x->a, doc, "linux", json_edit_new(x->a, JSON_OBJECT));
 	if (!l)
 		return no_memory(x);
 	drop_all(l, hosts);
-	r = json_edit_get(l, "resources");
-	if (r) {
-		drop_all(r, resources);
-		filter(json_edit_get(r, "unified"), unified_of_guest);
-	}
+	edit_resources(json_edit_get(l, "resources"));
 	return namespaces(x, l);
 }
 
@@ -158,13 +177,44 @@ static int edit(struct edit *x, struct json *doc)
 	filter(json_edit_get(doc, "hooks"), hook_of_guest);
 	filter(json_edit_get(doc, "annotations"), annotation_of_guest);
 	r = edit_linux(x, doc);
-	return r == 0 ? edit_mounts(x, doc) : r;
+	if (r == 0)
+		r = edit_mounts(x, doc);
+	if (r == 0 && x->in->bundle &&
+	    !json_edit_set(x->a, doc, SPEC_GUEST_BUNDLE, json_edit_string(x->a, x->in->bundle)))
+		return no_memory(x);
+	return r;
+}
+
+static int emit(struct edit *x, const struct json *doc, char **out, size_t *len)
+{
+	AUTO(json_out_free) struct json_out j = {};
+	int r = json_edit_emit(&j, doc, x->e);
+
+	if (r < 0)
+		return r;
+	if (j.buf.failed)
+		return no_memory(x);
+	*len = j.buf.len;
+	*out = TAKE_PTR(j.buf.s);
+	return 0;
+}
+
+int spec_guest_resources(const char *text, size_t n, char **out, size_t *len, struct err *e)
+{
+	AUTO(arena_free) struct arena a = {};
+	struct edit x = { .a = &a, .e = e };
+	struct json *doc;
+	int r = json_parse(&a, "resources", text, n, &doc, e);
+
+	if (r < 0)
+		return r;
+	edit_resources(doc);
+	return emit(&x, doc, out, len);
 }
 
 int spec_guest(const struct spec_guest_in *in, char **out, size_t *len, struct err *e)
 {
 	AUTO(arena_free) struct arena a = {};
-	AUTO(json_out_free) struct json_out j = {};
 	struct edit x = { .a = &a, .in = in, .e = e };
 	struct json *doc;
 	int r = json_parse(&a, "config.json", in->text, in->len, &doc, e);
@@ -173,13 +223,5 @@ int spec_guest(const struct spec_guest_in *in, char **out, size_t *len, struct e
 		r = err_set(e, EINVAL, "config.json: not an object");
 	if (r == 0)
 		r = edit(&x, doc);
-	if (r == 0)
-		r = json_edit_emit(&j, doc, e);
-	if (r < 0)
-		return r;
-	if (j.buf.failed)
-		return no_memory(&x);
-	*len = j.buf.len;
-	*out = TAKE_PTR(j.buf.s);
-	return 0;
+	return r == 0 ? emit(&x, doc, out, len) : r;
 }

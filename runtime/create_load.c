@@ -107,7 +107,7 @@ static int fill_state(struct create *c, struct err *e)
 	*st = (struct state){
 		.oci_version = c->spec->oci_version,
 		.id = arena_strdup(a, c->o->id),
-		.bundle = c->bundle,
+		.bundle = c->o->bundle_name ? arena_strdup(a, c->o->bundle_name) : c->bundle,
 		.rootfs = root[0] == '/' ? arena_strdup(a, root)
 					 : arena_printf(a, "%s/%s", c->bundle, root),
 		.mode = arena_strdup(a, c->wl.ops->name),
@@ -118,7 +118,8 @@ static int fill_state(struct create *c, struct err *e)
 		.keep = c->o->keep,
 		.annotations = c->spec->annotations,
 	};
-	if (!st->id || !st->rootfs || !st->mode || !st->created || !st->cgroup_driver)
+	if (!st->id || !st->bundle || !st->rootfs || !st->mode || !st->created ||
+	    !st->cgroup_driver)
 		return err_sys(e, ENOMEM, "create %s", c->o->id);
 	return 0;
 }

@@ -49,6 +49,8 @@ struct network_opts {
 struct create_opts {
 	const char *id;
 	const char *bundle; /* NULL: the current directory */
+	/* What the state calls the bundle, for hooks; NULL: its path. In a micro-VM: the host's. */
+	const char *bundle_name;
 	/* --config: another file name than config.json; NULL: that one */
 	const char *config;
 	const char *console_socket; /* or NULL */

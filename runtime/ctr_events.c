@@ -22,6 +22,8 @@
 
 #define NET_DEV_MAX ((size_t)4 << 20)
 
+enum { MACHINE_END_MS = 5000 };
+
 struct events {
 	const char *id;
 	const struct events_opts *o;
@@ -191,6 +193,18 @@ static int own_network(const struct container_ref *c, bool *own, struct err *e)
 	return r;
 }
 
+/* The stream ends with the guest, and the container with the machine: a moment later. */
+static int machine_events(const struct container_ref *c, const char *id,
+			  const struct events_opts *o, struct err *e)
+{
+	AUTO_CLOSE int pidfd = proc_pidfd(c->st->pid, c->st->pid_start);
+	int r = vm_events(c->dir, id, o, e);
+
+	if (r == 0 && !o->stats && pidfd >= 0)
+		proc_wait_end(pidfd, MACHINE_END_MS);
+	return r;
+}
+
 int ctr_events(const struct ctr_global *g, const char *id, const struct events_opts *o,
 	       struct err *e)
 {
@@ -202,8 +216,10 @@ int ctr_events(const struct ctr_global *g, const char *id, const struct events_o
 
 	if (r == 0)
 		r = transition_check(CMD_EVENTS, id, c.status, e);
+	if (r == 0 && container_is_machine(c.st) && o->stats)
+		r = vm_awake(c.status, "events", id, e);
 	if (r == 0 && container_is_machine(c.st))
-		return vm_events(c.dir, id, o, e);
+		return machine_events(&c, id, o, e);
 	if (r == 0)
 		r = container_cgroup(c.st, &cg, e);
 	if (r == 0)

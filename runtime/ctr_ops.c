@@ -223,6 +223,8 @@ int ctr_ps(const struct ctr_global *g, const char *id, pid_t **pids, size_t *n, 
 		if (c.status == STATUS_STOPPED)
 			r = (*table = strdup("")) ? 0 : err_sys(e, ENOMEM, "ps");
 		else
+			r = vm_awake(c.status, "ps", id, e);
+		if (r == 0 && !*table)
 			r = vm_ps(c.dir, id, table, e);
 		return r < 0 ? r : guest_pids(*table, pids, n, e);
 	}

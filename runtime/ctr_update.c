@@ -9,7 +9,10 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "container.h"
+#include "microvm/vm_plan.h"
+#include "oci/spec_guest.h"
 #include "oci/spec_update.h"
 #include "transition.h"
 #include "vm_ops.h"
@@ -105,7 +108,9 @@ static int update_machine(struct container_ref *c, struct cg *cg, const struct s
 {
 	const struct spec_resources *old = u->old->linux_.resources;
 	struct spec_resources around = { .cpu = r->cpu, .block_io = r->block_io };
+	AUTO_FREE char *inside = NULL;
 	struct err undo;
+	size_t len;
 	int ret;
 
 	if (r->memory && r->memory->limit.set && r->memory->limit.v > (int64_t)c->st->vm_memory)
@@ -113,10 +118,14 @@ static int update_machine(struct container_ref *c, struct cg *cg, const struct s
 			       "linux.resources.memory.limit: %lld bytes: the micro-VM has been "
 			       "made with %llu",
 			       (long long)r->memory->limit.v, (unsigned long long)c->st->vm_memory);
-	ret = cg_update(cg, &around, old, e);
+	ret = vm_plan_host_unified(&around, r, &u->asked->arena, e);
+	if (ret == 0)
+		ret = spec_guest_resources(u->change, u->change_len, &inside, &len, e);
+	if (ret == 0)
+		ret = cg_update(cg, &around, old, e);
 	if (ret < 0)
 		return ret;
-	ret = vm_update(c->dir, c->st->id, u->change, u->change_len, e);
+	ret = vm_update(c->dir, c->st->id, inside, len, e);
 	if (ret < 0 && old && (around.cpu || around.block_io)) {
 		around = (struct spec_resources){ .cpu = old->cpu, .block_io = old->block_io };
 		if (cg_update(cg, &around, old, &undo) < 0)
@@ -152,6 +161,8 @@ int ctr_update(const struct ctr_global *g, const char *id, const struct update_o
 
 	if (r == 0)
 		r = transition_check(CMD_UPDATE, id, c.status, e);
+	if (r == 0 && container_is_machine(c.st))
+		r = vm_awake(c.status, "update", id, e);
 	if (r < 0)
 		return r;
 	r = join(&u, o, e);
@@ -163,5 +174,7 @@ int ctr_update(const struct ctr_global *g, const char *id, const struct update_o
 		r = err_set(e, ENOTSUP, "the container has no cgroup");
 	if (r == 0)
 		r = apply(&c, cg, &u, e);
+	if (r < 0 && c.st && container_is_machine(c.st) && str_after(e->msg, "update "))
+		return r; /* the guest's own words, which begin so */
 	return r < 0 ? err_wrap(e, "update %s", id) : 0;
 }

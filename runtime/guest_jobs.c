@@ -4,7 +4,9 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "oci/json.h"
 #include "oci/json_out.h"
+#include "oci/spec_guest.h"
 #include "vm_exec_opts.h"
 
 #include <errno.h>
@@ -13,11 +15,25 @@
 #include <sys/stat.h>
 #include <time.h>
 
+/* The bundle's path on the host, or NULL. */
+static const char *bundle_name(struct arena *a, const struct guest_job *j)
+{
+	struct err none;
+	const struct json *v;
+	struct json *doc;
+
+	if (json_parse(a, "config.json", j->text, j->len, &doc, &none) < 0)
+		return NULL;
+	v = json_get(doc, SPEC_GUEST_BUNDLE);
+	return v && v->type == JSON_STRING ? v->text : NULL;
+}
+
 int guest_job_create(struct guest_job *j, struct err *e)
 {
+	AUTO(arena_free) struct arena a = {};
 	struct guest *g = j->g;
 	char bundle[PATH_MAX], console[PATH_MAX];
-	struct create_opts o = { .id = g->id, .bundle = bundle };
+	struct create_opts o = { .id = g->id, .bundle = bundle, .bundle_name = bundle_name(&a, j) };
 	AUTO_STATE struct state *st = NULL;
 	enum status status;
 	AUTO_CLOSE int dir = -1;

@@ -48,8 +48,8 @@ static _Noreturn void child(struct guest_job *j, guest_job_fn *fn, int stdio[3],
 	rc = arrange_fds(stdio, report);
 	if (rc < 0)
 		err_sys(&r.err, -rc, "guest: descriptors");
-	else
-		fn(j, &r.err);
+	else if (fn(j, &r.err) >= 0)
+		r.err = (struct err){};
 	r.pid = j->pid;
 	r.text_len = (uint32_t)j->out.len;
 	if (io_write_full(rc < 0 ? report : REPORT_FD, &r, sizeof(r)) == 0 && r.text_len)

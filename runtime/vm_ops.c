@@ -62,6 +62,13 @@ int vm_connect(int dir, const char *what, const char *id, struct agent_client *c
 	return agent_client_open(c, TAKE_FD(s), e);
 }
 
+int vm_awake(enum status status, const char *what, const char *id, struct err *e)
+{
+	if (status != STATUS_PAUSED)
+		return 0;
+	return err_set(e, EBUSY, "%s %s: the micro-VM is paused, its guest cannot answer", what, id);
+}
+
 int vm_signal(int dir, const char *id, int sig, bool all, struct err *e)
 {
 	AUTO_AGENT_CLIENT struct agent_client c = AGENT_CLIENT_INIT;

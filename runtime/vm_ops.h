@@ -33,6 +33,12 @@ bool vm_stdin_is_ours(bool detached);
  */
 int vm_exec(int dir, const char *id, const struct exec_opts *o, int *status, struct err *e);
 
+/*
+ * What only the guest can do while the machine is paused: -EBUSY at once, with the reason, where it
+ * would be asked in vain.
+ */
+int vm_awake(enum status status, const char *what, const char *id, struct err *e);
+
 int vm_signal(int dir, const char *id, int sig, bool all, struct err *e);
 
 /* Lines "PID PPID UID START TIME TTY CMD" of the guest; *text is malloc'ed. */

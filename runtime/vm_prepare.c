@@ -200,6 +200,7 @@ static int guest_config(struct machine *m, const struct create *c, struct err *e
 		.text = c->config,
 		.len = c->config_len,
 		.rootfs = AGENT_SHARE VM_JAIL_ROOTFS,
+		.bundle = c->bundle,
 		.sources = sources,
 		.n_sources = c->spec->mounts.n,
 	};

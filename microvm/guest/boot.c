@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -116,6 +117,16 @@ static void enable_controllers(void)
 	}
 }
 
+/*
+ * A machine that is as large as its container's limit would refuse what a host with more memory
+ * grants: address space that is never used. Here as there the cgroup's limit is what ends it.
+ */
+static void overcommit(void)
+{
+	if (io_write_file(AT_FDCWD, "/proc/sys/vm/overcommit_memory", "1") < 0)
+		log_warn("guest: vm.overcommit_memory cannot be set");
+}
+
 /* ---- modules ---- */
 
 static int load_module(const char *path, struct err *e)
@@ -204,6 +215,8 @@ int guest_boot(struct err *e)
 	unsigned int missing = hold_stdio();
 	int r;
 
+	/* Not "init": a created container's process is shown under this name, as on a host. */
+	prctl(PR_SET_NAME, "ctr");
 	umask(0);
 	r = second_root(e);
 	if (r == 0)
@@ -215,6 +228,7 @@ int guest_boot(struct err *e)
 	if (r < 0)
 		return r;
 	enable_controllers();
+	overcommit();
 	loopback_up();
 	return 0;
 }

@@ -168,7 +168,7 @@ is_said() {
 
 @test "clone: a whole tree of the system can be removed or renamed inside, and is there on the host and in the next clone" {
     # the guard is for the machine of whoever breaks the clone's root
-    clone_sh 'test "$(stat -fc %T /)" = overlayfs; rm -rf /usr/share/doc; test ! -e /usr/share/doc
+    clone_sh 'case $(stat -fc %T /) in overlayfs | fuse*) ;; *) exit 9 ;; esac; rm -rf /usr/share/doc; test ! -e /usr/share/doc
         mv /usr/share/man /usr/share/man2 || cp -a /usr/share/man /usr/share/man2; ls -d /usr/share/man2'
     [ "$output" = /usr/share/man2 ]
     [ -d /usr/share/doc ] && [ ! -e /usr/share/man2 ]

@@ -71,9 +71,17 @@ b" ]
     ok pause "$ID"
     [ "$(state_of "$ID")" = paused ]
     fails 255 "" exec "$ID" /bin/true
+    # at once, and not after a deadline
+    local begin=$SECONDS
+    fails 1 "ps $ID: the micro-VM is paused" ps "$ID"
+    fails 1 "events $ID: the micro-VM is paused" events --stats "$ID"
+    fails 1 "update $ID: the micro-VM is paused" update --pids-limit 29 "$ID"
+    [ $((SECONDS - begin)) -lt 10 ]
     ok resume "$ID"
     ok exec "$ID" /bin/true
-    ok update --pids-limit 30 "$ID"
+    ok update --pids-limit 30 --cpu-quota 50000 "$ID"
+    ok exec "$ID" cat /sys/fs/cgroup/cpu.max
+    [ "$output" = '50000 100000' ]
     fails 1 'linux.resources.memory.limit' update --memory 900g "$ID"
     ok events --stats "$ID"
     [ "$(jq -r .data.pids.limit <<<"$output")" = 30 ]

@@ -58,14 +58,15 @@ static void what_belongs_to_the_host(void **state)
 		"\"annotations\":{\"run.oci.hooks.stdout\":\"/x\",\"org.ctr.landlock\":\"l\","
 		"\"any\":\"thing\"},\"linux\":{\"cgroupsPath\":\"/c\",\"uidMappings\":[],"
 		"\"gidMappings\":[],\"intelRdt\":{},\"memoryPolicy\":{},\"netDevices\":{},"
-		"\"mountLabel\":\"m\",\"sysctl\":{\"a\":\"b\"},\"resources\":{\"cpu\":{\"cpus\":\"5\"},"
+		"\"mountLabel\":\"m\",\"sysctl\":{\"a\":\"b\"},\"resources\":{\"cpu\":{\"cpus\":\"5\",\"quota\":9},"
 		"\"blockIO\":{},\"pids\":{\"limit\":3},\"unified\":{\"cpu.max\":\"1\",\"io.max\":\"1\","
 		"\"cpuset.cpus\":\"1\",\"memory.high\":\"1\"}},\"namespaces\":["
 		"{\"type\":\"user\"},{\"type\":\"network\",\"path\":\"/n\"},{\"type\":\"mount\"},"
 		"{\"type\":\"user\",\"path\":\"/u\"}]}}",
 		"{" ROOT ",\"process\":{\"cwd\":\"/\"},\"hooks\":{\"startContainer\":[1]},"
-		"\"annotations\":{\"org.ctr.landlock\":\"l\"},\"linux\":{\"sysctl\":{\"a\":\"b\"},"
-		"\"resources\":{\"pids\":{\"limit\":3},\"unified\":{\"memory.high\":\"1\"}},"
+		"\"annotations\":{\"org.ctr.landlock\":\"l\",\"any\":\"thing\"},"
+		"\"linux\":{\"sysctl\":{\"a\":\"b\"},\"resources\":{\"cpu\":{\"quota\":9},"
+		"\"pids\":{\"limit\":3},\"unified\":{\"cpu.max\":\"1\",\"memory.high\":\"1\"}},"
 		"\"namespaces\":[{\"type\":\"network\"},{\"type\":\"mount\"}]}}");
 }
 
@@ -83,6 +84,35 @@ static void sources_of_mounts(void **state)
 	free(TAKE_PTR(out));
 	assert_int_equal(guest("{}", 2, &out, &e), -EINVAL);
 	assert_string_equal(e.msg, "mounts[1]: there is no such mount");
+}
+
+static void the_bundle(void **state)
+{
+	const struct spec_guest_in in = {
+		.text = "{}", .len = 2, .rootfs = "/s/rootfs", .bundle = "/b"
+	};
+	AUTO_FREE char *out = NULL;
+	struct err e = {};
+	size_t len;
+
+	(void)state;
+	assert_int_equal(spec_guest(&in, &out, &len, &e), 0);
+	assert_non_null(strstr(out, "\"" SPEC_GUEST_BUNDLE "\":\"/b\""));
+	assert_int_equal(strlen(out), len);
+}
+
+static void resources_of_an_update(void **state)
+{
+	static const char text[] = "{\"cpu\":{\"cpus\":\"0\",\"shares\":5},\"blockIO\":{},"
+				   "\"unified\":{\"io.max\":\"x\"},\"pids\":{\"limit\":1}}";
+	AUTO_FREE char *out = NULL;
+	struct err e = {};
+	size_t len;
+
+	(void)state;
+	assert_int_equal(spec_guest_resources(text, strlen(text), &out, &len, &e), 0);
+	assert_string_equal(out, "{\"cpu\":{\"shares\":5},\"unified\":{},\"pids\":{\"limit\":1}}");
+	assert_int_equal(spec_guest_resources("{", 1, &out, &len, &e), -EINVAL);
 }
 
 static void bad_texts(void **state)
@@ -130,9 +160,14 @@ static void json_of_a_stranger(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(what_is_made),      cmocka_unit_test(what_belongs_to_the_host),
-	cmocka_unit_test(sources_of_mounts), cmocka_unit_test(bad_texts),
-	cmocka_unit_test(the_default),       cmocka_unit_test(json_of_a_stranger),
+	cmocka_unit_test(what_is_made),
+	cmocka_unit_test(what_belongs_to_the_host),
+	cmocka_unit_test(sources_of_mounts),
+	cmocka_unit_test(the_bundle),
+	cmocka_unit_test(resources_of_an_update),
+	cmocka_unit_test(bad_texts),
+	cmocka_unit_test(the_default),
+	cmocka_unit_test(json_of_a_stranger),
 };
 
 int main(void)
