@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * firewalld forgets at each reload what it was told for its run time only, and at each start too.
+ * There is no process of ours to tell it again, so it is told for good as well; where that cannot
+ * be written, the next container of the network tells it again.
+ */
 #include "netns/foreign.h"
 
 #include "base/cleanup.h"
@@ -54,6 +59,53 @@ static void need(const struct links *l, const char *line)
 		str_buf_addf(l->out, "%s\n", line);
 }
 
+/* ---- firewalld ---- */
+
+/* firewalld's rules for a link name it as the kernel keeps it, and the chain of its zone. */
+struct zone {
+	char link[IFNAMSIZ];
+	bool any, trusted;
+};
+
+static int look_for_zone(const struct nlmsghdr *m, void *arg)
+{
+	static const char trusted[] = "_trusted";
+	const void *body = mnl_nlmsg_get_payload(m);
+	size_t len = mnl_nlmsg_get_payload_len(m);
+	struct zone *z = arg;
+
+	if (memmem(body, len, z->link, sizeof(z->link))) {
+		z->any = true;
+		z->trusted |= memmem(body, len, trusted, sizeof(trusted) - 1) != NULL;
+	}
+	return 0;
+}
+
+/*
+ * A zone that somebody has chosen for the bridge stays. "trusted" may be what we told it before a
+ * reboot: then it is to be written down again.
+ */
+static int find_zone(struct net_socks *s, const struct net_conf *c, const char *have,
+		     struct str_buf *out, struct err *e)
+{
+	struct zone z = {};
+	char line[LINE_MAX_];
+	int r;
+
+	if (!nft_chain_there(&s->filter, NFPROTO_INET, "firewalld", "filter_FORWARD"))
+		return 0;
+	memcpy(z.link, c->bridge, strnlen(c->bridge, IFNAMSIZ - 1));
+	r = nft_rules_each(&s->filter, NFPROTO_INET, "firewalld", look_for_zone, &z);
+	if (r < 0)
+		return err_sys(e, -r, "network %s: read firewalld's rules", c->name);
+	snprintf(line, sizeof(line), "firewalld %s", c->bridge);
+	if (!z.any || (z.trusted && !has_line(have, line)))
+		str_buf_addf(out, "%s\n", line);
+	return 0;
+}
+
+/* ---- Docker ---- */
+
 /* Not into other bridges: what is behind them is somebody else's, to be asked first. */
 static int add_uplink(int index, const struct ip_net *a, void *arg)
 {
@@ -93,7 +145,6 @@ int foreign_find(struct net_socks *s, const struct net_conf *c, const char *have
 		 struct str_buf *out, bool *blocked, struct err *e)
 {
 	struct links l = { .c = c, .have = have, .out = out };
-	char line[LINE_MAX_];
 	int r = 0;
 
 	*blocked = false;
@@ -107,11 +158,20 @@ int foreign_find(struct net_socks *s, const struct net_conf *c, const char *have
 		else
 			*blocked = true;
 	}
-	if (r == 0 && nft_chain_there(&s->filter, NFPROTO_INET, "firewalld", "filter_FORWARD")) {
-		snprintf(line, sizeof(line), "firewalld %s", c->bridge);
-		need(&l, line);
+	return r < 0 ? r : find_zone(s, c, have, out, e);
+}
+
+void foreign_note(const char *have, const char *more, struct str_buf *out)
+{
+	str_buf_add(out, have);
+	for (const char *s = more, *end; *s; s = end + (*end == '\n')) {
+		char line[LINE_MAX_];
+
+		end = strchrnul(s, '\n');
+		snprintf(line, sizeof(line), "%.*s", (int)(end - s), s);
+		if (!has_line(have, line))
+			str_buf_addf(out, "%s\n", line);
 	}
-	return r;
 }
 
 /* ---- doing it ---- */
@@ -119,7 +179,10 @@ int foreign_find(struct net_socks *s, const struct net_conf *c, const char *have
 static int run_words(char *const *argv, struct err *e)
 {
 	static const char *const places[] = { "/usr/sbin", "/sbin", "/usr/bin", "/bin" };
-	static char *const env[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL };
+	const char *bus = getenv("DBUS_SYSTEM_BUS_ADDRESS");
+	AUTO_FREE char *address = bus ? str_printf("DBUS_SYSTEM_BUS_ADDRESS=%s", bus) : NULL;
+	char *env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C", address,
+			NULL };
 	struct run_result result = {};
 	char path[64] = "";
 	int r;
@@ -141,6 +204,27 @@ static int run_words(char *const *argv, struct err *e)
 	return r;
 }
 
+static int firewalld(bool add, char *bridge, struct err *e)
+{
+	char *const now[] = { "firewall-cmd",   "-q",
+			      "--zone=trusted", add ? "--change-interface" : "--remove-interface",
+			      bridge,           NULL };
+	char *const ever[] = { "firewall-cmd",
+			       "-q",
+			       "--permanent",
+			       "--zone=trusted",
+			       add ? "--change-interface" : "--remove-interface",
+			       bridge,
+			       NULL };
+	struct err kept;
+
+	if (run_words(ever, &kept) < 0)
+		log_warn(add ? "firewalld lets %s through until its next reload only: %s"
+			     : "%s stays in firewalld's zone trusted: %s",
+			 bridge, kept.msg);
+	return run_words(now, e);
+}
+
 /* One line, done (add) or undone. */
 static int run_line(char *line, bool add, struct err *e)
 {
@@ -150,16 +234,8 @@ static int run_line(char *line, bool add, struct err *e)
 
 	if (!first)
 		return 0;
-	if (str_eq(first, "firewalld")) {
-		char *const words[] = { "firewall-cmd",
-					"-q",
-					"--zone=trusted",
-					add ? "--change-interface" : "--remove-interface",
-					strtok_r(NULL, " ", &save),
-					NULL };
-
-		return run_words(words, e);
-	}
+	if (str_eq(first, "firewalld"))
+		return firewalld(add, strtok_r(NULL, " ", &save), e);
 	argv[n++] = (char *)(uintptr_t)tools[str_eq(first, "4") ? NET_4 : NET_6].program;
 	argv[n++] = "-w";
 	argv[n++] = "10";

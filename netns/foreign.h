@@ -15,14 +15,18 @@
 
 /*
  * What the network needs of them and does not have yet, one thing a line, appended to out: to be
- * kept before foreign_add does it. have is what was kept before ("": nothing). *blocked: nothing
+ * kept before foreign_add does it. have is what was kept before ("": nothing); a line of it comes
+ * again when it was undone by somebody. *blocked: nothing
  * can be done about a policy that turns us down.
  *
  *     4 -i ctr0 -o eth0 -j ACCEPT     a rule of DOCKER-USER, IPv4 (6: IPv6)
- *     firewalld ctr0                  a link of the zone trusted
+ *     firewalld ctr0                  a link of the zone trusted, now and for good
  */
 int foreign_find(struct net_socks *s, const struct net_conf *c, const char *have,
 		 struct str_buf *out, bool *blocked, struct err *e);
+
+/* What is to be kept: the lines of have, and those of more that are not among them. */
+void foreign_note(const char *have, const char *more, struct str_buf *out);
 
 /* Does what the lines say, or undoes it. Undoing what is not there is fine. */
 int foreign_add(const char *lines, struct err *e);

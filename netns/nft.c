@@ -310,6 +310,15 @@ bool nft_chain_there(struct nl *n, uint8_t family, const char *table, const char
 	return get_chain(n, family, table, chain, &policy) == 0;
 }
 
+int nft_rules_each(struct nl *n, uint8_t family, const char *table, nl_fn fn, void *arg)
+{
+	union nl_request q;
+
+	begin(&q, NFT_MSG_GETRULE, NLM_F_DUMP, family);
+	mnl_attr_put_strz(&q.head, NFTA_RULE_TABLE, table);
+	return nl_talk(n, &q, fn, arg);
+}
+
 /* ---- in words ---- */
 
 static void put_hex(struct str_buf *b, const uint8_t *v, size_t n)

@@ -112,6 +112,9 @@ int nft_read_policy(const struct nlmsghdr *m, void *arg);
 /* Whether there is such a chain, of whatever kind. */
 bool nft_chain_there(struct nl *n, uint8_t family, const char *table, const char *chain);
 
+/* All rules of a table, as the kernel tells them. 0 or -errno; no such table: none. */
+int nft_rules_each(struct nl *n, uint8_t family, const char *table, nl_fn fn, void *arg);
+
 /* ---- for people and tests ---- */
 
 /* One rule in words, registers named: "meta 6 > r1; r1 == 63747230...; jump publish". */

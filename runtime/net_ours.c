@@ -266,7 +266,7 @@ static int ask_others(struct net_socks *s, const struct network *n, bool first, 
 		tell_blocked(n);
 	if (r < 0 || !more.len)
 		return r;
-	str_buf_addf(&all, "%s%s", have, more.s);
+	foreign_note(have, more.s, &all);
 	if (all.failed)
 		return err_sys(e, ENOMEM, "network %s", n->conf.name);
 	r = network_write_foreign(n, all.s, e);

@@ -16,7 +16,7 @@ util-linux=cmd:unshare mount=cmd:mount e2fsprogs=cmd:mkfs.ext4 dosfstools=cmd:mk
 python3-jsonschema=pkg runc=cmd:runc acpica-tools=cmd:iasl qemu-system-x86=cmd:qemu-system-x86_64"
 # Networks, and services in clones: real programs, which are not to be started here.
 test="$test nftables=cmd:nft curl=cmd:curl iptables=cmd:iptables iperf3=cmd:iperf3 wrk=cmd:wrk stress-ng=cmd:stress-ng
-containernetworking-plugins=file:/usr/lib/cni/bridge passt=cmd:pasta openssh-client=cmd:ssh
+containernetworking-plugins=file:/usr/lib/cni/bridge firewalld=cmd:firewalld dbus-daemon=cmd:dbus-daemon passt=cmd:pasta openssh-client=cmd:ssh
 docker.io=cmd:dockerd nginx-light=cmd:nginx redis-server=cmd:redis-server redis-tools=cmd:redis-cli postgresql=pkg openssh-server=cmd:sshd"
 vm="qemu-system-x86=cmd:qemu-system-x86_64 mmdebstrap=cmd:mmdebstrap cpio=cmd:cpio
 e2fsprogs=cmd:mke2fs busybox-static=pkg git=cmd:git"
