@@ -401,6 +401,15 @@ int cni_known(int dir, struct arena *a, const char **network, struct cni_result 
 	return r;
 }
 
+int cni_ports(int dir, struct arena *a, struct ip_port **out, size_t *n, struct err *e)
+{
+	struct session s = { .a = a, .dir = dir };
+	int r = load(&s, e);
+
+	*n = 0;
+	return r == 0 ? cni_runtime_ports(a, s.c.runtime, out, n, e) : r < 0 ? r : 0;
+}
+
 int cni_check(const char *id, int netns_fd, int dir, struct err *e)
 {
 	AUTO(arena_free) struct arena a = {};

@@ -71,6 +71,9 @@ int cni_add(const struct cni_request *q, struct arena *a, struct cni_result *out
 int cni_known(int dir, struct arena *a, const char **network, struct cni_result *out,
 	      struct err *e);
 
+/* The ports that cni.json in dir asks for, in the arena; no cni.json: none. */
+int cni_ports(int dir, struct arena *a, struct ip_port **out, size_t *n, struct err *e);
+
 /*
  * CHECK of all plugins, with what ADD has answered. netns_fd -1: the one that was kept. 0, or
  * -errno with what is wrong; -EOPNOTSUPP: the configuration is of a version without CHECK, or the

@@ -166,6 +166,52 @@ struct json *cni_runtime(struct arena *a, const struct cni_request *q)
 	return ok ? o : NULL;
 }
 
+static bool port_number(const struct json *o, const char *key, uint16_t *out)
+{
+	const struct json *v = json_get(o, key);
+	uint64_t n;
+
+	if (!v || v->type != JSON_NUMBER || str_to_u64(v->text, UINT16_MAX, &n) < 0)
+		return false;
+	*out = (uint16_t)n;
+	return true;
+}
+
+static bool read_port(const struct json *o, struct ip_port *p)
+{
+	const char *proto, *ip;
+
+	if (o->type != JSON_OBJECT)
+		return false;
+	proto = text_of(o, "protocol");
+	ip = text_of(o, "hostIP");
+	*p = (struct ip_port){ .count = 1,
+			       .proto = str_eq(proto, "udp") ? IPPROTO_UDP : IPPROTO_TCP };
+	return proto && port_number(o, "hostPort", &p->host) &&
+	       port_number(o, "containerPort", &p->container) && (!ip || ip_parse(ip, &p->ip) == 0);
+}
+
+int cni_runtime_ports(struct arena *a, const struct json *runtime, struct ip_port **out, size_t *n,
+		      struct err *e)
+{
+	const struct json *v = json_get(runtime, "portMappings");
+	struct ip_port *p;
+
+	if (!v || v->type != JSON_ARRAY) {
+		*n = 0;
+		return 0;
+	}
+	p = arena_array(a, v->n + 1, sizeof(*p));
+	if (!p)
+		return err_sys(e, ENOMEM, CNI_FILE);
+	for (size_t i = 0; i < v->n; i++)
+		if (!read_port(v->items[i], &p[i]))
+			return err_set(e, EINVAL, CNI_FILE ": portMappings[%zu]: not a port", i);
+	*out = p;
+	*n = v->n;
+	return 0;
+}
+
 static bool takes(const struct json *plugin, const char *capability)
 {
 	const struct json *caps = json_get(plugin, "capabilities");

@@ -27,6 +27,10 @@ bool cni_has_check(const struct cni_list *l);
 /* The capabilities that the request needs, as an object {name: value}. NULL without memory. */
 struct json *cni_runtime(struct arena *a, const struct cni_request *q);
 
+/* The ports in such an object, as cni_runtime wrote them. -EINVAL with *e for others. */
+int cni_runtime_ports(struct arena *a, const struct json *runtime, struct ip_port **out, size_t *n,
+		      struct err *e);
+
 /* -EOPNOTSUPP when the runtime object has something that no plugin takes. */
 int cni_check_capabilities(const struct cni_list *l, const struct json *runtime, struct err *e);
 

@@ -10,26 +10,12 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <string.h>
 
-static void nested(const struct nlattr *in, const struct nlattr **v, uint16_t max)
-{
-	const struct nlattr *a;
-
-	memset(v, 0, (max + 1U) * sizeof(*v));
-	if (!in || mnl_attr_validate(in, MNL_TYPE_NESTED) < 0)
-		return;
-	mnl_attr_for_each_nested(a, in)
-	{
-		if (mnl_attr_get_type(a) <= max)
-			v[mnl_attr_get_type(a)] = a;
-	}
-}
-
 static void read_sent(const struct nlattr *tuple, struct flow *f)
 {
 	const struct nlattr *t[CTA_TUPLE_PROTO + 1], *p[CTA_PROTO_DST_PORT + 1];
 
-	nested(tuple, t, CTA_TUPLE_PROTO);
-	nested(t[CTA_TUPLE_PROTO], p, CTA_PROTO_DST_PORT);
+	nl_nested(tuple, t, CTA_TUPLE_PROTO);
+	nl_nested(t[CTA_TUPLE_PROTO], p, CTA_PROTO_DST_PORT);
 	if (p[CTA_PROTO_NUM] && mnl_attr_validate(p[CTA_PROTO_NUM], MNL_TYPE_U8) == 0)
 		f->proto = mnl_attr_get_u8(p[CTA_PROTO_NUM]);
 	if (p[CTA_PROTO_DST_PORT] && mnl_attr_validate(p[CTA_PROTO_DST_PORT], MNL_TYPE_U16) == 0)
@@ -40,8 +26,8 @@ static void read_answers(const struct nlattr *tuple, struct flow *f)
 {
 	const struct nlattr *t[CTA_TUPLE_IP + 1], *ip[CTA_IP_V6_SRC + 1], *a;
 
-	nested(tuple, t, CTA_TUPLE_IP);
-	nested(t[CTA_TUPLE_IP], ip, CTA_IP_V6_SRC);
+	nl_nested(tuple, t, CTA_TUPLE_IP);
+	nl_nested(t[CTA_TUPLE_IP], ip, CTA_IP_V6_SRC);
 	f->answers.family = f->family;
 	a = f->family == AF_INET ? ip[CTA_IP_V4_SRC] : ip[CTA_IP_V6_SRC];
 	if (a && mnl_attr_get_payload_len(a) == ip_len(&f->answers))

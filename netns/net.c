@@ -233,23 +233,6 @@ int net_free_name(struct net_socks *s, char name[IFNAMSIZ], struct err *e)
 	return err_set(e, ENOSPC, "network: ctr0 to ctr%d are all taken", BRIDGES_MAX - 1);
 }
 
-static int look_at(const struct link *l, void *arg)
-{
-	bool *found = arg;
-
-	*found = *found || (str_eq(l->kind, "bridge") && str_after(l->alias, NET_ALIAS));
-	return 0;
-}
-
-int net_others(struct net_socks *s, bool *found, struct err *e)
-{
-	int r;
-
-	*found = false;
-	r = links_each(&s->route, look_at, found);
-	return r < 0 ? err_sys(e, -r, "network: list the links of the host") : 0;
-}
-
 /* ---- containers ---- */
 
 static int make_pair(struct net_socks *s, const struct net_conf *c, const struct net_member *m,

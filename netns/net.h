@@ -8,6 +8,7 @@
 #define CTR_NETNS_NET_H
 
 #include "base/err.h"
+#include "base/str.h"
 #include "netns/forward.h"
 #include "netns/net_rules.h"
 
@@ -43,6 +44,13 @@ int net_free_name(struct net_socks *s, char name[IFNAMSIZ], struct err *e);
 
 /* Whether there is another bridge of ours, of whatever state directory. */
 int net_others(struct net_socks *s, bool *found, struct err *e);
+
+/*
+ * Whether a network of ours, of whatever state directory, publishes one of these ports, as the
+ * kernel knows: 0, or -EADDRINUSE with who does. but: bridges not to look at.
+ */
+int net_port_taken(struct net_socks *s, const struct str_list *but, const struct ip_port *ports,
+		   size_t n, struct err *e);
 
 /*
  * Connects the namespace netns_fd, which has no eth0 yet. -ENOENT (without *e): the tables are

@@ -319,6 +319,55 @@ int nft_rules_each(struct nl *n, uint8_t family, const char *table, nl_fn fn, vo
 	return nl_talk(n, &q, fn, arg);
 }
 
+static uint32_t read_data(const struct nlattr *in, uint8_t out[NFT_DATA_MAX])
+{
+	const struct nlattr *a[NFTA_DATA_VALUE + 1];
+	uint32_t len;
+
+	nl_nested(in, a, NFTA_DATA_VALUE);
+	len = a[NFTA_DATA_VALUE] ? mnl_attr_get_payload_len(a[NFTA_DATA_VALUE]) : 0;
+	if (len == 0 || len > NFT_DATA_MAX)
+		return 0;
+	memcpy(out, mnl_attr_get_payload(a[NFTA_DATA_VALUE]), len);
+	return len;
+}
+
+int nft_read_elements(const struct nlmsghdr *m, void *arg)
+{
+	const struct nlattr *l[NFTA_SET_ELEM_LIST_ELEMENTS + 1], *a[NFTA_SET_ELEM_DATA + 1], *v;
+	const struct nft_element_reader *reader = arg;
+	int r = 0;
+
+	if (nl_attrs(m, sizeof(struct nfgenmsg), l, NFTA_SET_ELEM_LIST_ELEMENTS) < 0)
+		return -EBADMSG;
+	if (!l[NFTA_SET_ELEM_LIST_ELEMENTS] ||
+	    mnl_attr_validate(l[NFTA_SET_ELEM_LIST_ELEMENTS], MNL_TYPE_NESTED) < 0)
+		return 0;
+	mnl_attr_for_each_nested(v, l[NFTA_SET_ELEM_LIST_ELEMENTS])
+	{
+		struct nft_element el = { .set = reader->set };
+
+		nl_nested(v, a, NFTA_SET_ELEM_DATA);
+		el.key_len = read_data(a[NFTA_SET_ELEM_KEY], el.key);
+		el.data_len = read_data(a[NFTA_SET_ELEM_DATA], el.data);
+		if (el.key_len && r == 0)
+			r = reader->fn(&el, reader->arg);
+	}
+	return r;
+}
+
+int nft_elements_each(struct nl *n, uint8_t family, const char *table, const char *set,
+		      int (*fn)(const struct nft_element *el, void *arg), void *arg)
+{
+	struct nft_element_reader reader = { .set = set, .fn = fn, .arg = arg };
+	union nl_request q;
+
+	begin(&q, NFT_MSG_GETSETELEM, NLM_F_DUMP, family);
+	mnl_attr_put_strz(&q.head, NFTA_SET_ELEM_LIST_TABLE, table);
+	mnl_attr_put_strz(&q.head, NFTA_SET_ELEM_LIST_SET, set);
+	return nl_talk(n, &q, nft_read_elements, &reader);
+}
+
 /* ---- in words ---- */
 
 static void put_hex(struct str_buf *b, const uint8_t *v, size_t n)

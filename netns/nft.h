@@ -115,6 +115,19 @@ bool nft_chain_there(struct nl *n, uint8_t family, const char *table, const char
 /* All rules of a table, as the kernel tells them. 0 or -errno; no such table: none. */
 int nft_rules_each(struct nl *n, uint8_t family, const char *table, nl_fn fn, void *arg);
 
+/* All elements of a set: a negative return of fn ends it. 0 or -errno; -ENOENT: no such set. */
+int nft_elements_each(struct nl *n, uint8_t family, const char *table, const char *set,
+		      int (*fn)(const struct nft_element *el, void *arg), void *arg);
+
+struct nft_element_reader {
+	const char *set;
+	int (*fn)(const struct nft_element *el, void *arg);
+	void *arg;
+};
+
+/* Reads one message of them; arg is a struct nft_element_reader: an nl_fn. */
+int nft_read_elements(const struct nlmsghdr *m, void *arg);
+
 /* ---- for people and tests ---- */
 
 /* One rule in words, registers named: "meta 6 > r1; r1 == 63747230...; jump publish". */

@@ -328,3 +328,17 @@ int nl_attrs(const struct nlmsghdr *m, size_t len, const struct nlattr **v, uint
 	}
 	return 0;
 }
+
+void nl_nested(const struct nlattr *in, const struct nlattr **v, uint16_t max)
+{
+	const struct nlattr *a;
+
+	memset(v, 0, (max + 1U) * sizeof(*v));
+	if (!in || mnl_attr_validate(in, MNL_TYPE_NESTED) < 0)
+		return;
+	mnl_attr_for_each_nested(a, in)
+	{
+		if (mnl_attr_get_type(a) <= max)
+			v[mnl_attr_get_type(a)] = a;
+	}
+}

@@ -87,4 +87,7 @@ int nl_read(const void *buf, size_t len, uint32_t seq, uint32_t port, bool *torn
  */
 int nl_attrs(const struct nlmsghdr *m, size_t len, const struct nlattr **v, uint16_t max);
 
+/* The same for those inside of an attribute; none when there is no such (in may be NULL). */
+void nl_nested(const struct nlattr *in, const struct nlattr **v, uint16_t max);
+
 #endif

@@ -9,7 +9,6 @@
 #include "netns/cni.h"
 #include "netns/ipam.h"
 #include "netns/pasta.h"
-#include "netns/port.h"
 #include "proc.h"
 
 #include <errno.h>
@@ -82,38 +81,6 @@ int network_edit(struct network_use *u, const struct ctr_global *g, const struct
 }
 
 /* ---- a network of ours: before the child ---- */
-
-/* Other containers first: who has it is known by name then. */
-static int check_ports(const struct network_use *u, const struct net_store *ns, const char *id,
-		       struct err *e)
-{
-	AUTO(str_list_free) struct str_list names = {};
-	int r = u->plan.n_ports ? network_names(ns, &names, e) : 0;
-	uint16_t port;
-
-	for (size_t i = 0; i < names.n && r == 0; i++) {
-		AUTO_NETWORK_REF struct network n = NETWORK_INIT;
-
-		if (network_load(ns, names.v[i], &n, NULL) < 0)
-			continue;
-		for (size_t k = 0; k < n.members.n; k++) {
-			const struct member *m = &n.members.v[k];
-
-			if (str_eq(m->id, id) || !ours_alive((void *)(uintptr_t)ns->root, m->id))
-				continue;
-			for (size_t x = 0; x < m->net.n_ports * u->plan.n_ports; x++)
-				if (port_overlap(&m->ports[x / u->plan.n_ports],
-						 &u->plan.ports[x % u->plan.n_ports], &port))
-					return err_set(e, EADDRINUSE,
-						       "--publish: port %u of the host is taken by "
-						       "container %s",
-						       port, m->id);
-		}
-	}
-	for (size_t i = 0; i < u->plan.n_ports && r == 0; i++)
-		r = port_check(&u->plan.ports[i], e);
-	return r;
-}
 
 static int check_possible(const struct network_use *u, const struct net_conf *c, struct err *e)
 {
@@ -249,7 +216,7 @@ static int take_ours(struct network_use *u, const struct store *s, int dir, cons
 	if (r == 0)
 		r = clean(&ns, &socks, &n, id, e);
 	if (r == 0)
-		r = check_ports(u, &ns, id, e);
+		r = network_check_ports(&ns, &socks, id, u->plan.ports, u->plan.n_ports, e);
 	if (r == 0)
 		r = ours_up(&ns, &socks, &n, false, e);
 	if (r == 0)
@@ -282,14 +249,29 @@ static struct cni_request cni_of(const struct network_use *u, int dir, const cha
 	};
 }
 
-static int take_plugins(struct network_use *u, int dir, const char *id, struct err *e)
+static int plugin_ports(const struct network_use *u, const struct store *s, const char *id,
+			struct err *e)
+{
+	AUTO_NET_STORE struct net_store ns = NET_STORE_INIT;
+	AUTO_NET struct net_socks socks = {};
+	int r = u->plan.n_ports ? net_store_open(s, false, &ns, e) : 0;
+
+	if (r == 0 && u->plan.n_ports)
+		r = net_open(&socks, e);
+	return r < 0 ? r : network_check_ports(&ns, &socks, id, u->plan.ports, u->plan.n_ports, e);
+}
+
+static int take_plugins(struct network_use *u, const struct store *s, int dir, const char *id,
+			struct err *e)
 {
 	struct cni_request q = cni_of(u, dir, id, -1);
+	int r;
 
 	u->state = str_printf(NETWORK_STATE_CNI "%s", u->plan.name);
 	if (!u->state)
 		return err_sys(e, ENOMEM, "--network");
-	return cni_find(&q, e);
+	r = cni_find(&q, e);
+	return r < 0 ? r : plugin_ports(u, s, id, e);
 }
 
 static int take_pasta(struct network_use *u, struct err *e)
@@ -311,7 +293,7 @@ int network_take(struct network_use *u, const struct store *s, int dir, const ch
 		u->state = strdup(u->plan.name);
 		return u->state ? 0 : err_sys(e, ENOMEM, "--network");
 	case NETWORK_CNI:
-		r = take_plugins(u, dir, id, e);
+		r = take_plugins(u, s, dir, id, e);
 		break;
 	case NETWORK_PASTA:
 		r = take_pasta(u, e);

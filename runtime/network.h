@@ -56,6 +56,13 @@ int network_release(const struct store *s, int dir, const char *id, const char *
 
 void network_use_free(struct network_use *u);
 
+/*
+ * net_ports.c: whether all ports (n, may be 0) of the host are free for container id: 0, or
+ * -EADDRINUSE with the container, network or process that has one.
+ */
+int network_check_ports(const struct net_store *ns, struct net_socks *s, const char *id,
+			const struct ip_port *ports, size_t n, struct err *e);
+
 /* ---- net_ours.c: networks of ctr, under the lock of the store ---- */
 
 /* A subnet for a network that was given none, or a look at one that was. */

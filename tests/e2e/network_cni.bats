@@ -58,6 +58,25 @@ teardown() { cni_teardown; }
     fails 125 05-broken.conf run --clone --network cni:none "$ID-b" true
 }
 
+@test "cni: a taken port names who has it, whoever published it" {
+    serve "$ID" --network cni:web -p 8080:80 -p 192.0.2.1:8090:80
+    fails 125 "port 8080 of the host is taken by container $ID" run --clone --network cni:web -p 8080:80 "$ID-b" true
+    fails 125 "port 8080 of the host is taken by container $ID" run --clone -p 8000-8100:8000-8100 "$ID-b" true
+    fails 125 "port 8090 of the host is taken by container $ID" run --clone --network cni:web -p 8090:80 "$ID-b" true
+    ok run --clone --network cni:web -p 8080:80/udp -p 127.0.0.1:8090:80 "$ID-b" true
+    serve "$ID-c" -p 8081:80
+    fails 125 "port 8081 of the host is taken by container $ID-c" run --clone --network cni:web -p 8081:80 "$ID-b" true
+    in_background host python3 -c "$SERVER" 8082 &
+    local server=$!
+    wait_for 10 host sh -c "grep -qi ':1F92 .* 0A ' /proc/net/tcp6"
+    fails 125 "port 8082/tcp of the host is taken by process $server (python3)" run --clone --network cni:web -p 8082:80 "$ID-b" true
+    kill "$server"
+    answers remote http://192.0.2.1:8080/ 192.0.2.2
+    answers remote http://192.0.2.1:8081/ 192.0.2.2
+    ok delete --force "$ID"
+    ok run --clone --network cni:web -p 8080:80 "$ID-b" true
+}
+
 @test "cni: names and name servers; one goes, one comes again" {
     local conf=$CONF/10-web.conflist
     jq '.plugins[0].dns = {nameservers: ["198.51.100.53"], search: ["example.org"]}' "$conf" >"$conf.new"

@@ -292,11 +292,32 @@ send(struct.pack("!BBHI", 136, 0, 0, 0x20000000) + source)'
     for i in "${pids[@]}"; do wait "$i" || fail "one was not deleted"; done
 }
 
+# second_address ROOT: of the container there that was made last.
+second_address() {
+    timeout 60 "$CTR" --root "$1" network inspect bridge </dev/null 3>&- | jq -r '.containers[-1].ip'
+}
+
 @test "two state directories on one host do not meet" {
     local second=$BATS_TEST_TMPDIR/second
     serve "$ID" -p 8080:80
     timeout 60 "$CTR" --root "$second" run -d --clone "$ID-b" -- sleep 1000 </dev/null >/dev/null 2>&1 3>&- || fail "second root"
     [ "$(host ip -o link show type bridge | grep -oE 'ctr[0-9]+' | sort -u | paste -sd' ')" = "ctr0 ctr1" ]
+    # a port is one of the host: who has it is said
+    local taken out port
+    for taken in '8080:80' '192.0.2.1:8080:80' '[2001:db8::1]:8080:80' '8000-8100:8000-8100'; do
+        out=$(timeout 60 "$CTR" --root "$second" run --clone -p "$taken" "$ID-c" true 2>&1 </dev/null 3>&-) && fail "port 8080 twice"
+        [[ $out == *"port 8080 of the host is taken by "*" in network bridge of $ROOT" ]] || fail "$out"
+    done
+    for port in 8081:80 8080:80/udp; do
+        timeout 60 "$CTR" --root "$second" run --clone -p "$port" "$ID-c" true </dev/null 3>&- || fail "$port is not taken"
+    done
+    timeout 60 "$CTR" --root "$second" run -d --clone -p 192.0.2.1:9000:80 -p '[2001:db8::1]:9001:80' "$ID-c" sleep 1000 </dev/null \
+        >/dev/null 2>&1 3>&-
+    fails 125 "port 9000 of the host is taken by $(second_address "$second") in network bridge of $second" run --clone -p 9000:80 "$ID-d" true
+    fails 125 "port 9001 of the host is taken by fd63:7472:" run --clone -p 9001:80 "$ID-d" true
+    ok run --clone -p 127.0.0.1:9000:80 "$ID-d" true
+    timeout 60 "$CTR" --root "$second" delete --force "$ID-c" </dev/null 3>&-
+    ok run --clone -p 9000:80 "$ID-d" true
     ok delete --force "$ID"
     [ "$(host nft list tables | paste -sd' ')" = "table inet ctr1 table bridge ctr1" ]
     timeout 60 "$CTR" --root "$second" delete --force "$ID-b" </dev/null 3>&-

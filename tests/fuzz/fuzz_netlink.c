@@ -31,6 +31,15 @@ static int use_route(const struct route *r, void *arg)
 	return use_addr(r->link, &r->to, arg);
 }
 
+static int use_element(const struct nft_element *el, void *arg)
+{
+	for (uint32_t i = 0; i < el->key_len; i++)
+		*(size_t *)arg += el->key[i];
+	for (uint32_t i = 0; i < el->data_len; i++)
+		*(size_t *)arg += el->data[i];
+	return 0;
+}
+
 static void make_fit(char *buf, size_t size)
 {
 	struct nlmsghdr *m = (struct nlmsghdr *)buf;
@@ -50,12 +59,18 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	int policy;
 	struct addr_reader addrs = { .fn = use_addr, .arg = &sum };
 	struct route_reader routes = { .fn = use_route, .arg = &sum };
+	struct nft_element_reader elements = { .fn = use_element, .arg = &sum };
 	const struct {
 		nl_fn fn;
 		void *arg;
 	} readers[] = {
-		{ link_read, &link },         { addr_read, &addrs }, { route_read, &routes },
-		{ nft_read_policy, &policy }, { flow_read, &flow },  { NULL, NULL },
+		{ link_read, &link },
+		{ addr_read, &addrs },
+		{ route_read, &routes },
+		{ nft_read_policy, &policy },
+		{ flow_read, &flow },
+		{ NULL, NULL },
+		{ nft_read_elements, &elements },
 	};
 	bool torn = false;
 	char *buf;
@@ -67,8 +82,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	buf = malloc(size);
 	memcpy(buf, data + 1, size - 1);
 	make_fit(buf, size - 1);
-	r = nl_read(buf, size - 1, SEQ, PORT, &torn, readers[data[0] % 6].fn,
-		    readers[data[0] % 6].arg);
+	r = nl_read(buf, size - 1, SEQ, PORT, &torn, readers[data[0] % 7].fn,
+		    readers[data[0] % 7].arg);
 	free(buf);
 	if (r > 1)
 		abort();

@@ -88,7 +88,9 @@ static void inputs(void **state)
 				       .ip = { { AF_INET, { 10, 0, 0, 9 } } } };
 	struct json *runtime = cni_runtime(&a, &q);
 	AUTO_FREE char *one = NULL, *two = NULL;
+	struct ip_port *read;
 	struct cni_list l;
+	size_t n;
 	struct err e;
 	size_t len;
 
@@ -101,6 +103,14 @@ static void inputs(void **state)
 				    "{\"portMappings\":true,\"mac\":false}}"),
 			       &l, &e),
 			 0);
+	assert_int_equal(cni_runtime_ports(&a, runtime, &read, &n, &e), 0);
+	assert_int_equal(n, 3);
+	assert_true(read[0].proto == IPPROTO_TCP && read[0].host == 8080 &&
+		    read[0].container == 80 && read[0].ip.family == 0);
+	assert_true(read[2].proto == IPPROTO_UDP && read[2].host == 54 &&
+		    read[2].container == 1054 && read[2].ip.b[0] == 127);
+	assert_int_equal(cni_runtime_ports(&a, l.plugins->items[0], &read, &n, &e), 0);
+	assert_int_equal(n, 0);
 	assert_int_equal(cni_check_capabilities(&l, runtime, &e), 0);
 	assert_int_equal(cni_input(&a, &l, 0, runtime, NULL, &one, &len, &e), 0);
 	assert_string_equal(one, "{\"type\":\"a\",\"name\":\"web\",\"big\":1e3,"
