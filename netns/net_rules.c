@@ -219,6 +219,21 @@ static void local_only(struct nft_table *t, const char *chain)
 	verdict(r, NFT_JUMP, "publish");
 }
 
+/*
+ * An answer to ::1 would come in by the bridge, and the kernel has a way to ::1 from lo only (it
+ * does not have what route_localnet is for IPv4). Without us it is refused at once, and programs
+ * that are told "localhost" go on to 127.0.0.1.
+ */
+static void not_loopback6(struct nft_table *t)
+{
+	static const struct ip_net loopback = { .ip = { .family = AF_INET6, .b = { [15] = 1 } },
+						.prefix = 128 };
+	struct nft_rule *r = rule(t, "nat-out");
+
+	address_in(r, NET_6, headers[NET_6].destination, &loopback);
+	verdict(r, NFT_RETURN, NULL);
+}
+
 /* Registers count in steps of 16 bytes, and as NFT_REG32_* in steps of 4. */
 static void publish(struct nft_table *t, int family, const char *at, const char *any)
 {
@@ -246,20 +261,20 @@ static void publish(struct nft_table *t, int family, const char *at, const char 
 
 static void masquerade(struct nft_table *t, const struct net_conf *c, int family)
 {
-	static const struct ip_net loopback[NET_FAMILIES] = {
-		[NET_4] = { .ip = { .family = AF_INET, .b = { 127 } }, .prefix = 8 },
-		[NET_6] = { .ip = { .family = AF_INET6, .b = { [15] = 1 } }, .prefix = 128 },
-	};
+	static const struct ip_net loopback = { .ip = { .family = AF_INET, .b = { 127 } },
+						.prefix = 8 };
 	uint32_t source = headers[family].source;
 	struct nft_rule *r = rule(t, "nat-post");
 
 	link_is(r, NFT_META_OIFNAME, NFT_CMP_NEQ, c->bridge);
 	address_in(r, family, source, &c->subnet[family]);
 	add(r, NFT_OP_MASQ);
-	r = rule(t, "nat-post");
-	link_is(r, NFT_META_OIFNAME, NFT_CMP_EQ, c->bridge);
-	address_in(r, family, source, &loopback[family]);
-	add(r, NFT_OP_MASQ);
+	if (family == NET_4) {
+		r = rule(t, "nat-post");
+		link_is(r, NFT_META_OIFNAME, NFT_CMP_EQ, c->bridge);
+		address_in(r, family, source, &loopback);
+		add(r, NFT_OP_MASQ);
+	}
 	r = rule(t, "nat-post");
 	link_is(r, NFT_META_OIFNAME, NFT_CMP_EQ, c->bridge);
 	ct_has(r, NFT_CT_STATUS, CT_DNAT, true);
@@ -333,6 +348,7 @@ static void inet_table(const struct net_conf *c, struct nft_table *t)
 	link_is(r, NFT_META_IIFNAME, NFT_CMP_EQ, c->bridge);
 	address_in(r, NET_4, headers[NET_4].destination, &loopback);
 	verdict(r, NF_DROP, NULL);
+	not_loopback6(t);
 	local_only(t, "nat-in");
 	local_only(t, "nat-out");
 	publish(t, NET_4, "at4", "any4");

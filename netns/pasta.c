@@ -81,6 +81,28 @@ static int try_port(const struct ip_port *p, uint32_t port)
 	return r < 0 ? -errno : 0;
 }
 
+/*
+ * Until 2024 pasta keeps for each UDP port of the container one port of the host that answers come
+ * from; what was asked at another never gets one.
+ */
+static int check_udp(const struct pasta_request *q, struct err *e)
+{
+	for (size_t i = 0; i < q->n_ports; i++)
+		for (size_t k = 0; k < i; k++) {
+			const struct ip_port *a = &q->ports[k], *b = &q->ports[i];
+			uint32_t from = a->container > b->container ? a->container : b->container;
+
+			if (a->proto == IPPROTO_UDP && b->proto == IPPROTO_UDP &&
+			    from < (uint32_t)a->container + a->count &&
+			    from < (uint32_t)b->container + b->count)
+				return err_set(e, EINVAL,
+					       "--publish: pasta serves port %u/udp of a container "
+					       "at one port of the host only",
+					       from);
+		}
+	return 0;
+}
+
 /* pasta is content when it gets one port of a range: here each is looked at. */
 static int check_ports(const struct pasta_request *q, struct err *e)
 {
@@ -260,8 +282,10 @@ static int record(const struct pasta_request *q, const char *pid_file, struct er
 int pasta_start(const struct pasta_request *q, struct err *e)
 {
 	char tmp[] = TEMPLATE, pid_file[sizeof(TEMPLATE) + 8];
-	int r = check_ports(q, e);
+	int r = check_udp(q, e);
 
+	if (r == 0)
+		r = check_ports(q, e);
 	if (r < 0)
 		return r;
 	if (symlinkat("/proc/self/fd/0", q->dir, PASTA_NETNS) < 0)

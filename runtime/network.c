@@ -100,11 +100,12 @@ static int check_possible(const struct network_use *u, const struct net_conf *c,
 		if (ip->family && !c->subnet[f].ip.family)
 			return err_set(e, EINVAL, "--publish: network %s has no IPv%d", c->name,
 				       f == NET_4 ? 4 : 6);
-		/* An answer to it would have to come from a link, and the kernel takes none. */
+		/* See netns/net_rules.c. */
 		if (ip->family == AF_INET6 && ip_cmp(ip, &loopback6) == 0)
 			return err_set(
 				e, EINVAL,
-				"--publish: nothing can be published on ::1; 127.0.0.1 works");
+				"--publish: nothing can be published on ::1 (the kernel routes "
+				"nothing to it but from lo); 127.0.0.1 works");
 	}
 	return 0;
 }

@@ -6,12 +6,15 @@
 
 load network
 
+load cni
+
 setup() {
     network_setup
-    DOCKERD_PID=
+    DOCKERD_PID='' PLUGINS_LEAVE=
 }
 
 teardown() {
+    delete_all
     if [ -n "$DOCKERD_PID" ]; then
         docker ps -aq 2>/dev/null | xargs -r timeout 20 docker rm -f >/dev/null 2>&1
         kill "$DOCKERD_PID" 2>/dev/null && wait_for 20 gone "$DOCKERD_PID"
@@ -21,6 +24,8 @@ teardown() {
         grep -o "/run/netns/[^ ]* \|$BATS_TEST_TMPDIR/docker[^ ]*" /proc/self/mountinfo | grep docker | sort -r |
             xargs -r umount -l 2>/dev/null || true
     fi
+    # the plugins leave a bridge, chains without rules and forwarding, on purpose
+    [ -z "$PLUGINS_LEAVE" ] || BEFORE=
     network_teardown
 }
 gone() { [ ! -e "/proc/$1/exe" ]; }
@@ -79,6 +84,55 @@ from_docker() {
     diff <(echo "$before") <(host nft -s list table ip filter) || fail "Docker's rules are not as before"
     [ -z "$(host nft list tables | grep ctr)" ]
 }
+
+@test "docker: the same with plugins of CNI, of which \"firewall\" asks Docker's policy" {
+    cni_setup
+    jq '.plugins += [{type: "firewall"}]' "$CONF/10-web.conflist" >"$CONF/05-web.conflist"
+    PLUGINS_LEAVE=1
+    serve "$ID-first" --network cni:web -p 8080:80
+    # who switches forwarding on decides about the policy: plugins do not, Docker does
+    host sysctl -qw net.ipv4.ip_forward=0
+    start_docker
+    [ "$(host iptables -S FORWARD | head -n 1)" = "-P FORWARD DROP" ] || skip "this Docker does not drop what is forwarded"
+    # that plugin lets out, and in what was asked for; what docs/networking.md says for published ports
+    silent remote http://192.0.2.1:8080/
+    host iptables -I DOCKER-USER -o cni-t0 -j ACCEPT
+    local before
+    before=$(docker_rules)
+    docker run -d --name "$TESTID-d" -p 7000:80 bb sh -c 'echo docker >/tmp/index.html; httpd -f -p 80 -h /tmp' >/dev/null
+    serve "$ID" --network cni:web -p 8081:80
+    in_background remote python3 -c "$SERVER" 80 &
+    local server=$!
+    wait_for 10 remote sh -c "grep -qi ':0050 .* 0A ' /proc/net/tcp6"
+    answers remote http://192.0.2.1:8080/ 192.0.2.2
+    answers remote http://192.0.2.1:8081/ 192.0.2.2
+    answers host http://192.0.2.1:8081/ 192.0.2.1
+    answers "$ID" http://192.0.2.2/ 192.0.2.1
+    answers "$ID-first" http://192.0.2.2/ 192.0.2.1
+    answers "$ID" "http://$(cni_address "$ID-first")/" "$(cni_address "$ID")"
+    [ "$(ask remote http://192.0.2.1:7000/)" = docker ]
+    [ "$(ask "$ID" http://192.0.2.1:7000/)" = docker ]
+    [[ "$(from_docker "$TESTID-d" 192.0.2.1 8081)" == *" 80" ]]
+    [ "$(from_docker "$TESTID-d" 192.0.2.2 80)" = "192.0.2.1 80" ]
+    fails 125 "port 7000/tcp of the host is taken by process" run --clone --network cni:web -p 7000:80 "$ID-c" true
+    # and networks of ctr, of plugins and of Docker at once
+    serve "$ID-own" -p 8082:80
+    answers remote http://192.0.2.1:8082/ 192.0.2.2
+    answers "$ID-own" http://192.0.2.2/ 192.0.2.1
+    [[ "$(ask "$ID" http://192.0.2.1:8082/)" == *" 80" ]]
+    [ "$(ask "$ID-own" http://192.0.2.1:7000/)" = docker ]
+    kill "$server"
+    for id in "$ID" "$ID-first" "$ID-own"; do ok delete --force "$id"; done
+    silent remote http://192.0.2.1:8081/
+    [ "$(ask remote http://192.0.2.1:7000/)" = docker ]
+    docker rm -f "$TESTID-d" >/dev/null
+    diff <(echo "$before") <(docker_rules) || fail "Docker's rules are not as before"
+    cni_leak_free
+    [ -z "$(host nft list tables | grep ctr)" ]
+    [ -z "$(host iptables-save -t filter | grep -E '10\.99\.')" ]
+}
+# Those of Docker's own, and what it has put into others' chains.
+docker_rules() { host iptables-save | grep -i docker | sed 's/ \[[0-9:]*\]$//'; }
 
 @test "a policy that drops what is forwarded, of somebody who has no place for us, is told" {
     require_program iptables

@@ -48,6 +48,46 @@ says() { [ "$("${@:2}" </dev/null 2>/dev/null)" = "$1" ]; }
     wait_for 10 says 'hello 80' remote curl -s -m 3 http://192.0.2.1:8080/
 }
 
+@test "rootless network: ports by UDP, of one address and of all, and TCP on ::1" {
+    # with the host's python3: busybox has nothing for UDP
+    edit_config '.mounts += [("/usr", "/lib", "/lib64") | {destination: ., type: "bind", source: ., options: ["rbind", "ro"]}]'
+    set_args /usr/bin/python3 -c 'import http.server, socket, threading
+class Server(http.server.HTTPServer):
+    address_family = socket.AF_INET6
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\nhello six\n")
+threading.Thread(target=Server(("::", 80), Handler).serve_forever).start()
+def echo(port):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", port))
+    while True:
+        data, who = s.recvfrom(100)
+        s.sendto(b"udp %s %s" % (data.strip(), who[0].encode()), who)
+for port in 53, 5354: threading.Thread(target=echo, args=(port,)).start()'
+    ok run -d --bundle "$BUNDLE" --network pasta -p 5353:53/udp -p 127.0.0.1:5354:5354/udp -p '[::1]:8080:80' "$ID"
+    wait_for 10 udp_says 'udp hi 192.0.2.2' remote 192.0.2.1 5353
+    # from the host itself pasta of Debian 12 finds its way back from the port of the same number only
+    wait_for 10 udp_says 'udp hi ' host 127.0.0.1 5354
+    ! udp_says 'udp hi ' remote 192.0.2.1 5354 || fail "a port of the loopback address is seen from outside"
+    wait_for 10 says 'hello six' host curl -sg -m 3 'http://[::1]:8080/'
+    ! remote curl -sg -m 1 'http://[2001:db8::1]:8080/' || fail "a port of ::1 is seen from outside"
+    # the same port by TCP is free, by UDP it is not
+    fails 125 "port 5353/udp" run --bundle "$BUNDLE" --network pasta -p 5353:53/udp "$ID-b"
+    set_args true
+    ok run --bundle "$BUNDLE" --network pasta -p 5353:53 "$ID-b"
+    fails 125 "pasta serves port 54/udp of a container at one port of the host only" run --bundle "$BUNDLE" --network pasta \
+        -p 6000-6002:53-55/udp -p 6003:53 -p 6010:54/udp "$ID-b"
+    ok delete --force "$ID"
+    [ -z "$(pasta_pids)" ] || fail "pasta lives on"
+    ok run --bundle "$BUNDLE" --network pasta -p 5353:53/udp "$ID-b"
+}
+# udp_says TEXT WHO ADDRESS PORT: what is answered to "hi" begins with it.
+udp_says() {
+    [[ "$("$2" python3 -c 'import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(1)
+s.sendto(b"hi\n", (sys.argv[1], int(sys.argv[2]))); print(s.recv(100).decode())' "$3" "$4" 2>/dev/null)" == "$1"* ]]
+}
+
 @test "rootless network: the container reaches outside, and not the user's own loopback address" {
     in_background remote python3 -c "$SERVER" 7000 &
     local server=$!

@@ -68,7 +68,10 @@ static void ordinary(void **state)
 	       "meta 6 > r1; r1 == BR; meta 15 > r1; r1 == 02; payload 1 16+4 > r1; "
 	       "r1 & ff000000; r1 == 7f000000; drop\n");
 	expect(&inet, "nat-in", "fib > r1; r1 == 02000000; jump publish\n");
-	expect(&inet, "nat-out", "fib > r1; r1 == 02000000; jump publish\n");
+	expect(&inet, "nat-out",
+	       "meta 15 > r1; r1 == 0a; payload 1 24+16 > r1; "
+	       "r1 == 00000000000000000000000000000001; return\n"
+	       "fib > r1; r1 == 02000000; jump publish\n");
 	expect(&inet, "nat-post",
 	       "meta 7 > r1; r1 != BR; meta 15 > r1; r1 == 02; payload 1 12+4 > r1; "
 	       "r1 & ffff0000; r1 == 0a010000; masquerade\n"
