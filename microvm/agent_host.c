@@ -412,7 +412,9 @@ static int send_setup(struct agent_host *h, const struct agent_host_opts *o, str
 	struct agent_setup s = {
 		.time_ns = now_us(CLOCK_REALTIME) * 1000,
 		.flags = (o->share ? AGENT_SETUP_SHARE : 0) | (o->tty ? AGENT_SETUP_TTY : 0) |
-			 (log_debugging() ? AGENT_SETUP_DEBUG : 0),
+			 (log_debugging() ? AGENT_SETUP_DEBUG : 0) |
+			 (o->image ? AGENT_SETUP_IMAGE : 0) |
+			 (o->image_ro ? AGENT_SETUP_IMAGE_RO : 0),
 	};
 	struct agent_frame f = { .type = AGENT_SETUP,
 				 .len = sizeof(s),

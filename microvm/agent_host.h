@@ -30,6 +30,8 @@ struct agent_host_opts {
 	const char *config; /* for the guest: oci/spec_guest.h; needed during create only */
 	size_t config_len;
 	bool share; /* the machine has VM_SHARE_TAG */
+	bool image; /* its first disk is the container's root */
+	bool image_ro;
 	/*
 	 * Init's stdio, borrowed: three descriptors of any kind (-1: none). tty: the slave of a pty
 	 * that the host made (or another terminal), three times; it is set raw here, and its size

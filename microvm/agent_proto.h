@@ -124,10 +124,13 @@ enum agent_setup_flag {
 	AGENT_SETUP_SHARE = 1 << 0, /* mount VM_SHARE_TAG at AGENT_SHARE */
 	AGENT_SETUP_TTY = 1 << 1,   /* init has a terminal */
 	AGENT_SETUP_DEBUG = 1 << 2, /* ctr --debug in the guest, to the console */
+	AGENT_SETUP_IMAGE = 1 << 3, /* mount the first disk at AGENT_IMAGE */
+	AGENT_SETUP_IMAGE_RO = 1 << 4,
 };
 
 /* Where the guest has the share: the configuration's root and volumes lie below it. */
 #define AGENT_SHARE "/run/ctr/share"
+#define AGENT_IMAGE "/run/ctr/image"
 
 /* struct err <-> the bytes of an ERROR frame; parse never trusts them. */
 size_t agent_err_put(uint8_t *out, size_t size, const struct err *e);

@@ -113,7 +113,7 @@ static void disks(struct words *w, const struct vm_config *c)
 		addf(w, "fd=%d,set=%zu", c->disks[i].fd, i + 1);
 		add(w, "-drive");
 		addf(w, "if=none,id=disk%zu,file=/dev/fdset/%zu,format=raw,cache=writeback%s", i,
-		     i + 1, c->disks[i].ro ? ",readonly=on" : "");
+		     i + 1, c->disks[i].ro ? ",readonly=on" : ",auto-read-only=off");
 		add(w, "-device");
 		addf(w, "virtio-blk-device,drive=disk%zu", i);
 	}

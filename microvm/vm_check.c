@@ -161,8 +161,6 @@ static int check_vm(const struct spec_vm *vm, struct err *e)
 			       "vm.image.format: \"%s\": only \"raw\" (an image that describes "
 			       "itself could name other files of the host)",
 			       vm->image_format);
-	if (vm->image_path)
-		return refuse(e, "vm.image", "not supported by this version of ctr");
 	return check_hypervisor(vm, e);
 }
 

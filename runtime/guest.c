@@ -50,6 +50,7 @@ static void answer(struct guest *g, uint32_t id, const struct err *e, const char
 static int on_setup(struct guest *g, const struct agent_frame *f, struct err *e)
 {
 	struct agent_setup s;
+	int r = 0;
 
 	if (f->len != sizeof(s))
 		return err_set(e, EPROTO, "guest: the host is another version of ctr");
@@ -63,7 +64,11 @@ static int on_setup(struct guest *g, const struct agent_frame *f, struct err *e)
 		return 0;
 	guest_set_time(s.time_ns);
 	guest_add_entropy(s.seed, sizeof(s.seed));
-	return s.flags & AGENT_SETUP_SHARE ? guest_share(e) : 0;
+	if (s.flags & AGENT_SETUP_SHARE)
+		r = guest_share(e);
+	if (r == 0 && s.flags & AGENT_SETUP_IMAGE)
+		r = guest_image(s.flags & AGENT_SETUP_IMAGE_RO, e);
+	return r;
 }
 
 static int on_config(struct guest *g, const struct agent_frame *f, struct err *e)

@@ -321,20 +321,25 @@ static int pivot(const struct tree *t, struct err *e)
 static int build(struct tree *t, struct err *e)
 {
 	AUTO_CLOSE int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	AUTO_CLOSE int run = -1;
+	AUTO_CLOSE int run = -1, share = -1;
 	int r = host < 0 ? -errno : mount_propagation_fd(host, MS_SLAVE | MS_REC);
 
 	if (r < 0)
 		return err_sys(e, -r, "set the propagation of /");
-	r = take_rootfs(t, e);
+	if (t->o->rootfs || t->o->root_mount >= 0)
+		r = take_rootfs(t, e);
 	if (r == 0)
 		r = take_volumes(t, e);
 	if (r == 0 && t->o->qemu)
 		r = take_qemu(t, e);
 	if (r == 0)
 		r = new_root(t, e);
-	if (r == 0)
-		r = attach_parts(t, e);
+	if (r < 0)
+		return r;
+	share = path_make(t->root, VM_JAIL_SHARE, true, 0755, e);
+	if (share < 0)
+		return share;
+	r = attach_parts(t, e);
 	if (r < 0)
 		return r;
 	run = path_make(t->root, "/run", true, 01777, e);

@@ -22,7 +22,8 @@
 #define VM_JAIL_VOLUMES "/volumes/" /* below the share, then the index in mounts */
 
 struct vm_jail_opts {
-	const char *rootfs; /* host path; unused when root_mount is given */
+	/* host path; unused when root_mount is given; NULL: the root is no directory of ours */
+	const char *rootfs;
 	int root_mount;     /* a detached mount (an OS clone), or -1; borrowed */
 	const struct mount_plan *plan;
 	const char *qemu; /* its path on the host, or NULL: our own VMM */

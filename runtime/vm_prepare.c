@@ -11,6 +11,7 @@
 #include "microvm/vm_plan.h"
 #include "namespaces/overlay.h"
 #include "oci/spec_guest.h"
+#include "vm_image.h"
 #include "vm_jail.h"
 #include "vm_ops.h"
 
@@ -199,7 +200,7 @@ static int guest_config(struct machine *m, const struct create *c, struct err *e
 	struct spec_guest_in in = {
 		.text = c->config,
 		.len = c->config_len,
-		.rootfs = AGENT_SHARE VM_JAIL_ROOTFS,
+		.rootfs = m->config.n_disks ? AGENT_IMAGE : AGENT_SHARE VM_JAIL_ROOTFS,
 		.bundle = c->bundle,
 		.sources = sources,
 		.n_sources = c->spec->mounts.n,
@@ -262,6 +263,24 @@ static int limits(struct machine *m, struct create *c, struct err *e)
 	return c->resources ? 0 : -ENOMEM;
 }
 
+static int open_image(struct machine *m, const struct create *c, struct err *e)
+{
+	struct vm_disk *d = &m->config.disks[0];
+	const char *path = c->spec->vm ? c->spec->vm->image_path : NULL;
+
+	if (!path)
+		return 0;
+	if (c->o->clone)
+		return err_set(e, EINVAL, "vm.image: an OS clone has its root already");
+	d->fd = vm_image_open(path, c->spec->root->readonly, &d->ro, e);
+	if (d->fd < 0)
+		return d->fd;
+	m->config.n_disks = 1;
+	log_warn("root.path: %s is not used: vm.image has the root file system",
+		 c->spec->root->path);
+	return 0;
+}
+
 int vm_machine_prepare(struct machine *m, struct create *c, struct err *e)
 {
 	struct vm_opts o = options(c);
@@ -274,10 +293,11 @@ int vm_machine_prepare(struct machine *m, struct create *c, struct err *e)
 	};
 	m->kernel = (struct kernel)KERNEL_INIT;
 	m->listen = m->disk_fd = -1;
+	m->config.disks[0].fd = -1;
 	if ((r = check_options(c, e)) < 0 || (r = plan_namespaces(c, e)) < 0 ||
 	    (r = vm_plan_sizes(c->spec, &sizes, &m->config, e)) < 0 ||
 	    (r = vm_plan_cmdline(c->spec, debug, &m->cmdline, e)) < 0 ||
-	    (r = open_kernel(m, c, &o, e)) < 0 ||
+	    (r = open_image(m, c, e)) < 0 || (r = open_kernel(m, c, &o, e)) < 0 ||
 	    (r = choose_vmm(m, c, (enum vm_accel)o.accel, e)) < 0 ||
 	    (r = plan_volumes(m, c, e)) < 0 || (r = guest_config(m, c, e)) < 0 ||
 	    (r = limits(m, c, e)) < 0)
@@ -299,7 +319,8 @@ int vm_machine_prepare(struct machine *m, struct create *c, struct err *e)
 
 void vm_machine_free(struct machine *m)
 {
-	int *fds[] = { &m->config.kvm, &m->config.initrd, &m->listen, &m->disk_fd };
+	int *fds[] = { &m->config.kvm, &m->config.initrd, &m->listen, &m->disk_fd,
+		       &m->config.disks[0].fd };
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
 		if (*fds[i] >= 0)

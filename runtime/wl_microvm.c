@@ -104,7 +104,7 @@ static int terminal(struct create *c, struct err *e)
 static int enter_jail(struct create *c, struct machine *m, int clone, struct err *e)
 {
 	struct vm_jail_opts o = {
-		.rootfs = c->st.rootfs,
+		.rootfs = m->config.n_disks ? NULL : c->st.rootfs,
 		.root_mount = clone,
 		.plan = &m->plan,
 		.qemu = m->config.qemu,
@@ -155,6 +155,8 @@ static int start_machine(struct create *c, struct microvm *k, struct err *e)
 		.config = k->m.guest,
 		.config_len = k->m.guest_len,
 		.share = true,
+		.image = k->m.config.n_disks,
+		.image_ro = k->m.config.n_disks && k->m.config.disks[0].ro,
 		.stdio = { k->no_stdin ? -1 : STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
 		.tty = c->spec->process->terminal,
 		.listen = k->m.listen,

@@ -17,7 +17,8 @@ python3-jsonschema=pkg runc=cmd:runc acpica-tools=cmd:iasl qemu-system-x86=cmd:q
 # Networks, and services in clones: real programs, which are not to be started here.
 test="$test nftables=cmd:nft curl=cmd:curl iptables=cmd:iptables iperf3=cmd:iperf3 wrk=cmd:wrk stress-ng=cmd:stress-ng
 containernetworking-plugins=file:/usr/lib/cni/bridge firewalld=cmd:firewalld dbus-daemon=cmd:dbus-daemon passt=cmd:pasta openssh-client=cmd:ssh
-docker.io=cmd:dockerd nginx-light=cmd:nginx redis-server=cmd:redis-server redis-tools=cmd:redis-cli postgresql=pkg openssh-server=cmd:sshd"
+docker.io=cmd:dockerd nginx-light=cmd:nginx redis-server=cmd:redis-server redis-tools=cmd:redis-cli postgresql=pkg openssh-server=cmd:sshd
+erofs-utils=cmd:mkfs.erofs"
 vm="qemu-system-x86=cmd:qemu-system-x86_64 mmdebstrap=cmd:mmdebstrap cpio=cmd:cpio
 e2fsprogs=cmd:mke2fs busybox-static=pkg git=cmd:git"
 kernel="linux-source-6.1=pkg gcc=cmd:gcc make=cmd:make flex=cmd:flex bison=cmd:bison bc=cmd:bc xz-utils=cmd:xz

@@ -27,6 +27,9 @@ int guest_boot(struct err *e);
 /* Opens the port VM_CTL_PORT, waiting for it to appear (by the kernel's own events). The fd. */
 int guest_port(struct err *e);
 
+/* Mounts the first disk at AGENT_IMAGE. */
+int guest_image(bool read_only, struct err *e);
+
 /* Mounts the share VM_SHARE_TAG at AGENT_SHARE. */
 int guest_share(struct err *e);
 
