@@ -217,13 +217,24 @@ int net_down(struct net_socks *s, const struct net_conf *c, const char *const *l
 
 #define BRIDGES_MAX 1000
 
-int net_free_name(struct net_socks *s, char name[IFNAMSIZ], struct err *e)
+static bool among(const struct str_list *l, const char *name)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (str_eq(l->v[i], name))
+			return true;
+	return false;
+}
+
+int net_free_name(struct net_socks *s, const struct str_list *but, char name[IFNAMSIZ],
+		  struct err *e)
 {
 	for (unsigned int i = 0; i < BRIDGES_MAX; i++) {
 		struct link l;
 		int r;
 
 		snprintf(name, IFNAMSIZ, "ctr%u", i);
+		if (among(but, name))
+			continue;
 		r = link_get(&s->route, name, 0, &l);
 		if (r == -ENODEV)
 			return 0;

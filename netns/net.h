@@ -39,8 +39,9 @@ int net_is_up(struct net_socks *s, const struct net_conf *c, const char *alias, 
 int net_down(struct net_socks *s, const struct net_conf *c, const char *const *links, size_t n,
 	     struct err *e);
 
-/* A name for a bridge that no link has: ctr0, ctr1 ... */
-int net_free_name(struct net_socks *s, char name[IFNAMSIZ], struct err *e);
+/* A name for a bridge that no link has, and nobody in but: ctr0, ctr1 ... */
+int net_free_name(struct net_socks *s, const struct str_list *but, char name[IFNAMSIZ],
+		  struct err *e);
 
 /* Whether there is another bridge of ours, of whatever state directory. */
 int net_others(struct net_socks *s, bool *found, struct err *e);

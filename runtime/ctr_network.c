@@ -38,6 +38,11 @@ static int desk_open(struct desk *d, const struct ctr_global *g, bool make, stru
 {
 	int r = store_open(&d->store, g->root, make, e);
 
+	/* After a reboot there may be networks where nothing else is yet. */
+	if (r == 0 && d->store.fd < 0 && network_keep_any(&d->store)) {
+		store_close(&d->store);
+		r = store_open(&d->store, g->root, true, e);
+	}
 	if (r == 0)
 		r = net_store_open(&d->store, make, &d->ns, e);
 	return r;
@@ -145,7 +150,7 @@ static int make(struct desk *d, struct network *n, struct err *e)
 {
 	char alias[LINK_ALIAS_MAX];
 	struct err ignored;
-	int r = n->conf.bridge[0] ? 0 : net_free_name(&d->socks, n->conf.bridge, e);
+	int r = n->conf.bridge[0] ? 0 : ours_free_bridge(&d->ns, &d->socks, n, e);
 
 	if (r == 0)
 		r = free_bridge(d, &n->conf, e);
@@ -159,6 +164,10 @@ static int make(struct desk *d, struct network *n, struct err *e)
 	if (r < 0)
 		return r;
 	r = ours_up(&d->ns, &d->socks, n, true, e);
+	if (r == 0)
+		r = network_keep(&d->ns, n, e);
+	if (r < 0 && network_keep_not(&d->ns, n->conf.name, &ignored) < 0)
+		log_warn("%s", ignored.msg);
 	if (r < 0 && ours_down(&d->ns, &d->socks, n, &ignored) < 0)
 		log_warn("%s", ignored.msg);
 	return r;
@@ -203,7 +212,8 @@ int ctr_network_remove(const struct ctr_global *g, const char *name, struct err 
 	if (n.members.n > 0)
 		return err_set(e, EBUSY, "network %s: container %s is in it", name,
 			       n.members.v[0].id);
-	return ours_down(&d.ns, &d.socks, &n, e);
+	r = network_keep_not(&d.ns, name, e);
+	return r < 0 ? r : ours_down(&d.ns, &d.socks, &n, e);
 }
 
 /* ---- inspect and list ---- */

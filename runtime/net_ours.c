@@ -58,6 +58,7 @@ struct used_list {
 	struct used *v;
 	size_t n;
 	bool failed;
+	const char *bridge; /* whose addresses do not count: the network's own */
 };
 
 static void used_free(struct used_list *l)
@@ -94,10 +95,12 @@ static int add_route(const struct route *r, void *arg)
 static int add_addr(int index, const struct ip_net *a, void *arg)
 {
 	struct ip_net net = { .ip = ip_net_first(a), .prefix = a->prefix };
-	struct used *u = used_add(arg, &net);
+	struct used_list *l = arg;
 	char name[IFNAMSIZ] = "?";
+	bool named = if_indextoname((unsigned int)index, name);
+	struct used *u = str_eq(name, l->bridge) ? NULL : used_add(l, &net);
 
-	if (u && if_indextoname((unsigned int)index, name))
+	if (u && named)
 		snprintf(u->who, sizeof(u->who), "the host's link %s", name);
 	return 0;
 }
@@ -193,7 +196,7 @@ static int pick(struct network *n, int family, unsigned int first, const struct 
 int ours_pick_subnets(const struct net_store *ns, struct net_socks *s, struct network *n,
 		      unsigned int first, struct err *e)
 {
-	AUTO(used_free) struct used_list l = {};
+	AUTO(used_free) struct used_list l = { .bridge = n->conf.bridge };
 	bool given = n->conf.subnet[NET_4].ip.family || n->conf.subnet[NET_6].ip.family;
 	int r = find_used(ns, s, n->conf.name, &l, e);
 
@@ -203,6 +206,19 @@ int ours_pick_subnets(const struct net_store *ns, struct net_socks *s, struct ne
 		else if (f == NET_4 ? !n->only_ipv6 : !given && ours_ipv6())
 			r = pick(n, f, first, &l, e);
 	}
+	return r;
+}
+
+/* One that was made before a reboot: what it was given may be in use by now. */
+static int check_free(const struct net_store *ns, struct net_socks *s, const struct network *n,
+		      struct err *e)
+{
+	AUTO(used_free) struct used_list l = { .bridge = n->conf.bridge };
+	int r = find_used(ns, s, n->conf.name, &l, e);
+
+	for (int f = 0; f < NET_FAMILIES && r == 0; f++)
+		if (n->conf.subnet[f].ip.family)
+			r = check_given(n, f, &l, e);
 	return r;
 }
 
@@ -287,7 +303,9 @@ int ours_up(const struct net_store *ns, struct net_socks *s, struct network *n, 
 	up = net_is_up(s, &n->conf, alias, e);
 	if (up < 0)
 		return up;
-	r = open_forwarding(ns, s, n, &links, e);
+	r = up ? 0 : check_free(ns, s, n, e);
+	if (r == 0)
+		r = open_forwarding(ns, s, n, &links, e);
 	if (r == 0 && (!up || force)) {
 		v = calloc(n->members.n ? n->members.n : 1, sizeof(*v));
 		if (!v)
@@ -366,6 +384,15 @@ int ours_down(const struct net_store *ns, struct net_socks *s, const struct netw
 	return r < 0 ? r : close_forwarding(ns, s, e);
 }
 
+int ours_free_bridge(const struct net_store *ns, struct net_socks *s, struct network *n,
+		     struct err *e)
+{
+	AUTO(str_list_free) struct str_list bridges = {};
+	int r = network_bridges(ns, &bridges, e);
+
+	return r < 0 ? r : net_free_name(s, &bridges, n->conf.bridge, e);
+}
+
 /* ---- the default network ---- */
 
 #define DEFAULT_TRIES 16
@@ -386,7 +413,7 @@ static int try_default(const struct net_store *ns, struct net_socks *s, struct n
 
 	strcpy(n->conf.name, NET_DEFAULT);
 	n->automatic = true;
-	r = net_free_name(s, n->conf.bridge, e);
+	r = ours_free_bridge(ns, s, n, e);
 	if (r == 0)
 		r = ours_pick_subnets(ns, s, n, (unsigned int)strtoul(n->conf.bridge + 3, NULL, 10),
 				      e);

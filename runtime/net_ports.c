@@ -34,7 +34,7 @@ static int compare(const struct wanted *w, const struct ip_port *theirs, size_t 
 	return 0;
 }
 
-static int check_ours(const struct wanted *w, struct str_list *bridges, struct err *e)
+static int check_ours(const struct wanted *w, struct err *e)
 {
 	AUTO(str_list_free) struct str_list names = {};
 	int r = network_names(w->ns, &names, e);
@@ -51,8 +51,6 @@ static int check_ours(const struct wanted *w, struct str_list *bridges, struct e
 			    ours_alive((void *)(uintptr_t)w->ns->root, m->id))
 				r = compare(w, m->ports, m->net.n_ports, m->id, e);
 		}
-		if (r == 0 && str_list_add(bridges, n.conf.bridge) < 0)
-			r = err_sys(e, ENOMEM, "--publish");
 	}
 	return r;
 }
@@ -88,10 +86,12 @@ int network_check_ports(const struct net_store *ns, struct net_socks *s, const c
 {
 	const struct wanted w = { .ns = ns, .id = id, .ports = ports, .n = n };
 	AUTO(str_list_free) struct str_list bridges = {};
-	int r = n ? check_ours(&w, &bridges, e) : 0;
+	int r = n ? check_ours(&w, e) : 0;
 
 	if (n && r == 0)
 		r = check_plugins(&w, e);
+	if (n && r == 0)
+		r = network_bridges(ns, &bridges, e);
 	if (n && r == 0)
 		r = net_port_taken(s, &bridges, ports, n, e);
 	for (size_t i = 0; i < n && r == 0; i++)

@@ -30,7 +30,7 @@ int net_store_open(const struct store *root, bool make, struct net_store *s, str
 	if (root->fd < 0)
 		return 0;
 	dir = openat(root->fd, DIRECTORY, OPEN_DIR);
-	if (dir < 0 && errno == ENOENT && !make)
+	if (dir < 0 && errno == ENOENT && !make && !network_keep_any(root))
 		return 0;
 	if (dir < 0 && errno == ENOENT &&
 	    (mkdirat(root->fd, DIRECTORY, 0700) == 0 || errno == EEXIST))
@@ -49,6 +49,7 @@ int net_store_open(const struct store *root, bool make, struct net_store *s, str
 		return err_sys(e, -r, "lock the networks");
 	s->dir = TAKE_FD(dir);
 	s->lock = TAKE_FD(lock);
+	network_keep_restore(s);
 	return 0;
 }
 
@@ -139,7 +140,7 @@ int network_to_file(const struct network *n, struct network_file *f)
 	return f->name && f->bridge ? 0 : -ENOMEM;
 }
 
-static int write_file(const struct network *n, struct err *e)
+int network_write(const struct network *n, int dir, const char *file, struct err *e)
 {
 	AUTO(json_out_free) struct json_out j = { .indent = 2 };
 	struct network_file f = {};
@@ -154,8 +155,24 @@ static int write_file(const struct network *n, struct err *e)
 	if (r == 0 && j.buf.failed)
 		r = -ENOMEM;
 	if (r == 0)
-		r = io_write_atomic(n->dir, FILE_JSON, j.buf.s, j.buf.len, 0600);
-	return r < 0 ? err_sys(e, -r, "network %s: write " FILE_JSON, n->conf.name) : 0;
+		r = io_write_atomic(dir, file, j.buf.s, j.buf.len, 0600);
+	return r < 0 ? err_sys(e, -r, "network %s: write %s", n->conf.name, file) : 0;
+}
+
+int network_read(struct network *n, int dir, const char *file, const char *name, struct err *e)
+{
+	AUTO_NETWORK struct network_file *f = NULL;
+	AUTO_FREE char *text = NULL;
+	size_t len;
+	int r = io_read_file(dir, file, FILE_MAX, &text, &len);
+
+	if (r < 0)
+		return err_sys(e, -r, "network %s: read %s", name, file);
+	r = network_parse(text, len, &f, e);
+	if (r < 0)
+		return err_wrap(e, "network %s", name);
+	r = from_file(f, n);
+	return r < 0 ? err_set(e, EINVAL, "network %s: %s: not one of ours", name, file) : 0;
 }
 
 /* ---- a network ---- */
@@ -173,22 +190,6 @@ static int read_members(struct network *n, const char *name, struct err *e)
 	return r < 0 ? err_wrap(e, "network %s", name) : 0;
 }
 
-static int read_file(struct network *n, const char *name, struct err *e)
-{
-	AUTO_NETWORK struct network_file *f = NULL;
-	AUTO_FREE char *text = NULL;
-	size_t len;
-	int r = io_read_file(n->dir, FILE_JSON, FILE_MAX, &text, &len);
-
-	if (r < 0)
-		return err_sys(e, -r, "network %s: read " FILE_JSON, name);
-	r = network_parse(text, len, &f, e);
-	if (r < 0)
-		return err_wrap(e, "network %s", name);
-	r = from_file(f, n);
-	return r < 0 ? err_set(e, EINVAL, "network %s: " FILE_JSON ": not one of ours", name) : 0;
-}
-
 int network_load(const struct net_store *s, const char *name, struct network *out, struct err *e)
 {
 	AUTO_NETWORK_REF struct network n = NETWORK_INIT;
@@ -201,7 +202,7 @@ int network_load(const struct net_store *s, const char *name, struct network *ou
 		return err_set(e, ENOENT, "network %s: does not exist", name);
 	if (n.dir < 0)
 		return err_sys(e, errno, "network %s", name);
-	r = read_file(&n, name, e);
+	r = network_read(&n, n.dir, FILE_JSON, name, e);
 	/* Who made it was ended before it was whole. */
 	if (r == -ENOENT) {
 		network_erase(s, name, NULL);
@@ -226,7 +227,7 @@ int network_make(const struct net_store *s, struct network *n, struct err *e)
 				       : err_sys(e, errno, "network %s: make its directory", name);
 	n->dir = openat(s->dir, name, OPEN_DIR);
 	r = n->dir < 0 ? err_sys(e, errno, "network %s: open its directory", name)
-		       : write_file(n, e);
+		       : network_write(n, n->dir, FILE_JSON, e);
 	if (r < 0)
 		network_erase(s, name, NULL);
 	return r;
@@ -311,6 +312,21 @@ int network_names(const struct net_store *s, struct str_list *out, struct err *e
 	*out = l;
 	l = (struct str_list){};
 	return 0;
+}
+
+int network_bridges(const struct net_store *s, struct str_list *out, struct err *e)
+{
+	AUTO(str_list_free) struct str_list names = {};
+	int r = network_names(s, &names, e);
+
+	for (size_t i = 0; i < names.n && r == 0; i++) {
+		AUTO_NETWORK_REF struct network n = NETWORK_INIT;
+
+		if (network_load(s, names.v[i], &n, NULL) == 0 &&
+		    str_list_add(out, n.conf.bridge) < 0)
+			r = err_sys(e, ENOMEM, "list the networks");
+	}
+	return r;
 }
 
 /* ---- links that forward ---- */

@@ -4,6 +4,7 @@
  *
  *     .lock            held by whoever changes anything of a network
  *     .opened          links of the host that forward because of us (netns/forward.h)
+ *     .restored        those that are kept have been brought back (net_keep.c)
  *     NAME/network.json
  *     NAME/members     its containers (net_members.h)
  *     NAME/NAME.leases their addresses (netns/ipam.h)
@@ -54,6 +55,10 @@ int network_load(const struct net_store *s, const char *name, struct network *ou
 /* Makes the directory with what n->conf says; n->dir becomes its own. -EEXIST with *e. */
 int network_make(const struct net_store *s, struct network *n, struct err *e);
 
+/* What n->conf says, to that file below dir, and from there. For net_keep.c. */
+int network_write(const struct network *n, int dir, const char *file, struct err *e);
+int network_read(struct network *n, int dir, const char *file, const char *name, struct err *e);
+
 /* Writes the members. */
 int network_save_members(const struct network *n, struct err *e);
 
@@ -70,6 +75,9 @@ void network_close(struct network *n);
 /* All names, sorted. */
 int network_names(const struct net_store *s, struct str_list *out, struct err *e);
 
+/* The bridges of all, whether they are up or not, appended to out. */
+int network_bridges(const struct net_store *s, struct str_list *out, struct err *e);
+
 /* The rules for a name of a network. */
 int network_check_name(const char *name, struct err *e);
 
@@ -78,6 +86,24 @@ void network_alias(const struct net_store *s, const struct net_conf *c, char ali
 
 /* conf as text, for files and for people. Strings live in f->arena. -ENOMEM. */
 int network_to_file(const struct network *n, struct network_file *f);
+
+/*
+ * net_keep.c: what was made by `network create` stays when the state does not. The default state
+ * root is on a tmpfs; its networks are also in NETWORK_KEPT, one file each, and read from there by
+ * whoever opens the store first after a reboot. Of other state roots nothing is kept: who chooses
+ * one chooses how long it lives.
+ */
+#define NETWORK_KEPT "/var/lib/ctr/networks"
+
+/* Whether something is kept for this root. */
+bool network_keep_any(const struct store *root);
+
+/* Keeps the network, or forgets it (missing is fine). */
+int network_keep(const struct net_store *s, const struct network *n, struct err *e);
+int network_keep_not(const struct net_store *s, const char *name, struct err *e);
+
+/* Once after a reboot, with the lock held: brings all back, down. What is broken is logged. */
+void network_keep_restore(const struct net_store *s);
 
 int net_store_read_opened(const struct net_store *s, struct forward_links *out, struct err *e);
 /* No links: the file is removed. */

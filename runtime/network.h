@@ -69,6 +69,10 @@ int network_check_ports(const struct net_store *ns, struct net_socks *s, const c
 int ours_pick_subnets(const struct net_store *ns, struct net_socks *s, struct network *n,
 		      unsigned int first, struct err *e);
 
+/* A name for its bridge that no link and no network of the state root has. */
+int ours_free_bridge(const struct net_store *ns, struct net_socks *s, struct network *n,
+		     struct err *e);
+
 /* Brings it up if it is not, and what the host forwards to what it needs. */
 int ours_up(const struct net_store *ns, struct net_socks *s, struct network *n, bool force,
 	    struct err *e);

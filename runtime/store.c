@@ -21,7 +21,7 @@ static char *default_root(void)
 	const char *runtime;
 
 	if (geteuid() == 0)
-		return strdup("/run/ctr");
+		return strdup(STORE_DEFAULT);
 	runtime = getenv("XDG_RUNTIME_DIR");
 	if (runtime && runtime[0] == '/')
 		return str_printf("%s/ctr", runtime);

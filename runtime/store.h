@@ -11,6 +11,7 @@
 #include "oci/spec.h"
 #include "oci/state.h"
 
+#define STORE_DEFAULT "/run/ctr" /* of root */
 #define STORE_STATE "state.json"
 #define STORE_CONFIG "config.json"
 #define STORE_START "start"
