@@ -286,12 +286,69 @@ static void a_network(void **state)
 	assert_int_equal(link_get(&s.route, "ctr0", 0, &l), -ENODEV);
 }
 
+/* What a network of another state directory publishes is found; ours are not looked at. */
+static void ports_of_others(void **state)
+{
+	const struct ip_port published[] = {
+		{ .proto = IPPROTO_TCP, .count = 600, .host = 1000, .container = 2000 },
+		{ .ip = { AF_INET, { 10, 9, 9, 9 } },
+		  .proto = IPPROTO_UDP,
+		  .count = 1,
+		  .host = 53,
+		  .container = 53 },
+	};
+	static const struct {
+		struct ip_port p;
+		bool taken;
+	} v[] = {
+		{ { .proto = IPPROTO_TCP, .count = 1, .host = 1599 }, true },
+		{ { .proto = IPPROTO_TCP, .count = 10, .host = 991 }, true },
+		{ { .proto = IPPROTO_TCP, .count = 1, .host = 1600 }, false },
+		{ { .proto = IPPROTO_UDP, .count = 1, .host = 1000 }, false },
+		{ { .proto = IPPROTO_UDP, .count = 1, .host = 53 }, true },
+		{ { .ip = { AF_INET, { 10, 9, 9, 9 } },
+		    .proto = IPPROTO_UDP,
+		    .count = 1,
+		    .host = 53 },
+		  true },
+		{ { .ip = { AF_INET, { 10, 9, 9, 8 } },
+		    .proto = IPPROTO_UDP,
+		    .count = 1,
+		    .host = 53 },
+		  false },
+	};
+	AUTO_NET struct net_socks s = {};
+	AUTO(str_list_free) struct str_list own = {};
+	struct net_member m = { .veth = "ctr0_2", .ports = published, .n_ports = 2 };
+	const struct str_list none_own = {};
+	struct forward_links none = {};
+	struct net_conf c = conf();
+	struct err e = {};
+
+	(void)state;
+	open_or_skip(&s);
+	ip_parse("10.1.0.2", &m.ip[NET_4]);
+	assert_int_equal(net_up(&s, &c, "ctr:web of x", &m, 1, &none, &e), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
+		int r = net_port_taken(&s, &none_own, &v[i].p, 1, &e);
+
+		assert_int_equal(r, v[i].taken ? -EADDRINUSE : 0);
+		if (v[i].taken)
+			assert_non_null(strstr(e.msg, "taken by 10.1.0.2 in network web of x"));
+	}
+	assert_int_equal(str_list_add(&own, "ctr0"), 0);
+	assert_int_equal(net_port_taken(&s, &own, &v[0].p, 1, &e), 0);
+	assert_int_equal(net_down(&s, &c, NULL, 0, &e), 0);
+	assert_int_equal(net_port_taken(&s, &none_own, &v[0].p, 1, &e), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers),          cmocka_unit_test(verdicts),
 		cmocka_unit_test(readers),          cmocka_unit_test(which_failed),
 		cmocka_unit_test(rules_or_nothing), cmocka_unit_test(a_network),
+		cmocka_unit_test(ports_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
