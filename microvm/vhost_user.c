@@ -15,6 +15,7 @@
 #include <linux/virtio_ring.h>
 #include <poll.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -488,23 +489,30 @@ static int serve(struct vhost_user *v, struct err *e)
 
 int vhost_user_serve(struct virtio_dev *dev, int sock, struct err *e)
 {
-	struct vhost_user v = { .dev = dev, .sock = sock };
+	struct vhost_user *v = calloc(1, sizeof(*v));
 	int r;
 
+	if (!v)
+		return err_sys(e, ENOMEM, "virtio device %s", dev->ops->name);
+	v->dev = dev;
+	v->sock = sock;
 	for (unsigned int i = 0; i < VIRTIO_MAX_QUEUES; i++)
-		v.ring[i].kick = v.ring[i].call = -1;
+		v->ring[i].kick = v->ring[i].call = -1;
 	/* QEMU's registers, which say how many may be asked for, do so for all queues alike. */
 	for (unsigned int i = 0; i < dev->n_queues; i++)
 		dev->q[i].max = VIRTQ_MAX_SIZE;
 	dev->transport = &transport;
-	dev->transport_data = &v;
-	dev->mem = &v.mem;
-	r = serve(&v, e);
+	dev->transport_data = v;
+	dev->mem = &v->mem;
+	r = serve(v, e);
 	for (unsigned int i = 0; i < dev->n_queues; i++) {
-		stop_ring(&v, i);
-		if (v.ring[i].call >= 0)
-			close(v.ring[i].call);
+		stop_ring(v, i);
+		if (v->ring[i].call >= 0)
+			close(v->ring[i].call);
 	}
-	mem_free(&v.mem);
+	mem_free(&v->mem);
+	dev->transport_data = NULL;
+	dev->mem = NULL;
+	free(v);
 	return r;
 }
