@@ -481,6 +481,8 @@ int ctr_exec(const struct ctr_global *g, const char *id, const struct exec_opts 
 	int r = open_container(&x, g, id, e);
 
 	*status = 0;
+	if (r == 0 && container_is_machine(x.c.st))
+		r = vm_awake(x.c.status, "exec", id, e);
 	if (r == 0 && container_is_machine(x.c.st)) {
 		r = vm_exec(x.c.dir, id, o, status, e);
 		release(&x);

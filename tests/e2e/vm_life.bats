@@ -73,6 +73,7 @@ b" ]
     fails 255 "" exec "$ID" /bin/true
     # at once, and not after a deadline
     local begin=$SECONDS
+    fails 255 "exec $ID: the micro-VM is paused" exec --ignore-paused "$ID" /bin/true
     fails 1 "ps $ID: the micro-VM is paused" ps "$ID"
     fails 1 "events $ID: the micro-VM is paused" events --stats "$ID"
     fails 1 "update $ID: the micro-VM is paused" update --pids-limit 29 "$ID"
