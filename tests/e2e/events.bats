@@ -37,6 +37,16 @@ watching() { grep -qsE "poll" "/proc/$(pgrep -P "$STREAM")/wchan"; }
 count() { grep -c "\"type\":\"$1\"" "$EVENTS" || true; }
 at_least() { [ "$(count "$1")" -ge "$2" ]; }
 
+# A container that takes more memory than it may have once there is /tmp/go, and a stream that watches it.
+watch_a_hog() {
+    edit_config '.linux.resources.memory = {limit: 16777216, swap: 16777216}'
+    set_args /bin/sh -c 'while ! [ -e /tmp/go ]; do sleep 0.02; done; exec tail /dev/zero'
+    ctr run --detach --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 0 ] || skip "$stderr"
+    stream --interval 1h
+    wait_for 10 watching
+}
+
 @test "events --stats: every key, one line, and the numbers of the files" {
     edit_config '.linux.resources.memory = {limit: 67108864} | .linux.resources.pids = {limit: 44}'
     set_args /bin/sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; touch /tmp/ready; sleep 1000 & wait'
@@ -138,12 +148,7 @@ at_least() { [ "$(count "$1")" -ge "$2" ]; }
 }
 
 @test "events: the shortage that ends the container is told, too" {
-    edit_config '.linux.resources.memory = {limit: 16777216, swap: 16777216}'
-    set_args /bin/sh -c 'while ! [ -e /tmp/go ]; do sleep 0.02; done; exec tail /dev/zero'
-    ctr run --detach --bundle "$BUNDLE" "$ID"
-    [ "$status" -eq 0 ] || skip "$stderr"
-    stream --interval 1h
-    wait_for 10 watching
+    watch_a_hog
     touch "$BUNDLE/rootfs/tmp/go"
     end_of_stream
     [ "$(count oom)" -ge 1 ]
@@ -152,12 +157,7 @@ at_least() { [ "$(count "$1")" -ge "$2" ]; }
 
 @test "events: the shortage that ended the container is told although its cgroup is gone" {
     local pid dir
-    edit_config '.linux.resources.memory = {limit: 16777216, swap: 16777216}'
-    set_args /bin/sh -c 'while ! [ -e /tmp/go ]; do sleep 0.02; done; exec tail /dev/zero'
-    ctr run --detach --bundle "$BUNDLE" "$ID"
-    [ "$status" -eq 0 ] || skip "$stderr"
-    stream --interval 1h
-    wait_for 10 watching
+    watch_a_hog
     pid=$(pgrep -P "$STREAM")
     dir=$(dirname "$(cgroup_file "$ID" memory memory.oom_control memory.events)")
     kill -STOP "$pid"

@@ -5,6 +5,7 @@
  * guest memory before it in two) and its payload.
  */
 #include "microvm/vhost_user.h"
+#include "tests/unit/microvm/vhost_send.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,27 +48,6 @@ static void kick(struct virtio_dev *d, unsigned int qi)
 
 static const struct virtio_ops ops = { .name = "echo", .kick = kick };
 
-static void send_one(int sock, const unsigned char *h, const unsigned char *p, size_t len, int fd)
-{
-	uint32_t head[3] = { h[0] % 24, h[1], (uint32_t)len };
-	struct iovec io[2] = { { head, sizeof(head) }, { (void *)(uintptr_t)p, len } };
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {};
-	struct msghdr m = { .msg_iov = io, .msg_iovlen = 2 };
-
-	if (fd >= 0) {
-		struct cmsghdr *c;
-
-		m.msg_control = control;
-		m.msg_controllen = sizeof(control);
-		c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
-	sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
 	static int memfd = -1;
@@ -95,7 +75,11 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 			len = size;
 		/* the rings and descriptors that the guest has made */
 		memcpy(ram + (h[5] << 8), data, len);
-		send_one(sv[0], h, data, len, h[2] & 1 ? memfd : h[2] & 2 ? event : -1);
+		vhost_send(sv[0], (const uint32_t[3]){ h[0] % 24, h[1], (uint32_t)len }, data, len,
+			   h[2] & 1   ? memfd
+			   : h[2] & 2 ? event
+				      : -1,
+			   MSG_DONTWAIT);
 		data += len;
 		size -= len;
 	}

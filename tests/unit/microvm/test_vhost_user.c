@@ -6,6 +6,7 @@
 #include "microvm/vhost_user.h"
 
 #include "driver.h"
+#include "vhost_send.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -129,24 +130,10 @@ static int teardown(void **state)
 
 static void send_raw(uint32_t request, uint32_t flags, const void *p, uint32_t size, int fd)
 {
-	uint32_t h[3] = { request, flags, size };
-	struct iovec io[2] = { { h, sizeof(h) }, { (void *)(uintptr_t)p, size } };
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {};
-	struct msghdr m = { .msg_iov = io, .msg_iovlen = 2 };
+	const uint32_t h[3] = { request, flags, size };
 
-	if (fd >= 0) {
-		struct cmsghdr *c;
-
-		m.msg_control = control;
-		m.msg_controllen = sizeof(control);
-		c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
 	/* a device that has ended does not listen */
-	if (sendmsg(t.sock, &m, MSG_NOSIGNAL) < 0)
+	if (vhost_send(t.sock, h, p, size, fd, 0) < 0)
 		assert_int_equal(errno, EPIPE);
 }
 
