@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/fdpass.h"
 #include "base/log.h"
+#include "microvm/guest/boot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -250,7 +251,7 @@ void guest_proc_settle(struct guest *g, uint32_t id)
 		if (g->oom_kills && WIFSIGNALED(p->status) && WTERMSIG(p->status) == SIGKILL)
 			f.flags = AGENT_OOM_HIT;
 		if (id == 0 && g->machine)
-			sync();
+			guest_sync();
 		agent_link_send(&g->link, &f);
 		g->gone |= id == 0;
 	}

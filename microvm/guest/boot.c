@@ -366,11 +366,15 @@ void guest_last_words(const char *text)
 		log_error("%s", text);
 }
 
-_Noreturn void guest_reset(void)
+void guest_sync(void)
 {
 	sync();
-	/* Marks its file system as clean; where something still writes, its journal is enough. */
 	mount(NULL, AGENT_IMAGE, NULL, MS_REMOUNT | MS_RDONLY, NULL);
+}
+
+_Noreturn void guest_reset(void)
+{
+	guest_sync();
 	reboot(RB_AUTOBOOT);
 	/* A kernel that cannot: the host sees the port close. */
 	for (;;)

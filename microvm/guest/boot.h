@@ -39,7 +39,14 @@ void guest_add_entropy(const uint8_t *bytes, size_t len);
 /* What ends the guest, to every console that the kernel has, however early. */
 void guest_last_words(const char *text);
 
-/* Everything to the disks and the host, then the machine is reset. */
+/*
+ * Everything to the disks and the host, and the image's file system marked as clean (where
+ * something still writes to it, its journal is enough). Before EXIT is told: the host may end the
+ * machine at any moment after it.
+ */
+void guest_sync(void);
+
+/* guest_sync, then the machine is reset. */
 _Noreturn void guest_reset(void);
 
 #endif
