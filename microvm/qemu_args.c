@@ -112,8 +112,11 @@ static void disks(struct words *w, const struct vm_config *c)
 		add(w, "-add-fd");
 		addf(w, "fd=%d,set=%zu", c->disks[i].fd, i + 1);
 		add(w, "-drive");
-		addf(w, "if=none,id=disk%zu,file=/dev/fdset/%zu,format=raw,cache=writeback%s", i,
-		     i + 1, c->disks[i].ro ? ",readonly=on" : ",auto-read-only=off");
+		addf(w,
+		     "if=none,id=disk%zu,file.driver=%s,file.filename=/dev/fdset/%zu,format=raw,"
+		     "cache=writeback%s",
+		     i, c->disks[i].device ? "host_device" : "file", i + 1,
+		     c->disks[i].ro ? ",readonly=on" : ",auto-read-only=off");
 		add(w, "-device");
 		addf(w, "virtio-blk-device,drive=disk%zu", i);
 	}

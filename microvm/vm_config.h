@@ -22,6 +22,7 @@ enum { VM_MAX_VCPUS = 64, VM_MAX_DISKS = 8 };
 struct vm_disk {
 	int fd; /* raw image */
 	bool ro;
+	bool device; /* a block device, not a regular file */
 };
 
 struct vm_config {

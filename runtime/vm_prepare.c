@@ -267,14 +267,15 @@ static int open_image(struct machine *m, const struct create *c, struct err *e)
 {
 	struct vm_disk *d = &m->config.disks[0];
 	const char *path = c->spec->vm ? c->spec->vm->image_path : NULL;
+	int r;
 
 	if (!path)
 		return 0;
 	if (c->o->clone)
 		return err_set(e, EINVAL, "vm.image: an OS clone has its root already");
-	d->fd = vm_image_open(path, c->spec->root->readonly, &d->ro, e);
-	if (d->fd < 0)
-		return d->fd;
+	r = vm_image_open(path, c->spec->root->readonly, d, e);
+	if (r < 0)
+		return r;
 	m->config.n_disks = 1;
 	log_warn("root.path: %s is not used: vm.image has the root file system",
 		 c->spec->root->path);

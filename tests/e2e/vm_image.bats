@@ -23,8 +23,21 @@ setup() {
     with_image "$IMAGE"
 }
 
+teardown() {
+    ! mountpoint -q "$BATS_TEST_TMPDIR/m" || umount "$BATS_TEST_TMPDIR/m"
+    local rc=0
+    common_teardown || rc=1
+    [ -z "${LOOP:-}" ] || losetup --detach "$LOOP"
+    return "$rc"
+}
+
 with_image() {
     edit_config '.vm = {kernel: {path: $k}, image: {path: $i, format: "raw"}}' --arg k "$KERNEL" --arg i "$1"
+}
+journal_is_empty() {
+    local features
+    features=$(dumpe2fs -h "$IMAGE" 2>/dev/null | grep '^Filesystem features:') || fail "no file system"
+    [[ $features != *needs_recovery* ]] || fail "$features"
 }
 in_image() { debugfs -R "cat $1" "$IMAGE" 2>/dev/null; }
 
@@ -36,7 +49,8 @@ in_image() { debugfs -R "cat $1" "$IMAGE" 2>/dev/null; }
     [[ $stderr == *"root.path: "*"is not used: vm.image has the root"* ]]
     [ "$(in_image /etc/new)" = from-the-guest ]
     e2fsck -fn "$IMAGE" >/dev/null || fail "$(e2fsck -fn "$IMAGE" 2>&1)"
-    dumpe2fs -h "$IMAGE" 2>/dev/null | grep -q 'Filesystem state: *clean'
+    # (a file system whose journal is full calls itself clean too)
+    journal_is_empty
     # and is still there the next time, with a volume and exec
     mkdir "$BATS_TEST_TMPDIR/v"
     edit_config '.mounts += [{destination: "/tmp/v", type: "bind", source: $v, options: ["bind"]}]' --arg v "$BATS_TEST_TMPDIR/v"
@@ -77,6 +91,50 @@ in_image() { debugfs -R "cat $1" "$IMAGE" 2>/dev/null; }
     set_args /bin/cat /etc/where
     ok run --bundle "$BUNDLE" "$ID-2"
     [ "$output" = of-the-image ]
+}
+
+@test "vm.image: what a machine wrote can be had read-only; what a killed one left in the journal is said" {
+    set_args /bin/sh -c 'echo one >/etc/new; exit 3'
+    ctr run --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 3 ]
+    edit_config '.root.readonly = true'
+    set_args /bin/cat /etc/new
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = one ]
+    edit_config '.root.readonly = false'
+    set_args /bin/sh -c 'echo two >/etc/new; sync; echo written; sleep 1000'
+    ok run -d --bundle "$BUNDLE" "$ID"
+    wait_for 20 grep -q written "$OUT"
+    kill -9 "$(state_of "$ID" pid)"
+    wait_state "$ID" stopped
+    ok delete "$ID"
+    edit_config '.root.readonly = true'
+    set_args /bin/cat /etc/new
+    fails 1 "vm.image.path: $IMAGE: its journal" create --bundle "$BUNDLE" "$ID"
+    # who writes replays it
+    edit_config '.root.readonly = false'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = two ]
+    edit_config '.root.readonly = true'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = two ]
+}
+
+@test "vm.image: a block device, unless the host has it mounted" {
+    LOOP=$(losetup --find --show "$IMAGE") || skip "no loop devices here"
+    with_image "$LOOP"
+    set_args /bin/sh -c 'cat /etc/where; echo on-the-device >/etc/new'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = of-the-image ]
+    mkdir "$BATS_TEST_TMPDIR/m"
+    mount -o ro "$LOOP" "$BATS_TEST_TMPDIR/m"
+    [ "$(cat "$BATS_TEST_TMPDIR/m/etc/new")" = on-the-device ]
+    fails 1 "vm.image.path: $LOOP: the host has it mounted" create --bundle "$BUNDLE" "$ID"
+    umount "$BATS_TEST_TMPDIR/m"
+    edit_config '.root.readonly = true'
+    set_args /bin/cat /etc/new
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = on-the-device ]
 }
 
 @test "vm.image: erofs is read-only by itself" {

@@ -43,7 +43,7 @@ static void test_machine(void **state)
 		.kernel = 20,
 		.initrd = 21,
 		.cmdline = "a b",
-		.disks = { { .fd = 30, .ro = true }, { .fd = 31 } },
+		.disks = { { .fd = 30, .ro = true }, { .fd = 31, .device = true } },
 		.n_disks = 2,
 		.qemu_params = params,
 		.n_qemu_params = 2,
@@ -67,6 +67,10 @@ static void test_machine(void **state)
 	assert_non_null(value(&l, "-device", "vhost-user-fs-device,chardev=fs,tag=" VM_SHARE_TAG));
 	assert_string_equal(value(&l, "-add-fd", "fd=30"), "fd=30,set=1");
 	assert_true(str_ends(value(&l, "-drive", "if=none,id=disk0"), ",readonly=on"));
+	assert_non_null(strstr(value(&l, "-drive", "if=none,id=disk0"),
+			       ",file.driver=file,file.filename=/dev/fdset/1,format=raw,"));
+	assert_non_null(strstr(value(&l, "-drive", "if=none,id=disk1"),
+			       ",file.driver=host_device,file.filename=/dev/fdset/2,format=raw,"));
 	assert_null(strstr(value(&l, "-drive", "if=none,id=disk1"), "readonly"));
 }
 
