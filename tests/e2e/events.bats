@@ -160,6 +160,12 @@ watch_a_hog() {
     watch_a_hog
     pid=$(pgrep -P "$STREAM")
     dir=$(dirname "$(cgroup_file "$ID" memory memory.oom_control memory.events)")
+    # who puts containers there removes their cgroups himself, after the end was told
+    if [ ! -e "$dir/memory.oom_control" ] && [ ! -e "$dir/../memory.events" ]; then
+        ok delete --force "$ID"
+        end_of_stream
+        skip "the cgroup above is the root of cgroup v2, which counts nothing"
+    fi
     kill -STOP "$pid"
     touch "$BUNDLE/rootfs/tmp/go"
     wait_state "$ID" stopped
