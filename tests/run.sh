@@ -3,8 +3,8 @@
 #
 # run.sh [PART...] [FILTER]: runs the tests that `make check` has built.
 #
-# PART is one or more of: lint unit unit-asan fuzz e2e e2e-asan e2e-vm vm engines; all without any. FILTER is a part of a
-# test file's path. The last line is "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
+# PART is one or more of: lint unit unit-asan fuzz e2e e2e-asan e2e-vm vm vm-kvm engines; all but vm-kvm
+# without any. FILTER is a part of a test file's path. The last line is "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
 # Logs are kept in $BUILD/test-logs.
 #
 # Environment: BUILD (build), TEST_LOGS ($BUILD/test-logs), UNIT_DEADLINE and E2E_DEADLINE (seconds a file), E2E_JOBS
@@ -357,11 +357,17 @@ run_vm() {
     vm_boot v1 e2e-systemd $v1
     vm_job v1 e2e-systemd v1-systemd
     [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ] || host="this host (v2)"
+    vm_compare "$host"
+}
+
+# Micro-VMs of our own VMM, on virtualization that QEMU emulates where this machine has none. There a guest dies of a triple
+# fault at times, or the machine's kernel stops: it is a part of its own, which `make check-vm` calls.
+run_vm_kvm() {
+    [ -z "$FILTER" ] || return 0
     vm_boot kvm vmm,vm-files,e2e-kvm
     vm_job kvm vmm vmm
     vm_job kvm vm-files vm-files
     vm_job kvm e2e-kvm microvm
-    vm_compare "$host"
     echo
     echo "what of the container's tests cannot apply to a micro-VM, and why:"
     sed -n 's/^\([a-z_]*\) | \(.*\) | \(.*\)$/  \1: \2: \3/p' tests/vm/not-in-vm.txt
@@ -388,8 +394,8 @@ parts=()
 FILTER=
 for arg; do
     case $arg in
-    lint | unit | unit-asan | fuzz | e2e | e2e-asan | e2e-vm | vm | engines) parts+=("$arg") ;;
-    -*) echo "usage: run.sh [lint|unit|unit-asan|fuzz|e2e|e2e-asan|e2e-vm|vm|engines]... [FILTER]" >&2; exit 2 ;;
+    lint | unit | unit-asan | fuzz | e2e | e2e-asan | e2e-vm | vm | vm-kvm | engines) parts+=("$arg") ;;
+    -*) echo "usage: run.sh [lint|unit|unit-asan|fuzz|e2e|e2e-asan|e2e-vm|vm|vm-kvm|engines]... [FILTER]" >&2; exit 2 ;;
     *) FILTER=$arg ;;
     esac
 done
@@ -411,6 +417,7 @@ for part in "${parts[@]}"; do
     e2e-asan) run_e2e e2e-asan "$BUILD/asan/ctr" ;;
     e2e-vm) run_e2e_vm ;;
     vm) run_vm ;;
+    vm-kvm) run_vm_kvm ;;
     engines) run_engines ;;
     esac
 done

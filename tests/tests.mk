@@ -21,7 +21,7 @@ check-vm: deps-test
 	@sh tests/deps.sh vm
 	+@$(MAKE) guest-kernel
 	+@$(MAKE) -j$(JOBS) all
-	@BUILD=$(BUILD) bash tests/run.sh vm
+	@BUILD=$(BUILD) bash tests/run.sh vm vm-kvm
 check-engines: deps-test
 	@sh tests/deps.sh engines
 	+@$(MAKE) -j$(JOBS) all
