@@ -62,8 +62,12 @@ static int check_plugins(const struct wanted *w, struct err *e)
 	struct dirent *de;
 
 	d = fd >= 0 ? fdopendir(fd) : NULL;
-	if (!d)
-		return err_sys(e, errno, "--publish: list the containers");
+	if (!d) {
+		err_sys(e, errno, "--publish: list the containers of %s", w->ns->root->path);
+		if (fd >= 0)
+			close(fd);
+		return -e->code;
+	}
 	while (r == 0 && (de = readdir(d)) != NULL) {
 		AUTO(arena_free) struct arena a = {};
 		AUTO_CLOSE int dir = -1;
