@@ -387,6 +387,7 @@ static int make(struct agent_host **out, const struct agent_host_opts *o, struct
 		return err_sys(e, ENOMEM, "the guest's agent");
 	h->vmm = o->vmm;
 	h->listen = o->listen;
+	h->kernel = o->kernel;
 	h->console_copy = o->console_copy;
 	h->setup_ms = o->setup_ms ? o->setup_ms : DEFAULT_MS;
 	h->sigfd = h->tty_fd = -1;

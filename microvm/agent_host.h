@@ -27,6 +27,7 @@ struct agent_host;
 struct agent_host_opts {
 	struct vmm *vmm;    /* started; borrowed */
 	const char *id;     /* of the container */
+	const char *kernel; /* its path, for errors of the boot; NULL: none is named; borrowed */
 	const char *config; /* for the guest: oci/spec_guest.h; needed during create only */
 	size_t config_len;
 	bool share; /* the machine has VM_SHARE_TAG */

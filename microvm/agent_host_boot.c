@@ -106,7 +106,7 @@ static const char *what_ended(enum vm_end how, bool panic)
 	return "the machine crashed";
 }
 
-int host_why(struct agent_host *h, unsigned int ms, struct err *e)
+static int why(struct agent_host *h, unsigned int ms, struct err *e)
 {
 	const char *text = NULL, *last, *when = while_[h->phase];
 	char buf[HOST_TAIL + 1];
@@ -128,4 +128,11 @@ int host_why(struct agent_host *h, unsigned int ms, struct err *e)
 			       ms / 1000, ms % 1000 / 100, when, last);
 	return err_set(e, EIO, "%s %s%s%s; console: %s", what_ended(how, panicked(h)), when,
 		       text ? ": " : "", text ? text : "", last);
+}
+
+int host_why(struct agent_host *h, unsigned int ms, struct err *e)
+{
+	int r = why(h, ms, e);
+
+	return h->phase == HOST_BOOT && h->kernel ? err_wrap(e, "kernel %s", h->kernel) : r;
 }

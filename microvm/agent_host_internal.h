@@ -56,6 +56,7 @@ struct host_watch {
 
 struct agent_host {
 	struct vmm *vmm;
+	const char *kernel; /* may be NULL */
 	enum host_phase phase;
 	struct agent_link link;
 	bool configured, link_lost, machine_ended, give_up;

@@ -139,18 +139,24 @@ static int check_unpacked(int fd, struct err *e)
 static int unpack_payload(const uint8_t *p, size_t n, int to, struct err *e)
 {
 	int how = kernel_image_packing(p, n);
-	uint64_t max;
+	uint64_t size;
+	int r;
 
 	if (how < 0)
 		return err_set(e, ENOEXEC,
 			       "corrupt: its payload is not packed in any way that Linux knows");
 	if (how == KERNEL_PLAIN)
 		return unpack(KERNEL_PLAIN, p, n, to, n, e);
-	max = (uint64_t)(p[n - 4] | p[n - 3] << 8 | p[n - 2] << 16) | (uint64_t)p[n - 1] << 24;
-	if (max > KERNEL_MAX)
+	size = (uint64_t)(p[n - 4] | p[n - 3] << 8 | p[n - 2] << 16) | (uint64_t)p[n - 1] << 24;
+	if (size > KERNEL_MAX)
 		return err_set(e, ENOEXEC, "corrupt: it says that it unpacks to %llu MiB",
-			       (unsigned long long)max >> 20);
-	return unpack((enum kernel_packing)how, p, n, to, max, e);
+			       (unsigned long long)size >> 20);
+	r = unpack((enum kernel_packing)how, p, n, to, size, e);
+	if (r < 0)
+		return r;
+	if (lseek(to, 0, SEEK_CUR) != (off_t)size)
+		return err_set(e, ENOEXEC, "corrupt: less comes out of it than it says");
+	return 0;
 }
 
 static int unpack_fd(int fd, const struct kernel_image *img, int to, struct err *e)

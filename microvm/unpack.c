@@ -359,7 +359,7 @@ static int stream(const struct codec *c, void *state, const uint8_t *p, size_t n
 
 /*
  * The kernel's lz4 is the format of the first lz4 program: the magic, then blocks with their length
- * before them, without an end: the last four bytes may be the size of all.
+ * before them, each full but the last, without an end: the last four bytes may be the size of all.
  */
 static int unpack_lz4(const uint8_t *p, size_t n, struct sink *to, struct err *e)
 {
@@ -382,13 +382,14 @@ static int unpack_lz4(const uint8_t *p, size_t n, struct sink *to, struct err *e
 		if (len > n)
 			return err_set(e, ENOEXEC, "truncated: its packed data has no end");
 		out = run((const char *)p, buf, (int)len, LZ4_BLOCK);
-		if (out <= 0)
+		p += len;
+		n -= len;
+		/* nothing else would tell: the format has no checksum */
+		if (out <= 0 || (n > 4 && out != LZ4_BLOCK))
 			return err_set(e, ENOEXEC, "corrupt: it cannot be unpacked");
 		r = sink_put(to, buf, (size_t)out, e);
 		if (r < 0)
 			return r;
-		p += len;
-		n -= len;
 	}
 	return 0;
 }

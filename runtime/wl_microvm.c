@@ -152,6 +152,7 @@ static int start_machine(struct create *c, struct microvm *k, struct err *e)
 	struct agent_host_opts o = {
 		.vmm = &k->vmm,
 		.id = c->st.id,
+		.kernel = k->m.kernel.path,
 		.config = k->m.guest,
 		.config_len = k->m.guest_len,
 		.share = true,

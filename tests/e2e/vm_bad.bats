@@ -55,8 +55,17 @@ PY
     [ -n "$k" ] || return 0
     head -c 3000000 "$k" >"$t/short"
     broken "$t/short" run --kernel "$t/short"
-    { head -c 4000000 "$k"; head -c 1000 /dev/urandom; tail -c +4001001 "$k"; } >"$t/corrupt"
+    { head -c 4000000 "$k"; head -c 1000 /dev/zero; tail -c +4001001 "$k"; } >"$t/corrupt"
     broken "$t/corrupt" run --kernel "$t/corrupt"
+    # The size that its payload gives for itself is one too large.
+    python3 - "$k" "$t/size" <<'PY'
+import struct, sys
+d = bytearray(open(sys.argv[1], "rb").read())
+end = (d[0x1f1] + 1) * 512 + sum(struct.unpack_from("<II", d, 0x248))
+struct.pack_into("<I", d, end - 4, struct.unpack_from("<I", d, end - 4)[0] + 1)
+open(sys.argv[2], "wb").write(d)
+PY
+    broken "$t/size: corrupt: less comes out of it than it says" run --kernel "$t/size"
 }
 
 @test "vm: too little memory for the kernel" {

@@ -121,6 +121,7 @@ static int create(struct agent_host **h, struct err *e)
 {
 	struct agent_host_opts o = { .vmm = &vmm,
 				     .id = "test",
+				     .kernel = "/the/kernel",
 				     .config = "{}",
 				     .config_len = 2,
 				     .stdio = { -1, -1, -1 },
@@ -153,6 +154,8 @@ static void fails(void (*fn)(const struct guest *g), enum vm_end end, const char
 	assert_true(create(&h, &e) < 0);
 	if (!strstr(e.msg, words) || !strstr(e.msg, console))
 		fail_msg("\"%s\" has not \"%s\" and \"%s\"", e.msg, words, console);
+	/* the kernel is named while it is what can be wrong */
+	assert_int_equal(!strncmp(e.msg, "kernel /the/kernel: ", 20), !!strstr(e.msg, " booted"));
 	for (const char *s = e.msg; *s; s++)
 		assert_true(*s >= ' ');
 	close(out);
@@ -244,7 +247,8 @@ static void floods_its_console(const struct guest *g)
 static void guests_that_do_not_come_up(void **state)
 {
 	(void)state;
-	fails(hangs, VM_END_CRASH, "hangs: nothing for 0.3 s while it booted",
+	fails(hangs, VM_END_CRASH,
+	      "kernel /the/kernel: the guest hangs: nothing for 0.3 s while it booted",
 	      "one|two|Linux is booting");
 	fails(is_silent, VM_END_CRASH, "hangs", "(nothing)");
 	fails(panics, VM_END_RESET, "the guest's kernel panicked while it booted", "end ]---");
@@ -264,7 +268,7 @@ static void guests_that_are_strange(void **state)
 	fails(has_another_version, VM_END_CRASH, "speaks version 2", "");
 	fails(says_hello_twice, VM_END_CRASH, "breaks the protocol", "");
 	fails(hangs_in_set_up, VM_END_CRASH,
-	      "hangs: nothing for 0.3 s while the container was set up", "");
+	      "the guest hangs: nothing for 0.3 s while the container was set up", "");
 	fails(refuses, VM_END_CRASH, "mounts[3]: no such ?[2Jthing", "");
 }
 

@@ -129,6 +129,22 @@ static void corrupt(void **state)
 	}
 }
 
+/* Only the last block of LZ4 may be less than full: the format itself would not tell. */
+static void a_short_block_is_corrupt(void **state)
+{
+	uint8_t twice[sizeof(packed_lz4) * 2 - 4];
+	AUTO_FREE char *out = NULL;
+	struct err e = {};
+	size_t n = 0;
+
+	(void)state;
+	memcpy(twice, packed_lz4, sizeof(packed_lz4));
+	memcpy(twice + sizeof(packed_lz4), packed_lz4 + 4, sizeof(packed_lz4) - 4);
+	assert_int_equal(run(KERNEL_LZ4, twice, sizeof(twice), 2 * PACKED_SIZE, &out, &n, &e),
+			 -ENOEXEC);
+	assert_non_null(strstr(e.msg, "corrupt"));
+}
+
 static void lzo_is_refused(void **state)
 {
 	const uint8_t lzo[16] = { 0x89, 'L', 'Z', 'O' };
@@ -150,6 +166,7 @@ int main(void)
 		cmocka_unit_test(never_more_than_said),
 		cmocka_unit_test(truncated),
 		cmocka_unit_test(corrupt),
+		cmocka_unit_test(a_short_block_is_corrupt),
 		cmocka_unit_test(lzo_is_refused),
 	};
 
