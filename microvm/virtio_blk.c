@@ -85,8 +85,9 @@ static uint8_t request(struct blk *b, const struct virtio_blk_outhdr *h, size_t 
 }
 
 /* A request without a whole header or room for a status cannot even be refused. */
-static int serve(struct blk *b, struct virtq *q)
+static int serve(struct virtio_dev *d, struct virtq *q)
 {
+	struct blk *b = (struct blk *)d;
 	const struct virtq_chain *c = &b->chain;
 	struct virtio_blk_outhdr h;
 	size_t written = 0;
@@ -101,23 +102,9 @@ static int serve(struct blk *b, struct virtq *q)
 	return 0;
 }
 
-static void kick(struct virtio_dev *d, unsigned int qi)
+static void kick(struct virtio_dev *d, unsigned int q)
 {
-	struct blk *b = (struct blk *)d;
-	struct virtq *q = &d->q[qi];
-	int r = 0, n = 0;
-
-	while (n < VIRTIO_BUDGET && (r = virtq_pop(q, &b->chain)) > 0) {
-		r = serve(b, q);
-		if (r < 0)
-			break;
-		n++;
-	}
-	virtio_dev_notify(d, qi);
-	if (r < 0)
-		virtio_dev_fail(d);
-	else if (n == VIRTIO_BUDGET)
-		virtio_dev_again(d, qi);
+	virtio_dev_serve(d, q, &((struct blk *)d)->chain, serve);
 }
 
 static void blk_free(struct virtio_dev *d)

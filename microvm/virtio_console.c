@@ -111,25 +111,22 @@ static void on_control(struct console *c, const struct virtio_console_control *m
 	}
 }
 
+static int serve_control(struct virtio_dev *d, struct virtq *q)
+{
+	struct console *c = (struct console *)d;
+	struct virtio_console_control m;
+
+	if (iov_copy_out(c->chain.iov, c->chain.n_out, 0, &m, sizeof(m)) == sizeof(m))
+		on_control(c, &m);
+	virtq_push(q, c->chain.head, 0);
+	return 0;
+}
+
 static void control(struct console *c)
 {
 	const bool was_open = c->open;
-	struct virtio_console_control m;
-	struct virtq *q = &c->dev.q[Q_CTL_TX];
-	int r = 0, n = 0;
 
-	while (n < VIRTIO_BUDGET && (r = virtq_pop(q, &c->chain)) > 0) {
-		if (iov_copy_out(c->chain.iov, c->chain.n_out, 0, &m, sizeof(m)) == sizeof(m))
-			on_control(c, &m);
-		virtq_push(q, c->chain.head, 0);
-		n++;
-	}
-	virtio_dev_notify(&c->dev, Q_CTL_TX);
-	if (r < 0)
-		virtio_dev_fail(&c->dev);
-	else if (n == VIRTIO_BUDGET)
-		virtio_dev_again(&c->dev, Q_CTL_TX);
-	if (r < 0)
+	if (virtio_dev_serve(&c->dev, Q_CTL_TX, &c->chain, serve_control) < 0)
 		return;
 	pay(c);
 	if (c->open != was_open)
@@ -138,24 +135,16 @@ static void control(struct console *c)
 
 /* ---- hvc0 ---- */
 
-static void console_out(struct console *c)
+static int serve_console(struct virtio_dev *d, struct virtq *q)
 {
+	struct console *c = (struct console *)d;
 	const struct virtq_chain *chain = &c->chain;
-	struct virtq *q = &c->dev.q[Q_TX0];
-	int r = 0, n = 0;
 
-	while (n < VIRTIO_BUDGET && (r = virtq_pop(q, &c->chain)) > 0) {
-		/* A full pipe loses it: a kernel that prints must not wait for a reader. */
-		if (chain->n_out && writev(c->out, chain->iov, (int)chain->n_out) < 0)
-			c->lost++;
-		virtq_push(q, chain->head, 0);
-		n++;
-	}
-	virtio_dev_notify(&c->dev, Q_TX0);
-	if (r < 0)
-		virtio_dev_fail(&c->dev);
-	else if (n == VIRTIO_BUDGET)
-		virtio_dev_again(&c->dev, Q_TX0);
+	/* A full pipe loses it: a kernel that prints must not wait for a reader. */
+	if (chain->n_out && writev(c->out, chain->iov, (int)chain->n_out) < 0)
+		c->lost++;
+	virtq_push(q, chain->head, 0);
+	return 0;
 }
 
 /* ---- the stream ---- */
@@ -278,7 +267,7 @@ static void kick(struct virtio_dev *d, unsigned int q)
 
 	switch (q) {
 	case Q_TX0:
-		console_out(c);
+		virtio_dev_serve(&c->dev, Q_TX0, &c->chain, serve_console);
 		break;
 	case Q_CTL_RX:
 		pay(c);

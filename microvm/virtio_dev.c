@@ -1,6 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "microvm/virtio_dev.h"
 
+int virtio_dev_serve(struct virtio_dev *d, unsigned int qi, struct virtq_chain *c,
+		     int (*serve)(struct virtio_dev *d, struct virtq *q))
+{
+	struct virtq *q = &d->q[qi];
+	int r = 0, n = 0;
+
+	while (n < VIRTIO_BUDGET && (r = virtq_pop(q, c)) > 0) {
+		r = serve(d, q);
+		if (r < 0)
+			break;
+		n++;
+	}
+	virtio_dev_notify(d, qi);
+	if (r < 0)
+		virtio_dev_fail(d);
+	else if (n == VIRTIO_BUDGET)
+		virtio_dev_again(d, qi);
+	return r < 0 ? r : 0;
+}
+
 static void on_event(struct loop_watch *lw, uint32_t events)
 {
 	struct virtio_watch *w = (struct virtio_watch *)lw;

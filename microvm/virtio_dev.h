@@ -102,6 +102,15 @@ static inline void virtio_dev_again(struct virtio_dev *d, unsigned int q)
 }
 
 /*
+ * The kick of a device that answers each request at once: at most VIRTIO_BUDGET of queue q come
+ * into *c, one after the other, and serve answers each (with virtq_push). Then the driver is told,
+ * and the queue has another turn if there may be more. 0, or the negative number of serve or the
+ * queue: the guest broke a rule, the device has failed.
+ */
+int virtio_dev_serve(struct virtio_dev *d, unsigned int q, struct virtq_chain *c,
+		     int (*serve)(struct virtio_dev *d, struct virtq *q));
+
+/*
  * A descriptor that the device waits for: fn(d, EPOLL* events), level triggered, with the lock
  * held and only while the device is active. Zero events: not now. The descriptor stays the
  * device's.

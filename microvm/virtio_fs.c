@@ -45,25 +45,24 @@ static int enter(struct fs *fs)
 	return r;
 }
 
-static void kick(struct virtio_dev *d, unsigned int qi)
+static int serve(struct virtio_dev *d, struct virtq *q)
 {
 	struct fs *fs = (struct fs *)d;
-	struct virtq *q = &d->q[qi];
 	const struct virtq_chain *c = &fs->chain;
-	int r = enter(fs), n = 0;
+	size_t len = fuse_server_handle(fs->server, c->iov, c->n_out, c->iov + c->n_out, c->n_in);
 
-	while (r >= 0 && n < VIRTIO_BUDGET && (r = virtq_pop(q, &fs->chain)) > 0) {
-		size_t len = fuse_server_handle(fs->server, c->iov, c->n_out, c->iov + c->n_out,
-						c->n_in);
+	virtq_push(q, c->head, (uint32_t)len);
+	return 0;
+}
 
-		virtq_push(q, c->head, (uint32_t)len);
-		n++;
-	}
-	virtio_dev_notify(d, qi);
-	if (r < 0)
+static void kick(struct virtio_dev *d, unsigned int q)
+{
+	struct fs *fs = (struct fs *)d;
+
+	if (enter(fs) < 0)
 		virtio_dev_fail(d);
-	else if (n == VIRTIO_BUDGET)
-		virtio_dev_again(d, qi);
+	else
+		virtio_dev_serve(d, q, &fs->chain, serve);
 }
 
 static void reset(struct virtio_dev *d)

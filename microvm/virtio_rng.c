@@ -31,21 +31,17 @@ static uint32_t fill(const struct virtq_chain *c)
 	return done;
 }
 
-static void kick(struct virtio_dev *d, unsigned int qi)
+static int serve(struct virtio_dev *d, struct virtq *q)
 {
-	struct rng *rng = (struct rng *)d;
-	struct virtq *q = &d->q[qi];
-	int r = 0, n = 0;
+	const struct virtq_chain *c = &((struct rng *)d)->chain;
 
-	while (n < VIRTIO_BUDGET && (r = virtq_pop(q, &rng->chain)) > 0) {
-		virtq_push(q, rng->chain.head, fill(&rng->chain));
-		n++;
-	}
-	virtio_dev_notify(d, qi);
-	if (r < 0)
-		virtio_dev_fail(d);
-	else if (n == VIRTIO_BUDGET)
-		virtio_dev_again(d, qi);
+	virtq_push(q, c->head, fill(c));
+	return 0;
+}
+
+static void kick(struct virtio_dev *d, unsigned int q)
+{
+	virtio_dev_serve(d, q, &((struct rng *)d)->chain, serve);
 }
 
 static void rng_free(struct virtio_dev *d)
