@@ -5,7 +5,7 @@
  * settings. It is root inside, without a user namespace: what holds it are the capabilities, the
  * masked paths and the system call filter (spec_clone_seccomp.c).
  */
-#include "oci/spec_clone.h"
+#include "oci/spec_default.h"
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -187,22 +187,10 @@ static void put_linux(struct json_out *j)
 	json_out_object(j);
 	json_out_key(j, "namespaces");
 	json_out_array(j);
-	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
-		json_out_object(j);
-		json_out_kstr(j, "type", namespaces[i]);
-		json_out_end_object(j);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
+		spec_default_namespace(j, namespaces[i]);
 	json_out_end_array(j);
-	json_out_key(j, "resources");
-	json_out_object(j);
-	json_out_key(j, "devices");
-	json_out_array(j);
-	json_out_object(j);
-	json_out_kbool(j, "allow", false);
-	json_out_kstr(j, "access", "rwm");
-	json_out_end_object(j);
-	json_out_end_array(j);
-	json_out_end_object(j);
+	spec_default_resources(j);
 	put_strings(j, "maskedPaths", masked_paths, ARRAY_SIZE(masked_paths));
 	put_strings(j, "readonlyPaths", readonly_paths, ARRAY_SIZE(readonly_paths));
 	spec_clone_seccomp(j);

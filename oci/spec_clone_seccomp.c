@@ -8,7 +8,7 @@
  *
  * Calls that libraries try first and can do without fail with ENOSYS, so that they fall back.
  */
-#include "oci/spec_clone.h"
+#include "oci/spec_default.h"
 
 #include "base/cleanup.h"
 

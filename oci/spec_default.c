@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "oci/features.h"
-#include "oci/json_out.h"
+#include "oci/spec_default.h"
 
 #include <errno.h>
 #include <string.h>
@@ -145,8 +145,7 @@ static void mapping(struct json_out *j, const char *key, uint32_t host)
 	json_out_end_array(j);
 }
 
-/* No device but those that the runtime allows by itself. */
-static void resources(struct json_out *j)
+void spec_default_resources(struct json_out *j)
 {
 	json_out_key(j, "resources");
 	json_out_object(j);
@@ -160,7 +159,7 @@ static void resources(struct json_out *j)
 	json_out_end_object(j);
 }
 
-static void namespace(struct json_out *j, const char *type)
+void spec_default_namespace(struct json_out *j, const char *type)
 {
 	json_out_object(j);
 	json_out_kstr(j, "type", type);
@@ -175,15 +174,15 @@ static void linux_object(struct json_out *j, bool rootless, uid_t uid, gid_t gid
 		mapping(j, "uidMappings", uid);
 		mapping(j, "gidMappings", gid);
 	} else {
-		resources(j);
+		spec_default_resources(j);
 	}
 	json_out_key(j, "namespaces");
 	json_out_array(j);
 	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
 		if (!rootless || !str_eq(namespaces[i], "network"))
-	namespace(j, namespaces[i]);
+			spec_default_namespace(j, namespaces[i]);
 	if (rootless)
-	namespace(j, "user");
+		spec_default_namespace(j, "user");
 	json_out_end_array(j);
 	strings(j, "maskedPaths", masked_paths);
 	strings(j, "readonlyPaths", readonly_paths);

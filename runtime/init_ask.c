@@ -3,6 +3,7 @@
 
 #include "base/sys.h"
 #include "hooks.h"
+#include "terminal.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -51,5 +52,22 @@ int init_hooks(struct create *c, struct err *e)
 	state_out_hook(&j, &c->st, STATUS_CREATING);
 	r = hooks_run(h, HOOK_CREATE_CONTAINER, j.buf.s, NULL, e);
 	json_out_free(&j);
+	return r;
+}
+
+int init_terminal(struct create *c, int root_fd, struct err *e)
+{
+	const struct terminal_opts o = {
+		.root_fd = root_fd,
+		.bind_console = root_fd >= 0,
+		.console_sock = c->console,
+		.sync_sock = c->sync_child,
+		.process = c->spec->process,
+	};
+	int r = terminal_setup(&o, e);
+
+	if (c->console >= 0)
+		close(c->console);
+	c->console = -1;
 	return r;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the container's init asks of its parent, whatever the workload; and the parent's answer. */
+/* What the container's init does and asks of its parent, whatever the workload; and the answer. */
 #ifndef CTR_INIT_ASK_H
 #define CTR_INIT_ASK_H
 
@@ -20,5 +20,11 @@ int init_serve_source(const struct sync_msg *m, struct err *e);
  * entered root.
  */
 int init_hooks(struct create *c, struct err *e);
+
+/*
+ * process.terminal, its master for --console-socket (closed here) or the parent. root_fd: the
+ * container's root, whose pty it is, bound at /dev/console; -1: a pty of the host's (a micro-VM).
+ */
+int init_terminal(struct create *c, int root_fd, struct err *e);
 
 #endif

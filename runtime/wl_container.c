@@ -19,7 +19,6 @@
 #include "process.h"
 #include "seccomp_notify.h"
 #include "sync.h"
-#include "terminal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -220,23 +219,6 @@ static int fill_run(struct create *c, struct container *k, struct err *e)
 		       : run_dirs_make(run, &k->run_dirs, e);
 }
 
-static int terminal(struct create *c, struct container *k, struct err *e)
-{
-	struct terminal_opts o = {
-		.root_fd = k->rootfs.root_fd,
-		.bind_console = true,
-		.console_sock = c->console,
-		.sync_sock = c->sync_child,
-		.process = c->spec->process,
-	};
-	int r = terminal_setup(&o, e);
-
-	if (c->console >= 0)
-		close(c->console);
-	c->console = -1;
-	return r;
-}
-
 static bool setgroups_denied(void)
 {
 	char buf[16];
@@ -297,7 +279,7 @@ static int container_enter(struct workload *w, struct err *e)
 	if (r == 0)
 		r = init_hooks(c, e);
 	if (r == 0)
-		r = terminal(c, k, e);
+		r = init_terminal(c, k->rootfs.root_fd, e);
 	if (r == 0)
 		r = rootfs_enter(&k->rootfs, e);
 	if (r == 0)

@@ -19,7 +19,6 @@
 #include "microvm/agent_host.h"
 #include "microvm/vm_plan.h"
 #include "namespaces/overlay.h"
-#include "terminal.h"
 #include "vm_jail.h"
 #include "vm_ops.h"
 #include "vm_prepare.h"
@@ -84,22 +83,6 @@ static void microvm_spawned(struct workload *w)
 }
 
 /* ---- the child ---- */
-
-static int terminal(struct create *c, struct err *e)
-{
-	struct terminal_opts o = {
-		.root_fd = -1,
-		.console_sock = c->console,
-		.sync_sock = c->sync_child,
-		.process = c->spec->process,
-	};
-	int r = terminal_setup(&o, e);
-
-	if (c->console >= 0)
-		close(c->console);
-	c->console = -1;
-	return r;
-}
 
 static int enter_jail(struct create *c, struct machine *m, int clone, struct err *e)
 {
@@ -197,7 +180,7 @@ static int microvm_enter(struct workload *w, struct err *e)
 	if (r == 0)
 		r = init_hooks(c, e);
 	if (r == 0)
-		r = terminal(c, e);
+		r = init_terminal(c, -1, e);
 	if (r < 0)
 		return r;
 	/* The host's /proc does not come along. */
