@@ -106,7 +106,7 @@ boot() {
 	qemu-system-x86_64 $accel_args -M q35 -smp 2 -m "${CTR_VM_MEMORY:-4096}" -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$dir/vmlinuz" -initrd "$dir/initrd" \
 		-append "$append $clock ctr.jobs=$jobs $words" \
-		-serial "file:$run/console" \
+		-serial "file:$run/console" -monitor "unix:$run/monitor,server=on,wait=off" \
 		-drive "file=$dir/root.img,format=raw,if=virtio,snapshot=on,cache=unsafe" \
 		-drive "file=$run/tree.tar,format=raw,if=virtio,readonly=on" \
 		-device virtio-serial-pci \
@@ -139,6 +139,20 @@ start_machine() {
 	done
 }
 
+# Where the processors of a machine that says nothing are, twice, for whoever looks for the reason.
+ask_monitor() {
+	timeout 20 python3 - "$run/monitor" <<'PY' || true
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(3)
+s.connect(sys.argv[1])
+for command in ("info registers -a", "info lapic 0", "info lapic 1", "info pic", "info registers -a"):
+    s.sendall(command.encode() + b"\n")
+    time.sleep(1)
+    print(s.recv(1 << 20).decode(errors="replace").replace("\r", ""))
+PY
+}
+
 # Ends the machine at its deadline, and when it says nothing of itself any more (a line every ten seconds, whatever the tests do):
 # then its kernel does not run. With processors that are emulated, virtualization included, that has been seen.
 watch_machine() {
@@ -149,6 +163,7 @@ watch_machine() {
 		size=$now
 		if [ $((SECONDS - last)) -gt "${CTR_VM_SILENCE:-240}" ]; then
 			: >"$run/silent"
+			ask_monitor >"$build/vm-silent.$(date +%H%M%S)" 2>&1
 		elif [ "$SECONDS" -lt "$end" ]; then
 			continue
 		fi
