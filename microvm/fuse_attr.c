@@ -12,7 +12,9 @@
 enum {
 	LONG_SECONDS = 86400, /* what nobody else changes; memory pressure drops it before */
 	SHORT_SECONDS = 1,
+	SETTLED_SECONDS = 3, /* more than the step of any file system's times: FAT has 2 s */
 };
+#define NS INT64_C(1000000000)
 
 /* ---- names ---- */
 
@@ -99,6 +101,26 @@ void fuse_attr_fill(struct fuse_attr *a, const struct statx *x, bool submount)
 		.blksize = x->stx_blksize,
 		.flags = submount ? FUSE_ATTR_SUBMOUNT : 0,
 	};
+}
+
+static int64_t ns_of(const struct statx_timestamp *t)
+{
+	return t->tv_sec * NS + t->tv_nsec;
+}
+
+bool fuse_attr_unchanged(struct fuse_seen *seen, const struct statx *x, int64_t now)
+{
+	const struct fuse_seen is = {
+		.mtime = ns_of(&x->stx_mtime),
+		.ctime = ns_of(&x->stx_ctime),
+		.size = x->stx_size,
+		.settled = ns_of(&x->stx_ctime) < now - SETTLED_SECONDS * NS,
+	};
+	bool same = seen->settled && is.mtime == seen->mtime && is.ctime == seen->ctime &&
+		    is.size == seen->size;
+
+	*seen = is;
+	return same;
 }
 
 bool fuse_attr_exclusive(const struct fuse_server *s, const struct fuse_node *n)

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 /* How often something may come and go between a failed creation and the look at it. */
@@ -51,8 +52,23 @@ static int reopen(struct fuse_server *s, int node_fd, uint32_t guest)
 	return fd;
 }
 
+/*
+ * A file that others may change: as it was when the guest opened it last? Otherwise its pages go,
+ * out of the processes that have it mapped as well: each start of a program would cost them all.
+ */
+static bool unchanged(struct fuse_node *n, int fd)
+{
+	struct timespec now;
+	struct statx x;
+
+	if (n->type != S_IFREG || fuse_statx(fd, "", &x) < 0)
+		return false;
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return fuse_attr_unchanged(&n->seen, &x, now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
+}
+
 /* Gives the guest a handle for *fd (counted; taken on success). */
-static int hand_out(struct fuse_server *s, const struct fuse_node *n, int *fd, uint32_t guest,
+static int hand_out(struct fuse_server *s, struct fuse_node *n, int *fd, uint32_t guest,
 		    struct fuse_open_out *out)
 {
 	bool dir = n->type == S_IFDIR;
@@ -60,12 +76,14 @@ static int hand_out(struct fuse_server *s, const struct fuse_node *n, int *fd, u
 	*out = (struct fuse_open_out){};
 	if (fuse_attr_exclusive(s, n))
 		out->open_flags = dir ? FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR : FOPEN_KEEP_CACHE;
+	else if (unchanged(n, *fd))
+		out->open_flags = FOPEN_KEEP_CACHE;
 	return fuse_handle_new(s, fuse_node_id(s, n), fd, dir, (guest & O_ACCMODE) != O_RDONLY,
 			       &out->fh);
 }
 
-static int open_file(struct fuse_server *s, const struct fuse_node *n,
-		     const struct fuse_open_in *in, struct fuse_open_out *out)
+static int open_file(struct fuse_server *s, struct fuse_node *n, const struct fuse_open_in *in,
+		     struct fuse_open_out *out)
 {
 	struct fuse_setid is;
 	int fd, ret;

@@ -28,6 +28,13 @@ enum {
 
 /* ---- nodes: what the guest has looked up ---- */
 
+/* A file's contents as its times and its size tell them, at an open. */
+struct fuse_seen {
+	int64_t mtime, ctime; /* ns */
+	uint64_t size;
+	bool settled; /* the times were old enough to tell what came after */
+};
+
 /*
  * An object of the tree. `fd` is an O_PATH descriptor, so the object is known for certain whatever
  * happens to its names, until there are too many: then the least used are closed and found again
@@ -46,7 +53,8 @@ struct fuse_node {
 	int fd;         /* -1: closed, to be found again */
 	uint16_t type;  /* S_IFMT */
 	bool submount;  /* a mount begins here */
-	bool used;      /* since the clock's hand passed */
+	struct fuse_seen seen;
+	bool used; /* since the clock's hand passed */
 };
 
 struct fuse_slot {
@@ -158,6 +166,13 @@ void fuse_attr_entry(const struct fuse_server *s, const struct fuse_node *n, con
 		     struct fuse_entry_out *out);
 void fuse_attr_out(const struct fuse_server *s, const struct fuse_node *n, const struct statx *x,
 		   struct fuse_attr_out *out);
+
+/*
+ * Whether a file that is as in *x now is what it was when this was asked last, so that the guest
+ * may keep what it has cached of it; *seen remembers it. now: ns of CLOCK_REALTIME. Times that are
+ * hardly older than that tell nothing: a later change can have the same.
+ */
+bool fuse_attr_unchanged(struct fuse_seen *seen, const struct statx *x, int64_t now);
 
 /* Is the object on the mount that nobody else changes? */
 bool fuse_attr_exclusive(const struct fuse_server *s, const struct fuse_node *n);

@@ -169,6 +169,18 @@ static void mmio(struct vcpu *v)
 		bus_read(v->all->mmio, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
 }
 
+/* What KVM says besides, which each kernel orders as it likes: the bytes of an instruction first. */
+static void internal_data(const struct kvm_run *run, char *text, size_t size)
+{
+	uint32_t n = run->internal.ndata;
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (uint32_t i = 0; i < n && i < 16 && len < size; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s%llx", i ? " " : "; data ",
+					(unsigned long long)run->internal.data[i]);
+}
+
 static void internal_error(struct vcpu *v)
 {
 	static const char *const kinds[] = {
@@ -178,12 +190,13 @@ static void internal_error(struct vcpu *v)
 		[KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON] = "an exit it does not know",
 	};
 	const uint32_t sub = v->run->internal.suberror;
-	char regs[VCPU_TEXT - 128];
+	char regs[VCPU_TEXT - 384], data[256];
 
 	cpu_x86_describe(v->fd, regs, sizeof(regs));
-	vcpus_end(v->all, VM_END_CRASH, "KVM gave up on processor %u: %s (%u); %s", v->id,
+	internal_data(v->run, data, sizeof(data));
+	vcpus_end(v->all, VM_END_CRASH, "KVM gave up on processor %u: %s (%u); %s%s", v->id,
 		  sub < sizeof(kinds) / sizeof(kinds[0]) && kinds[sub] ? kinds[sub] : "?", sub,
-		  regs);
+		  regs, data);
 }
 
 static void other(struct vcpu *v, uint32_t reason)

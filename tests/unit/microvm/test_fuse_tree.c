@@ -445,6 +445,62 @@ static void test_mounts(void **state)
 	in_child(CLONE_NEWNS, mounts_body);
 }
 
+/* ---- what the guest may keep of a file that others change ---- */
+
+static void test_unchanged(void **state)
+{
+	const int64_t second = 1000000000;
+	struct statx x = { .stx_size = 5, .stx_mtime.tv_sec = 100, .stx_ctime.tv_sec = 100 }, y;
+	struct fuse_seen seen = {};
+
+	(void)state;
+	/* never seen; too young to tell; then known */
+	assert_false(fuse_attr_unchanged(&seen, &x, 101 * second));
+	assert_false(fuse_attr_unchanged(&seen, &x, 102 * second));
+	assert_false(fuse_attr_unchanged(&seen, &x, 104 * second));
+	assert_true(fuse_attr_unchanged(&seen, &x, 105 * second));
+	assert_true(fuse_attr_unchanged(&seen, &x, 106 * second));
+	for (int i = 0; i < 4; i++) {
+		y = x;
+		y.stx_size += i == 0;
+		y.stx_mtime.tv_nsec += i == 1;
+		y.stx_ctime.tv_nsec += i == 2;
+		y.stx_ctime.tv_sec -= i == 3;
+		assert_false(fuse_attr_unchanged(&seen, &y, 200 * second));
+		assert_true(fuse_attr_unchanged(&seen, &y, 200 * second));
+		assert_false(fuse_attr_unchanged(&seen, &x, 200 * second));
+	}
+	/* a clock that was set back: nothing is known before it has caught up */
+	assert_true(fuse_attr_unchanged(&seen, &x, 50 * second));
+	assert_false(fuse_attr_unchanged(&seen, &x, 50 * second));
+}
+
+static uint32_t open_flags_of(uint64_t node)
+{
+	struct fuse_open_in in = { .flags = O_RDONLY };
+
+	assert_int_equal(CALL(FUSE_OPEN, node, in), 0);
+	return ((struct fuse_open_out *)payload())->open_flags;
+}
+
+static void test_cache_is_kept(void **state)
+{
+	uint64_t node;
+
+	(void)state;
+	file("f", "text");
+	node = lookup(1, "f");
+	assert_int_equal(open_flags_of(node), 0);
+	assert_int_equal(open_flags_of(node), 0);
+	sleep(4);
+	assert_int_equal(open_flags_of(node), 0);
+	assert_int_equal(open_flags_of(node), FOPEN_KEEP_CACHE);
+	/* as long as before */
+	file("f", "next");
+	assert_int_equal(open_flags_of(node), 0);
+	assert_int_equal(open_flags_of(node), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +517,8 @@ int main(void)
 		RIG_TEST(test_owner),
 		RIG_TEST(test_unmapped_owner),
 		RIG_TEST(test_mounts),
+		cmocka_unit_test(test_unchanged),
+		RIG_TEST(test_cache_is_kept),
 	};
 
 	return cmocka_run_group_tests_name("fuse_tree", tests, NULL, NULL);
