@@ -169,7 +169,7 @@ static void mmio(struct vcpu *v)
 		bus_read(v->all->mmio, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
 }
 
-/* What KVM says besides, which each kernel orders as it likes: the bytes of an instruction first. */
+/* What KVM says besides, in an order of each kernel's own: the bytes of an instruction first. */
 static void internal_data(const struct kvm_run *run, char *text, size_t size)
 {
 	uint32_t n = run->internal.ndata;
