@@ -105,3 +105,20 @@ one_side() {
         fail "$(cat "$BATS_TEST_TMPDIR/out")"
     [ "$(cat "$BUNDLE/rootfs/t/e/made")" = guest ]
 }
+
+# Its cache is kept between opens only while the file is as it was; same length, so that only the times tell.
+@test "what the host writes into a file that a guest has cached is there at the next open" {
+    mkdir -p "$BUNDLE/rootfs/t"
+    echo first >"$BUNDLE/rootfs/t/f"
+    set_args /bin/sh -c 'cat /t/f; sleep 4; cat /t/f; cat /t/f; echo ready
+        while ! [ -e /t/go ]; do sleep 0.1; done; cat /t/f; cat /t/f'
+    "$CTR" --root "$ROOT" --vm ${VM_ACCEL:+--accel "$VM_ACCEL"} run --bundle "$BUNDLE" "$ID" \
+        >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- &
+    local runner=$!
+    wait_for 60 grep -q ready "$BATS_TEST_TMPDIR/out"
+    echo after 1<>"$BUNDLE/rootfs/t/f"
+    touch "$BUNDLE/rootfs/t/go"
+    wait "$runner" || fail "$(cat "$BATS_TEST_TMPDIR/err")"
+    [ "$(tr '\n' ' ' <"$BATS_TEST_TMPDIR/out")" = "first first first ready after after " ] ||
+        fail "$(cat "$BATS_TEST_TMPDIR/out")"
+}
