@@ -12,7 +12,11 @@
 enum {
 	LONG_SECONDS = 86400, /* what nobody else changes; memory pressure drops it before */
 	SHORT_SECONDS = 1,
-	SETTLED_SECONDS = 3, /* more than the step of any file system's times: FAT has 2 s */
+	/*
+	 * More than the step of any file system's times (FAT: 2 s), than what two hosts' clocks
+	 * differ by, and than a write takes, whose time is that of its begin.
+	 */
+	SETTLED_SECONDS = 30,
 };
 #define NS INT64_C(1000000000)
 

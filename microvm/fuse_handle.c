@@ -32,6 +32,15 @@ static int grow(struct fuse_handles *t, uint32_t max)
 	return 0;
 }
 
+/* A guest may forget what it has open: then nothing is there to count. */
+static void count_open(struct fuse_server *s, uint64_t nodeid, int by)
+{
+	struct fuse_node *n = fuse_node_get(s, nodeid);
+
+	if (n)
+		n->opens += (uint32_t)by;
+}
+
 int fuse_handle_new(struct fuse_server *s, uint64_t nodeid, int *fd, bool dir, bool writable,
 		    uint64_t *fh)
 {
@@ -51,6 +60,7 @@ int fuse_handle_new(struct fuse_server *s, uint64_t nodeid, int *fd, bool dir, b
 	h->nodeid = nodeid;
 	h->dir = dir;
 	h->writable = writable;
+	count_open(s, nodeid, 1);
 	*fh |= (uint64_t)h->gen << 32;
 	return 0;
 }
@@ -74,6 +84,7 @@ static void release(struct fuse_server *s, uint32_t slot)
 	struct fuse_handle *h = &s->handles.v[slot];
 
 	fuse_handle_unopen(s, &h->fd);
+	count_open(s, h->nodeid, -1);
 	h->gen++;
 	h->next_free = s->handles.first_free;
 	s->handles.first_free = slot;

@@ -341,7 +341,7 @@ static bool close_node(struct fuse_server *s, struct fuse_node *n)
 {
 	struct statx x;
 
-	if (n->fd < 0 || !n->parent || n->turn == s->turn || n == s->nodes.pinned)
+	if (n->fd < 0 || !n->parent || n->opens || n->turn == s->turn || n == s->nodes.pinned)
 		return false;
 	if (n->used) {
 		n->used = false;
@@ -510,12 +510,15 @@ struct fuse_node *fuse_node_at(struct fuse_server *s, struct fuse_node *dir, con
 	if (fuse_statx(dir->fd, name, &x) < 0)
 		return NULL;
 	n = known(s, &x);
-	if (n && n->fd < 0) {
+	/* One that is only waiting for its children goes with them, in the middle of a step. */
+	if (!n || !n->nlookup)
+		return NULL;
+	if (n->fd < 0) {
 		AUTO_CLOSE int fd = step(s, dir, name);
 
 		if (fd >= 0 && fuse_statx(fd, "", &y) == 0 && same(n, &y) &&
 		    n->birth == birth_of(&y))
 			opened(s, n, &fd);
 	}
-	return n && n->nlookup ? n : NULL;
+	return n;
 }

@@ -160,16 +160,22 @@ int fuse_op_copy_file_range(struct fuse_server *s, struct fuse_req *r)
 	struct fuse_handle *to = fuse_handle_get(s, in->fh_out, in->nodeid_out, false);
 	struct fuse_write_out *out = r->reply;
 	off_t off_in = (off_t)in->off_in, off_out = (off_t)in->off_out;
+	struct fuse_setid is;
 	ssize_t n;
 
 	if (!from || !to || !to->writable)
 		return -EBADF;
 	if (in->flags || in->off_in > INT64_MAX || in->off_out > INT64_MAX)
 		return -EINVAL;
+	/* As with fallocate: no flag says who may keep the bits. */
+	is = fuse_setid_begin(&s->cred, to->fd, r->h.uid != 0);
 	n = copy_file_range(from->fd, &off_in, to->fd, &off_out,
 			    in->len < COPY_MAX ? in->len : COPY_MAX, 0);
 	if (n < 0)
-		return -errno;
+		n = -errno;
+	fuse_setid_end(&s->cred, to->fd, &is);
+	if (n < 0)
+		return (int)n;
 	*out = (struct fuse_write_out){ .size = (uint32_t)n };
 	return sizeof(*out);
 }

@@ -58,14 +58,11 @@ int fuse_op_forget(struct fuse_server *s, struct fuse_req *r)
 int fuse_op_batch_forget(struct fuse_server *s, struct fuse_req *r)
 {
 	const struct fuse_batch_forget_in *in = (const void *)r->args;
-	size_t off = sizeof(r->h) + sizeof(*in);
-	struct fuse_forget_one one;
+	const struct fuse_forget_one *one = (const void *)(in + 1);
+	size_t n = (r->n_args - sizeof(*in)) / sizeof(*one);
 
-	for (uint32_t i = 0; i < in->count; i++, off += sizeof(one)) {
-		if (iov_copy_out(r->in, r->n_in, off, &one, sizeof(one)) < sizeof(one))
-			break;
-		fuse_node_forget(s, one.nodeid, one.nlookup);
-	}
+	for (size_t i = 0; i < n && i < in->count; i++)
+		fuse_node_forget(s, one[i].nodeid, one[i].nlookup);
 	return 0;
 }
 

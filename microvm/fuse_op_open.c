@@ -47,6 +47,9 @@ static int reopen(struct fuse_server *s, int node_fd, uint32_t guest)
 		flags &= ~O_NOATIME;
 		fd = fuse_handle_reopen(s, node_fd, flags);
 	}
+	/* A file that can only be appended to (chattr +a) is opened so, or not at all. */
+	if (fd == -EPERM && guest & O_APPEND)
+		fd = fuse_handle_reopen(s, node_fd, flags | O_APPEND);
 	if (fd == -EACCES && (guest & O_ACCMODE) == O_WRONLY && (flags & O_ACCMODE) == O_RDWR)
 		fd = fuse_handle_reopen(s, node_fd, (flags & ~O_ACCMODE) | O_WRONLY);
 	return fd;
@@ -55,31 +58,37 @@ static int reopen(struct fuse_server *s, int node_fd, uint32_t guest)
 /*
  * A file that others may change: as it was when the guest opened it last? Otherwise its pages go,
  * out of the processes that have it mapped as well: each start of a program would cost them all.
+ * A file without blocks may be one whose contents its times do not follow, as in sysfs.
  */
-static bool unchanged(struct fuse_node *n, int fd)
+static bool unchanged(struct fuse_seen *seen, int fd)
 {
 	struct timespec now;
 	struct statx x;
 
-	if (n->type != S_IFREG || fuse_statx(fd, "", &x) < 0)
+	if (fuse_statx(fd, "", &x) < 0 || !S_ISREG(x.stx_mode) || !x.stx_blocks)
 		return false;
 	clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	return fuse_attr_unchanged(&n->seen, &x, now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
+	return fuse_attr_unchanged(seen, &x, now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
 }
 
 /* Gives the guest a handle for *fd (counted; taken on success). */
 static int hand_out(struct fuse_server *s, struct fuse_node *n, int *fd, uint32_t guest,
 		    struct fuse_open_out *out)
 {
+	struct fuse_seen seen = n->seen;
 	bool dir = n->type == S_IFDIR;
+	int r;
 
 	*out = (struct fuse_open_out){};
 	if (fuse_attr_exclusive(s, n))
 		out->open_flags = dir ? FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR : FOPEN_KEEP_CACHE;
-	else if (unchanged(n, *fd))
+	else if (!dir && unchanged(&seen, *fd))
 		out->open_flags = FOPEN_KEEP_CACHE;
-	return fuse_handle_new(s, fuse_node_id(s, n), fd, dir, (guest & O_ACCMODE) != O_RDONLY,
-			       &out->fh);
+	r = fuse_handle_new(s, fuse_node_id(s, n), fd, dir, (guest & O_ACCMODE) != O_RDONLY,
+			    &out->fh);
+	if (r == 0)
+		n->seen = seen;
+	return r;
 }
 
 static int open_file(struct fuse_server *s, struct fuse_node *n, const struct fuse_open_in *in,
@@ -211,6 +220,7 @@ static int open_existing(struct fuse_server *s, struct fuse_node *dir, const cha
 
 	if (ret < 0)
 		return ret;
+	n->turn = s->turn;
 	ret = open_file(s, n, &open, &out->open);
 	/* O_TRUNC may have changed it. */
 	if (ret == 0)

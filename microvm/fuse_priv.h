@@ -49,6 +49,7 @@ struct fuse_node {
 	uint64_t turn;    /* the request that used it last: not closed during it */
 	uint32_t slot;
 	uint32_t kids;  /* nodes whose parent this is */
+	uint32_t opens; /* handles: what is open is not to be found again, but the same */
 	uint32_t birth; /* time of birth when it was closed: an inode number may be used again */
 	int fd;         /* -1: closed, to be found again */
 	uint16_t type;  /* S_IFMT */

@@ -26,9 +26,9 @@
 
 enum {
 	INODES = 1 << 20,
-	FDS_KEPT = 64,  /* of RLIMIT_NOFILE, for the rest of the process */
-	FDS_LEAST = 16, /* what one request may need, and some */
-	SOFT_FDS = 16384,
+	FDS_KEPT = 640,  /* of RLIMIT_NOFILE, for the rest: three a process of exec, and some */
+	FDS_LEAST = 16,  /* what one request may need, and some */
+	SOFT_FDS = 4096, /* each holds an inode in the host's memory */
 };
 
 /* ---- life ---- */
@@ -229,8 +229,7 @@ static const struct op ops[] = {
 	[FUSE_INTERRUPT] = { fuse_op_ignore, IN(interrupt), 0, SILENT | ALWAYS },
 	[FUSE_DESTROY] = { fuse_op_destroy, 0, 0, ALWAYS },
 	[FUSE_IOCTL] = { fuse_op_enotty, IN(ioctl), 0, 0 },
-	[FUSE_BATCH_FORGET] = { fuse_op_batch_forget, IN(batch_forget), 0,
-				SILENT | ALWAYS | HAS_DATA },
+	[FUSE_BATCH_FORGET] = { fuse_op_batch_forget, IN(batch_forget), 0, SILENT | ALWAYS },
 	[FUSE_FALLOCATE] = { fuse_op_fallocate, IN(fallocate), 0, CHANGES },
 	[FUSE_READDIRPLUS] = { fuse_op_readdirplus, IN(read), 0, 0 },
 	[FUSE_RENAME2] = { fuse_op_rename2, IN(rename2), 0, CHANGES },

@@ -61,7 +61,11 @@ static void machine(struct words *w, const struct vm_config *c)
 	add(w, "-m");
 	addf(w, "%lluM", mib);
 	add(w, "-accel");
-	add(w, kvm ? "kvm" : "tcg,thread=multi,tb-size=" TB_CACHE);
+	/*
+	 * One thread for all processors: with more, QEMU before 8.1 may keep a translation of code
+	 * that another processor patches at that moment, and a guest hangs in Linux's own int3.
+	 */
+	add(w, kvm ? "kvm" : "tcg,thread=single,tb-size=" TB_CACHE);
 	add(w, "-cpu");
 	add(w, kvm ? "host" : "max");
 	add(w, "-smp");

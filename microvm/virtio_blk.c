@@ -10,6 +10,7 @@
 
 enum {
 	SECTOR = 512,
+	LONGEST = 64 << 20, /* bytes of one request */
 	QUEUE = 128,
 	SEGMENTS = QUEUE - 2, /* a header and a status come with each request */
 };
@@ -47,10 +48,13 @@ static uint8_t transfer(struct blk *b, const struct iovec *iov, unsigned int n, 
 	return VIRTIO_BLK_S_OK;
 }
 
-/* Whether len bytes from a sector on are inside the disk. */
+/*
+ * Whether len bytes from a sector on are inside the disk, and not more than a driver asks for at
+ * once: the pieces of a chain may overlap, and the other devices wait.
+ */
 static bool inside(const struct blk *b, uint64_t sector, size_t len)
 {
-	return len % SECTOR == 0 && sector <= b->config.capacity &&
+	return len <= LONGEST && len % SECTOR == 0 && sector <= b->config.capacity &&
 	       len / SECTOR <= b->config.capacity - sector;
 }
 

@@ -182,7 +182,8 @@ const struct spec_resources *vm_plan_host_resources(struct spec *s, const struct
 						    struct err *e)
 {
 	const struct spec_resources *own = s->linux_.resources;
-	unsigned int mib = c->qemu ? VM_HOST_OVERHEAD_QEMU_MIB : VM_HOST_OVERHEAD_MIB;
+	uint64_t more = (c->qemu ? VM_HOST_OVERHEAD_QEMU_MIB : VM_HOST_OVERHEAD_MIB) * MIB +
+			c->memory / VM_HOST_OVERHEAD_PART;
 	struct spec_resources *r = arena_array(&s->arena, 1, sizeof(*r));
 	struct spec_memory *m = arena_array(&s->arena, 1, sizeof(*m));
 
@@ -199,7 +200,7 @@ const struct spec_resources *vm_plan_host_resources(struct spec *s, const struct
 			return NULL;
 	}
 	if (limit_memory) {
-		m->limit = (struct opt_i64){ true, (int64_t)(c->memory + mib * MIB) };
+		m->limit = (struct opt_i64){ true, (int64_t)(c->memory + more) };
 		if (own && own->memory)
 			m->swappiness = own->memory->swappiness;
 		r->memory = m;

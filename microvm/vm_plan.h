@@ -24,6 +24,8 @@ enum {
 	/* What a VMM takes on the host beside the guest's memory. */
 	VM_HOST_OVERHEAD_MIB = 32,
 	VM_HOST_OVERHEAD_QEMU_MIB = 320, /* with its translations and the file server */
+	/* And this part of the memory: the file server remembers every file that the guest does. */
+	VM_HOST_OVERHEAD_PART = 8,
 };
 
 /*

@@ -96,14 +96,17 @@ static int open_shared(const struct tree *t, const char *path, bool recursive, c
 	return fd < 0 ? err_sys(e, -fd, "%s: %s", who, path) : fd;
 }
 
-/* Nodes of devices are never opened; set-user-ID files never executed. */
-static int limit(int mnt, bool read_only, struct err *e)
+/*
+ * Nodes of devices are never opened; set-user-ID files never executed. follow: what the host mounts
+ * there later appears, without these limits.
+ */
+static int limit(int mnt, bool read_only, bool follow, struct err *e)
 {
 	uint64_t set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | (read_only ? MOUNT_ATTR_RDONLY : 0);
 	int r = mount_attr_fd(mnt, true, set, 0);
 
 	if (r == 0)
-		r = mount_propagation_fd(mnt, MS_SLAVE | MS_REC);
+		r = mount_propagation_fd(mnt, (follow ? MS_SLAVE : MS_PRIVATE) | MS_REC);
 	return r < 0 ? err_sys(e, -r, "limit what a micro-VM is given") : 0;
 }
 
@@ -120,7 +123,7 @@ static int take_rootfs(struct tree *t, struct err *e)
 		return r;
 	if (!t->v[t->n - 1].dir)
 		return err_sys(e, ENOTDIR, "root.path: %s", t->o->rootfs);
-	return limit(fd, false, e);
+	return limit(fd, false, true, e);
 }
 
 static int check_kind(const struct mount_op *op, int fd, struct err *e)
@@ -139,12 +142,22 @@ static int check_kind(const struct mount_op *op, int fd, struct err *e)
 					      : "device");
 }
 
+/* What the host mounts later comes along unless the configuration says otherwise. */
+static bool follows(const struct mount_op *op)
+{
+	for (size_t i = op->n_propagation; i-- > 0;)
+		if (op->propagation[i] & (MS_PRIVATE | MS_UNBINDABLE))
+			return false;
+	return true;
+}
+
 static int take_volumes(struct tree *t, struct err *e)
 {
 	const struct mount_plan *p = t->o->plan;
 
 	for (size_t i = 0; i < p->n; i++) {
 		const struct mount_op *op = &p->v[i];
+		bool read_only;
 		char who[48];
 		int fd, r;
 
@@ -157,11 +170,9 @@ static int take_volumes(struct tree *t, struct err *e)
 		r = add_part(t, fd, str_printf(VM_JAIL_SHARE VM_JAIL_VOLUMES "%zu", op->index), e);
 		if (r == 0)
 			r = check_kind(op, fd, e);
+		read_only = (op->attr_set | op->rec_attr_set) & MOUNT_ATTR_RDONLY || op->late_ro;
 		if (r == 0)
-			r = limit(fd,
-				  (op->attr_set | op->rec_attr_set) & MOUNT_ATTR_RDONLY ||
-					  op->late_ro,
-				  e);
+			r = limit(fd, read_only, !read_only && follows(op), e);
 		if (r < 0)
 			return r;
 	}
@@ -265,8 +276,9 @@ static int mount_proc(const struct tree *t, struct err *e)
 
 static int new_root(struct tree *t, struct err *e)
 {
-	char *v[] = { (char *)"size=4m", NULL };
-	const struct spec_strings data = { .v = v, .n = 1 };
+	/* The guest sees it as the root of what is shared. */
+	char *v[] = { (char *)"size=4m", (char *)"nr_inodes=4096", NULL };
+	const struct spec_strings data = { .v = v, .n = 2 };
 	const struct mount_fs f = { .fstype = "tmpfs",
 				    .source = "ctr-vm",
 				    .data = &data,

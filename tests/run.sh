@@ -340,31 +340,42 @@ vm_compare() {
 }
 
 run_vm() {
-    local host=hybrid file
+    local host=hybrid file v2
     local v1='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1'
     [ -z "$FILTER" ] || return 0
     [ -e "$TMP/e2e-done" ] || E2E_FILES=$VM_FILES run_e2e e2e "$BUILD/ctr"
     for file in $VM_FILES; do
         sed -n '/^ok \|^not ok /p' "$LOGS/e2e-$file.log" | e2e_stream "e2e $file"
     done >"$LOGS/vm-host.log"
-    vm_boot v2 e2e-cgroupfs,e2e-systemd,systemd-driver,system-container,lsm
+    # Two machines at a time: each has one thread for its processors (see tests/vm/run.sh).
+    bash tests/vm/disk.sh >/dev/null </dev/null
+    vm_boot v2 e2e-cgroupfs,e2e-systemd,systemd-driver,system-container,lsm &
+    v2=$!
+    # shellcheck disable=SC2086 # words of the kernel's command line
+    vm_boot v1 e2e-systemd $v1
+    [[ " ${parts[*]} " != *" vm-kvm "* ]] || vm_boot_kvm
+    wait "$v2"
     vm_job v2 e2e-cgroupfs v2-cgroupfs
     vm_job v2 e2e-systemd v2-systemd
     vm_job v2 systemd-driver systemd-driver
     vm_job v2 system-container system-container
     vm_job v2 lsm lsm
-    # shellcheck disable=SC2086 # words of the kernel's command line
-    vm_boot v1 e2e-systemd $v1
     vm_job v1 e2e-systemd v1-systemd
     [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ] || host="this host (v2)"
     vm_compare "$host"
 }
 
-# Micro-VMs of our own VMM, on virtualization that QEMU emulates where this machine has none. There a guest dies of a triple
-# fault at times, or the machine's kernel stops: it is a part of its own, which `make check-vm` calls.
+kvm_booted=
+vm_boot_kvm() {
+    kvm_booted=1
+    CTR_VM_THREAD=multi vm_boot kvm vmm,vm-files,e2e-kvm
+}
+
+# Micro-VMs of our own VMM, on virtualization that QEMU emulates where this machine has none: a part of its own, which
+# `make check-vm` calls.
 run_vm_kvm() {
     [ -z "$FILTER" ] || return 0
-    vm_boot kvm vmm,vm-files,e2e-kvm
+    [ -n "$kvm_booted" ] || vm_boot_kvm
     vm_job kvm vmm vmm
     vm_job kvm vm-files vm-files
     vm_job kvm e2e-kvm microvm

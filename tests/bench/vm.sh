@@ -27,7 +27,7 @@ chmod +x "$WORK/initrd/init"
 [ "$(id -u)" -ne 0 ] || mknod -m 600 "$WORK/initrd/dev/console" c 5 1
 (cd "$WORK/initrd" && find . | cpio --quiet -o -H newc) >"$WORK/initrd.cpio"
 bare="$QEMU -M microvm,acpi=on,pcie=off,usb=off,rtc=on,pit=off,pic=off,ioapic2=off,x-option-roms=off,auto-kernel-cmdline=off,isa-serial=on \
--global virtio-mmio.force-legacy=false -accel tcg,thread=multi -cpu max -m 512M -smp 1 -nodefaults -no-user-config -no-reboot -display none \
+-global virtio-mmio.force-legacy=false -accel tcg,thread=single -cpu max -m 512M -smp 1 -nodefaults -no-user-config -no-reboot -display none \
 -serial file:$WORK/console -kernel $KERNEL -initrd $WORK/initrd.cpio"
 # Without a timer of the PC the kernel must be told how fast its clock is.
 khz=$(awk '/^cpu MHz/ { printf "%d", $4 * 1000; exit }' /proc/cpuinfo)

@@ -110,12 +110,12 @@ one_side() {
 @test "what the host writes into a file that a guest has cached is there at the next open" {
     mkdir -p "$BUNDLE/rootfs/t"
     echo first >"$BUNDLE/rootfs/t/f"
-    set_args /bin/sh -c 'cat /t/f; sleep 4; cat /t/f; cat /t/f; echo ready
+    set_args /bin/sh -c 'cat /t/f; sleep 31; cat /t/f; cat /t/f; echo ready
         while ! [ -e /t/go ]; do sleep 0.1; done; cat /t/f; cat /t/f'
     "$CTR" --root "$ROOT" --vm ${VM_ACCEL:+--accel "$VM_ACCEL"} run --bundle "$BUNDLE" "$ID" \
         >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- &
     local runner=$!
-    wait_for 60 grep -q ready "$BATS_TEST_TMPDIR/out"
+    wait_for 120 grep -q ready "$BATS_TEST_TMPDIR/out"
     echo after 1<>"$BUNDLE/rootfs/t/f"
     touch "$BUNDLE/rootfs/t/go"
     wait "$runner" || fail "$(cat "$BATS_TEST_TMPDIR/err")"

@@ -90,16 +90,17 @@ kvm)
 	clock=
 	;;
 *)
-	accel_args="-accel tcg,thread=multi,tb-size=1024 -cpu max,-la57"
+	# One thread for both processors, unless CTR_VM_THREAD=multi. With two, QEMU before 8.1 can keep a translation of code
+	# that the other processor patches at that moment: an int3 of Linux's jump labels stays for ever (in __schedule, for one),
+	# and the kernel stops, in one boot of five. For machines inside of the machine one thread is worse: they hang.
+	accel_args="-accel tcg,thread=${CTR_VM_THREAD:-single},tb-size=1024 -cpu max,-la57"
 	clock=tsc_early_khz=$(tsc_khz) || clock=
 	;;
 esac
 
 # norandmaps: what is translated of a program counts for the next start of it only when that lies at the same addresses.
 # no_timer_check: the kernel's test of its timer fails where the host is too busy to keep up with it.
-# nohz=off highres=off: with two emulated processors a wake-up is lost at times, and one of them sleeps on with an interrupt
-# that waits (HLT=1, IF=1, IRR not empty), until the next one comes: the periodic tick is that. Without it the kernel stopped in
-# one boot of five, and the machines inside died.
+# nohz=off highres=off: a wake-up of an emulated processor that is lost (HLT=1, IF=1, IRR not empty) is the next tick's.
 append="nohz=off highres=off console=ttyS0 panic=-1 no_timer_check tsc=reliable mitigations=off random.trust_cpu=on norandmaps systemd.show_status=0 loglevel=4"
 boot() {
 	: >"$run/results"

@@ -238,14 +238,18 @@ static void test_host_resources(void **state)
 	(void)state;
 	r = vm_plan_host_resources(s, &c, true, true, &e);
 	assert_non_null(r);
-	assert_int_equal(r->memory->limit.v, (int64_t)((256 + VM_HOST_OVERHEAD_MIB) * MIB));
+	assert_int_equal(
+		r->memory->limit.v,
+		(int64_t)((256 + 256 / VM_HOST_OVERHEAD_PART + VM_HOST_OVERHEAD_MIB) * MIB));
 	assert_int_equal(r->cpu->quota.v, 50000);
 	assert_true(r->pids_limit.v > 10);
 	assert_int_equal(r->unified.n, 0);
 	assert_false(r->devices.v[0].allow);
 	c.qemu = "/q";
 	r = vm_plan_host_resources(s, &c, true, true, &e);
-	assert_int_equal(r->memory->limit.v, (int64_t)((256 + VM_HOST_OVERHEAD_QEMU_MIB) * MIB));
+	assert_int_equal(
+		r->memory->limit.v,
+		(int64_t)((256 + 256 / VM_HOST_OVERHEAD_PART + VM_HOST_OVERHEAD_QEMU_MIB) * MIB));
 	r = vm_plan_host_resources(s, &c, false, false, &e);
 	assert_null(r->memory);
 	assert_int_equal(r->devices.n, 0);
