@@ -110,6 +110,40 @@ static int limit(int mnt, bool read_only, bool follow, struct err *e)
 	return r < 0 ? err_sys(e, -r, "limit what a micro-VM is given") : 0;
 }
 
+/* Whether a mount of the plan before op lies above it: then its place is in that one. */
+static bool is_inside(const struct mount_plan *p, const struct mount_op *op)
+{
+	for (const struct mount_op *up = p->v; up < op; up++) {
+		const char *rest = str_after(op->target, up->target);
+
+		if (rest && (*rest == '/' || *rest == '\0'))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where the guest will mount something in a root that it cannot write. What fails here fails there
+ * too, and is told then.
+ */
+static void make_places(const struct mount_plan *p, int root)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct mount_op *op = &p->v[i];
+		struct err ignored;
+		struct stat st;
+		int fd;
+
+		if ((op->kind != MOUNT_OP_FS && op->kind != MOUNT_OP_BIND) || is_inside(p, op))
+			continue;
+		if (op->kind != MOUNT_OP_BIND || stat(op->source, &st) < 0)
+			st.st_mode = S_IFDIR;
+		fd = path_make(root, op->target, S_ISDIR(st.st_mode), 0755, &ignored);
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
 static int take_rootfs(struct tree *t, struct err *e)
 {
 	int fd = t->o->root_mount >= 0 ? fcntl(t->o->root_mount, F_DUPFD_CLOEXEC, 3)
@@ -123,7 +157,9 @@ static int take_rootfs(struct tree *t, struct err *e)
 		return r;
 	if (!t->v[t->n - 1].dir)
 		return err_sys(e, ENOTDIR, "root.path: %s", t->o->rootfs);
-	return limit(fd, false, true, e);
+	if (t->o->read_only)
+		make_places(t->o->plan, fd);
+	return limit(fd, t->o->read_only, true, e);
 }
 
 static int check_kind(const struct mount_op *op, int fd, struct err *e)

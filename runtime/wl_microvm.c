@@ -89,6 +89,7 @@ static int enter_jail(struct create *c, struct machine *m, int clone, struct err
 	struct vm_jail_opts o = {
 		.rootfs = m->config.n_disks ? NULL : c->st.rootfs,
 		.root_mount = clone,
+		.read_only = c->spec->root->readonly,
 		.plan = &m->plan,
 		.qemu = m->config.qemu,
 		.kvm = m->config.accel == VM_ACCEL_KVM,

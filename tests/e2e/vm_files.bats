@@ -122,3 +122,19 @@ one_side() {
     [ "$(tr '\n' ' ' <"$BATS_TEST_TMPDIR/out")" = "first first first ready after after " ] ||
         fail "$(cat "$BATS_TEST_TMPDIR/out")"
 }
+
+@test "a read-only root is the host's word: a guest that makes it writable again writes nothing" {
+    mkdir "$BATS_TEST_TMPDIR/vol"
+    edit_config --arg v "$BATS_TEST_TMPDIR/vol" '.root.readonly = true
+        | .process.capabilities |= map_values(. + ["CAP_SYS_ADMIN"])
+        | .mounts += [{destination: "/new/tmp", type: "tmpfs", source: "tmpfs"},
+                      {destination: "/new/vol", type: "bind", source: $v, options: ["bind"]},
+                      {destination: "/new/vol/in", type: "tmpfs", source: "tmpfs"}]'
+    set_args /bin/sh -c 'touch /x 2>&1; mount -o remount,rw / && touch /y 2>&1
+        touch /new/tmp/f /new/vol/f /new/vol/in/f && ls /new/tmp /new/vol'
+    ok run --bundle "$BUNDLE" "$ID"
+    [[ $output == *"/x: Read-only file system"*"/y: Read-only file system"* ]] || fail "$output"
+    [ ! -e "$BUNDLE/rootfs/x" ] && [ ! -e "$BUNDLE/rootfs/y" ]
+    [ -e "$BATS_TEST_TMPDIR/vol/f" ] && [ -d "$BATS_TEST_TMPDIR/vol/in" ]
+    [ ! -e "$BUNDLE/rootfs/new/vol/in" ]
+}
