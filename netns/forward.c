@@ -20,10 +20,12 @@ static const struct {
 	int number;
 	const char *all;  /* the host is a router */
 	const char *link; /* one link is */
+	bool follows;     /* who changes the first has set the second of all links to the same */
 } settings[NET_FAMILIES] = {
-	[NET_4] = { 4, "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv4/conf/%s/forwarding" },
+	[NET_4] = { 4, "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv4/conf/%s/forwarding",
+		    true },
 	[NET_6] = { 6, "/proc/sys/net/ipv6/conf/all/forwarding",
-		    "/proc/sys/net/ipv6/conf/%s/force_forwarding" },
+		    "/proc/sys/net/ipv6/conf/%s/force_forwarding", false },
 };
 
 /* 0 or 1; -errno: there is no such setting. */
@@ -142,19 +144,44 @@ int forward_on(const struct forward_links *l, struct err *e)
 	return 0;
 }
 
+static bool is_router(int family)
+{
+	return read_setting(settings[family].all) > 0;
+}
+
+/* A link that forwards because the whole host does is not ours any more. */
+static void switch_off(const struct forward_link *l)
+{
+	char path[128];
+	int r;
+
+	if (settings[l->family].follows && is_router(l->family))
+		return;
+	link_path(path, sizeof(path), l->family, l->name);
+	r = read_setting(path) > 0 ? write_setting(l, "0") : 0;
+	if (r < 0 && r != -ENOENT)
+		log_warn("switch off IPv%d forwarding of %s: %s", settings[l->family].number,
+			 l->name, strerrordesc_np(-r));
+}
+
 void forward_off(const struct forward_links *l)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		char path[128];
-		int r;
+	for (size_t i = 0; i < l->n; i++)
+		switch_off(&l->v[i]);
+}
 
-		link_path(path, sizeof(path), l->v[i].family, l->v[i].name);
-		r = read_setting(path) > 0 ? write_setting(&l->v[i], "0") : 0;
-		if (r < 0 && r != -ENOENT)
-			log_warn("switch off IPv%d forwarding of %s: %s",
-				 settings[l->v[i].family].number, l->v[i].name,
-				 strerrordesc_np(-r));
+bool forward_settle(struct forward_links *l)
+{
+	size_t kept = 0, n = l->n;
+
+	for (size_t i = 0; i < n; i++) {
+		if (is_router(l->v[i].family))
+			switch_off(&l->v[i]);
+		else
+			l->v[kept++] = l->v[i];
 	}
+	l->n = kept;
+	return kept != n;
 }
 
 static int bridge_setting(const char *format_name, const char *bridge, struct err *e)

@@ -2,7 +2,8 @@
 /*
  * Forwarding between links of the host. Where the whole host is a router already, there is nothing
  * to do. Otherwise only those links are made to forward that have an address, for packets from and
- * to containers; that the host is no router between them stays so (the set "edge" of net_rules.h).
+ * to containers; that the host is no router between them stays so (the sets "edge4" and "edge6" of
+ * net_rules.h).
  */
 #ifndef CTR_NETNS_FORWARD_H
 #define CTR_NETNS_FORWARD_H
@@ -30,9 +31,18 @@ struct forward_links {
 int forward_find(struct nl *n, const bool family[NET_FAMILIES], struct forward_links *l,
 		 struct err *e);
 
-/* Switches them on, or off again. Off: a link that is gone is fine. */
+/*
+ * Switches them on, or off again. Off: a link that is gone is fine, and one stays on that forwards
+ * because the whole host has become a router since.
+ */
 int forward_on(const struct forward_links *l, struct err *e);
 void forward_off(const struct forward_links *l);
+
+/*
+ * Takes those out that are ours no more, because the whole host has become a router of their
+ * family. Whether there were any.
+ */
+bool forward_settle(struct forward_links *l);
 
 /*
  * The settings of a bridge of ours: it forwards, and takes what the host sends to a published port

@@ -126,16 +126,6 @@ static void debug_rules(const struct nft_table *t)
 	}
 }
 
-static void put_edges(struct nl_batch *b, const struct net_conf *c,
-		      const struct forward_links *edges)
-{
-	for (size_t i = 0; i < edges->n; i++) {
-		struct nft_element el = net_edge_element(edges->v[i].name);
-
-		nft_put_elements(b, true, NFPROTO_INET, c->bridge, &el, 1);
-	}
-}
-
 static int put_member(struct nl_batch *b, bool add, const struct net_conf *c,
 		      const struct net_member *m)
 {
@@ -165,7 +155,7 @@ static int make_tables(struct net_socks *s, const struct net_conf *c,
 		debug_rules(&t[1]);
 		nft_put_table(&b, &t[0]);
 		nft_put_table(&b, &t[1]);
-		put_edges(&b, c, edges);
+		net_put_edges(&b, c->bridge, edges);
 	}
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = put_member(&b, true, c, &members[i]);
@@ -385,15 +375,4 @@ int net_detach(struct net_socks *s, const struct net_conf *c, const struct net_m
 	if (r == 0)
 		r = flows_forget(&s->filter, m);
 	return r < 0 ? fail(c, r, "take the container away", e) : 0;
-}
-
-int net_add_edges(struct net_socks *s, const struct net_conf *c, const struct forward_links *edges,
-		  struct err *e)
-{
-	AUTO_NL_BATCH struct nl_batch b = { .ruleset = true };
-	int r;
-
-	put_edges(&b, c, edges);
-	r = nl_batch_talk(&s->filter, &b, NULL);
-	return r < 0 && r != -ENOENT ? fail(c, r, "make its rules", e) : 0;
 }

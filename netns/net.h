@@ -66,8 +66,13 @@ int net_attach(struct net_socks *s, const struct net_conf *c, const struct net_m
 int net_detach(struct net_socks *s, const struct net_conf *c, const struct net_member *m,
 	       struct err *e);
 
-/* More edges for a network that is up. */
-int net_add_edges(struct net_socks *s, const struct net_conf *c, const struct forward_links *edges,
-		  struct err *e);
+/*
+ * Makes these the edges of all networks of ours that are up, of whatever state directory: who is
+ * the last on this host is to keep it from being a router.
+ */
+int net_set_edges(struct net_socks *s, const struct forward_links *edges, struct err *e);
+
+/* For a batch: the edges of the tables of a bridge, which has none. */
+void net_put_edges(struct nl_batch *b, const char *bridge, const struct forward_links *edges);
 
 #endif

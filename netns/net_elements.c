@@ -30,9 +30,14 @@ static struct nft_element named(const char *set, const char *link)
 	return e;
 }
 
-struct nft_element net_edge_element(const char *link)
+const char *net_edge_set(int family)
 {
-	return named("edge", link);
+	return family == NET_4 ? "edge4" : "edge6";
+}
+
+struct nft_element net_edge_element(int family, const char *link)
+{
+	return named(net_edge_set(family), link);
 }
 
 int net_guard_elements(const struct net_member *m, struct net_elements *out)

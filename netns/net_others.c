@@ -33,6 +33,45 @@ int net_others(struct net_socks *s, bool *found, struct err *e)
 	return r < 0 ? err_sys(e, -r, "network: list the links of the host") : 0;
 }
 
+/* ---- edges ---- */
+
+void net_put_edges(struct nl_batch *b, const char *bridge, const struct forward_links *edges)
+{
+	for (size_t i = 0; i < edges->n; i++) {
+		struct nft_element el = net_edge_element(edges->v[i].family, edges->v[i].name);
+
+		nft_put_elements(b, true, NFPROTO_INET, bridge, &el, 1);
+	}
+}
+
+struct edges {
+	struct net_socks *s;
+	const struct forward_links *l;
+};
+
+static int set_edges(const struct link *l, void *arg)
+{
+	AUTO_NL_BATCH struct nl_batch b = { .ruleset = true };
+	const struct edges *q = arg;
+	int r;
+
+	if (!is_ours(l))
+		return 0;
+	for (int i = 0; i < NET_FAMILIES; i++)
+		nft_put_flush(&b, NFPROTO_INET, l->name, net_edge_set(i));
+	net_put_edges(&b, l->name, q->l);
+	r = nl_batch_talk(&q->s->filter, &b, NULL);
+	/* Its tables were flushed, or are being made. */
+	return r == -ENOENT ? 0 : r;
+}
+
+int net_set_edges(struct net_socks *s, const struct forward_links *edges, struct err *e)
+{
+	int r = links_each(&s->route, set_edges, &(struct edges){ .s = s, .l = edges });
+
+	return r < 0 ? err_sys(e, -r, "network: keep the host from being a router") : 0;
+}
+
 /* ---- published ports ---- */
 
 struct search {

@@ -53,7 +53,8 @@
 
 /* clang-format off */
 static const struct nft_set inet_sets[] = {
-	{ "edge", TYPE_IFNAME, IFNAMSIZ, 0, 0, true },
+	{ "edge4", TYPE_IFNAME, IFNAMSIZ, 0, 0, true },
+	{ "edge6", TYPE_IFNAME, IFNAMSIZ, 0, 0, true },
 	{ "at4", TYPE3(TYPE_IP4, TYPE_PROTO, TYPE_PORT), 12, TYPE2(TYPE_IP4, TYPE_PORT), 8, false },
 	{ "any4", TYPE2(TYPE_PROTO, TYPE_PORT), PORT_KEY, TYPE2(TYPE_IP4, TYPE_PORT), 8, false },
 	{ "at6", TYPE3(TYPE_IP6, TYPE_PROTO, TYPE_PORT), 24, TYPE2(TYPE_IP6, TYPE_PORT), 20, false },
@@ -284,13 +285,17 @@ static void masquerade(struct nft_table *t, const struct net_conf *c, int family
 
 static void forward(struct nft_table *t, const struct net_conf *c)
 {
-	struct nft_rule *r = rule(t, "forward");
+	struct nft_rule *r;
 
-	load_meta(r, NFT_META_IIFNAME, NFT_REG_1);
-	lookup(r, "edge", false);
-	load_meta(r, NFT_META_OIFNAME, NFT_REG_1);
-	lookup(r, "edge", false);
-	verdict(r, NF_DROP, NULL);
+	for (int i = 0; i < NET_FAMILIES; i++) {
+		r = rule(t, "forward");
+		family_is(r, headers[i].nfproto);
+		load_meta(r, NFT_META_IIFNAME, NFT_REG_1);
+		lookup(r, net_edge_set(i), false);
+		load_meta(r, NFT_META_OIFNAME, NFT_REG_1);
+		lookup(r, net_edge_set(i), false);
+		verdict(r, NF_DROP, NULL);
+	}
 	r = rule(t, "forward");
 	ct_has(r, NFT_CT_STATE, CT_KNOWN, true);
 	verdict(r, NF_ACCEPT, NULL);

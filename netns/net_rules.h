@@ -42,7 +42,7 @@ struct net_member {
 	size_t n_ports;
 };
 
-/* The fixed part. edge: see net_edge_elements. */
+/* The fixed part. Its edges: see net_edge_element. */
 void net_tables(const struct net_conf *c, struct nft_table *inet, struct nft_table *bridge);
 
 struct net_elements {
@@ -58,7 +58,9 @@ int net_port_elements(const struct net_member *m, struct net_elements *out);
  * Links of the host that would not forward, were it not for us: nothing goes from one of them to
  * another.
  */
-struct nft_element net_edge_element(const char *link);
+struct nft_element net_edge_element(int family, const char *link);
+/* The set of them. */
+const char *net_edge_set(int family);
 
 void net_elements_free(struct net_elements *l);
 

@@ -270,6 +270,17 @@ void nft_put_elements(struct nl_batch *b, bool add, uint8_t family, const char *
 	}
 }
 
+/* A removal of elements that names none is one of all. */
+void nft_put_flush(struct nl_batch *b, uint8_t family, const char *table, const char *set)
+{
+	union nl_request q;
+
+	begin(&q, NFT_MSG_DELSETELEM, 0, family);
+	mnl_attr_put_strz(&q.head, NFTA_SET_ELEM_LIST_TABLE, table);
+	mnl_attr_put_strz(&q.head, NFTA_SET_ELEM_LIST_SET, set);
+	nl_batch_add(b, &q);
+}
+
 /* ---- on the kernel ---- */
 
 int nft_read_policy(const struct nlmsghdr *m, void *arg)

@@ -98,6 +98,9 @@ void nft_put_no_table(struct nl_batch *b, uint8_t family, const char *name);
 void nft_put_elements(struct nl_batch *b, bool add, uint8_t family, const char *table,
 		      const struct nft_element *v, size_t n);
 
+/* Empties a set. */
+void nft_put_flush(struct nl_batch *b, uint8_t family, const char *table, const char *set);
+
 /* ---- on the kernel ---- */
 
 /*

@@ -224,40 +224,25 @@ static int check_free(const struct net_store *ns, struct net_socks *s, const str
 
 /* ---- up and down ---- */
 
-static int each_network(const struct net_store *ns, struct net_socks *s,
-			const struct forward_links *links, struct err *e)
-{
-	AUTO(str_list_free) struct str_list names = {};
-	int r = network_names(ns, &names, e);
-
-	for (size_t i = 0; i < names.n && r == 0; i++) {
-		AUTO_NETWORK_REF struct network n = NETWORK_INIT;
-
-		if (network_load(ns, names.v[i], &n, NULL) == 0)
-			r = net_add_edges(s, &n.conf, links, e);
-	}
-	return r;
-}
-
 /* Written down first: a ctr that is killed in between leaves a note of what to switch off. */
 static int open_forwarding(const struct net_store *ns, struct net_socks *s, const struct network *n,
 			   struct forward_links *links, struct err *e)
 {
 	const bool want[NET_FAMILIES] = { n->conf.subnet[NET_4].ip.family != 0,
 					  n->conf.subnet[NET_6].ip.family != 0 };
+	bool changed;
 	size_t before;
 	int r = net_store_read_opened(ns, links, e);
 
+	changed = forward_settle(links);
 	before = links->n;
 	if (r == 0 && !n->conf.internal)
 		r = forward_find(&s->route, want, links, e);
-	if (r < 0 || links->n == before)
+	if (r < 0 || (links->n == before && !changed))
 		return r;
 	r = net_store_write_opened(ns, links, e);
 	/* The rules that keep the host from becoming a router come before it could. */
-	if (r == 0)
-		r = each_network(ns, s, links, e);
-	return r;
+	return r < 0 ? r : net_set_edges(s, links, e);
 }
 
 /* Told once, when the network comes up: what it costs is that containers reach nobody. */

@@ -143,24 +143,12 @@ END
     answers remote http://192.0.2.1:8080/ 192.0.2.2
     answers remote http://198.51.100.1:8080/ 198.51.100.2
     # from one cable to the other by way of the host: somebody behind it is asked
-    ip netns add "$TESTID-x"
-    ip link add name up2 netns "$HOSTNS" type veth peer name up0 netns "$TESTID-x"
-    host ip addr add 203.0.113.1/24 dev up2
-    host ip link set up2 up
-    ip -n "$TESTID-x" addr add 203.0.113.2/24 dev up0
-    ip -n "$TESTID-x" link set up0 up
-    ip -n "$TESTID-x" route add default via 203.0.113.1
-    remote ip route add 203.0.113.0/24 via 192.0.2.1
+    two_cables
     ok run --clone "$ID-b" true
     [ "$(host cat /proc/sys/net/ipv4/conf/up2/forwarding)" = 1 ]
-    nsenter --net="/run/netns/$TESTID-x" python3 -c "$SERVER" 80 3>&- &
-    local server=$!
-    wait_for 10 nsenter --net="/run/netns/$TESTID-x" sh -c "grep -qi ':0050 .* 0A ' /proc/net/tcp6"
     silent remote http://203.0.113.2/
     [[ "$(ask "$ID" http://203.0.113.2/)" == "203.0.113.1 80" ]]
-    kill "$server"
-    host ip link del up2
-    ip netns del "$TESTID-x"
+    no_cables
 }
 
 @test "forwarding: a host that is a router already is left alone" {
@@ -169,6 +157,48 @@ END
     serve "$ID" -p 8080:80
     answers remote http://192.0.2.1:8080/ 192.0.2.2
     [ ! -e "$ROOT/.networks/.opened" ] || [ -z "$(grep ^4 "$ROOT/.networks/.opened")" ]
+}
+
+# two_cables: 203.0.113.1 of the host (up2), 203.0.113.2 of a machine behind it (namespace $TESTID-x) that serves port 80; the
+# remote machine would reach it by way of the host.
+two_cables() {
+    ip netns add "$TESTID-x"
+    ip link add name up2 netns "$HOSTNS" type veth peer name up0 netns "$TESTID-x"
+    host ip addr add 203.0.113.1/24 dev up2
+    host ip link set up2 up
+    ip -n "$TESTID-x" addr add 203.0.113.2/24 dev up0
+    ip -n "$TESTID-x" link set up0 up
+    ip -n "$TESTID-x" route add default via 203.0.113.1
+    remote ip route add 203.0.113.0/24 via 192.0.2.1
+    nsenter --net="/run/netns/$TESTID-x" python3 -c "$SERVER" 80 3>&- &
+    FAR=$!
+    wait_for 10 nsenter --net="/run/netns/$TESTID-x" sh -c "grep -qi ':0050 .* 0A ' /proc/net/tcp6"
+}
+no_cables() {
+    kill "$FAR"
+    host ip link del up2
+    ip netns del "$TESTID-x"
+}
+
+@test "forwarding: a host that becomes a router meanwhile is left one" {
+    two_cables
+    serve "$ID"
+    silent remote http://203.0.113.2/
+    host sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+    ok run --clone "$ID-b" true
+    # it is not ours to keep it from being one
+    answers remote http://203.0.113.2/ 192.0.2.2
+    [ ! -e "$ROOT/.networks/.opened" ]
+    ok delete --force "$ID"
+    answers remote http://203.0.113.2/ 192.0.2.2
+    host sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+    # and without anything of ours in between
+    serve "$ID"
+    host sysctl -qw net.ipv4.ip_forward=1
+    ok delete --force "$ID"
+    answers remote http://203.0.113.2/ 192.0.2.2
+    host sysctl -qw net.ipv4.ip_forward=0
+    no_cables
 }
 
 # ---- who may send what ----
