@@ -232,10 +232,9 @@ static struct ifinfomsg *begin_new(union nl_request *q, const char *name)
 
 void link_put_bridge(union nl_request *q, const char *name, const uint8_t mac[LINK_ETHER])
 {
-	struct ifinfomsg *i = begin_new(q, name);
 	struct nlattr *info, *data;
 
-	i->ifi_flags = i->ifi_change = IFF_UP;
+	begin_new(q, name);
 	/* Given, or it would be that of the port with the lowest, and change with them. */
 	mnl_attr_put(&q->head, IFLA_ADDRESS, LINK_ETHER, mac);
 	info = mnl_attr_nest_start(&q->head, IFLA_LINKINFO);

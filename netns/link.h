@@ -60,7 +60,7 @@ int link_delete_all(struct nl *n, const char *const *names, size_t count);
 
 /* ---- requests, pure: for a batch ---- */
 
-/* A new bridge, up. -EEXIST: the name is taken. */
+/* A new bridge, down. -EEXIST: the name is taken. */
 void link_put_bridge(union nl_request *q, const char *name, const uint8_t mac[LINK_ETHER]);
 /* Of a bridge: only what is set after it was made stays when its ports change. */
 void link_put_mtu(union nl_request *q, const char *name, uint32_t mtu);

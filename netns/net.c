@@ -90,18 +90,15 @@ static int make_bridge(struct net_socks *s, const struct net_conf *c, const char
 	return r < 0 && r != -EEXIST ? fail(c, r, "make its bridge", e) : 0;
 }
 
-static int address_bridge(struct net_socks *s, const struct net_conf *c, struct err *e)
+static int finish_bridge(struct net_socks *s, const struct net_conf *c, struct err *e)
 {
 	AUTO_NL_BATCH struct nl_batch b = {};
 	union nl_request q;
 	struct link l;
-	uint32_t which;
 	int r = link_get(&s->route, c->bridge, 0, &l);
 
 	if (r < 0)
 		return fail(c, r, "find its bridge", e);
-	link_put_up(&q, l.index, NULL, false);
-	nl_batch_add(&b, &q);
 	for (int i = 0; i < NET_FAMILIES; i++) {
 		struct ip_net a = { .ip = c->gateway[i], .prefix = c->subnet[i].prefix };
 
@@ -110,10 +107,15 @@ static int address_bridge(struct net_socks *s, const struct net_conf *c, struct 
 		addr_put(&q, l.index, &a);
 		nl_batch_add(&b, &q);
 	}
-	r = nl_batch_talk(&s->route, &b, &which);
-	return r < 0 ? fail(c, r, which == 0 ? "set its bridge up" : "give its bridge its address",
-			    e)
-		     : 0;
+	r = nl_batch_talk(&s->route, &b, NULL);
+	if (r < 0)
+		return fail(c, r, "give its bridge its address", e);
+	r = forward_bridge(c, e);
+	if (r < 0)
+		return r;
+	/* Last: that it is up says that nothing is missing. */
+	r = link_set_up(&s->route, l.index);
+	return r < 0 ? fail(c, r, "set its bridge up", e) : 0;
 }
 
 static void debug_rules(const struct nft_table *t)
@@ -175,8 +177,8 @@ int net_up(struct net_socks *s, const struct net_conf *c, const char *alias,
 	if (r == 0)
 		r = make_bridge(s, c, alias, e);
 	if (r == 0)
-		r = address_bridge(s, c, e);
-	return r < 0 ? r : forward_bridge(c, e);
+		r = finish_bridge(s, c, e);
+	return r;
 }
 
 int net_down(struct net_socks *s, const struct net_conf *c, const char *const *links, size_t n,

@@ -32,7 +32,10 @@ int net_up(struct net_socks *s, const struct net_conf *c, const char *alias,
 	   const struct net_member *members, size_t n, const struct forward_links *edges,
 	   struct err *e);
 
-/* Whether the bridge is there, up and ours: 1 or 0; -EEXIST with *e: somebody else's. */
+/*
+ * Whether the bridge is there, up (which net_up makes it when all else is done) and ours: 1 or 0;
+ * -EEXIST with *e: somebody else's.
+ */
 int net_is_up(struct net_socks *s, const struct net_conf *c, const char *alias, struct err *e);
 
 /* Takes bridge, tables and the links named away. Missing is fine. */

@@ -438,11 +438,32 @@ int ours_default(const struct net_store *ns, struct net_socks *s, struct network
 	return r;
 }
 
+/* One that was made when this host had IPv6 still: its containers have the rest of it. */
+static int without_ipv6(const struct net_store *ns, struct net_socks *s, struct network *n,
+			struct err *e)
+{
+	struct net_conf *c = &n->conf;
+
+	if (!c->subnet[NET_6].ip.family || ours_ipv6())
+		return 0;
+	if (!c->subnet[NET_4].ip.family)
+		return err_set(e, EAFNOSUPPORT,
+			       "network %s: it has no IPv4, and IPv6 is off on this host", c->name);
+	if (!bridge_is_up(ns, s, n))
+		log_warn("network %s: IPv6 is off on this host: its containers get IPv4 only",
+			 c->name);
+	c->subnet[NET_6] = (struct ip_net){};
+	c->gateway[NET_6] = (struct ip){};
+	return 0;
+}
+
 int ours_open(const struct net_store *ns, struct net_socks *s, const char *name,
 	      struct network *out, struct err *e)
 {
-	return str_eq(name, NET_DEFAULT) ? ours_default(ns, s, out, e)
-					 : network_load(ns, name, out, e);
+	int r = str_eq(name, NET_DEFAULT) ? ours_default(ns, s, out, e)
+					  : network_load(ns, name, out, e);
+
+	return r < 0 ? r : without_ipv6(ns, s, out, e);
 }
 
 /* ---- members ---- */

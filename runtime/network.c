@@ -318,7 +318,7 @@ static int restore(const struct network_use *u, const struct store *s, struct ne
 	int r = net_store_open(s, true, &ns, e);
 
 	if (r == 0)
-		r = network_load(&ns, u->conf.name, &n, e);
+		r = ours_open(&ns, socks, u->conf.name, &n, e);
 	return r < 0 ? r : ours_up(&ns, socks, &n, true, e);
 }
 

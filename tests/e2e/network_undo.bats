@@ -37,6 +37,30 @@ load network
     [ -z "$(host nft list map inet ctr0 any4 | grep 9000)" ]
 }
 
+# killed_at N ARGUMENTS...: ctr, killed at its Nth request to the kernel's network. Fails when it has no so many.
+killed_at() {
+    local n=$1 rc=0
+    shift
+    timeout -k 5 "$DEADLINE" strace -qq -o /dev/null -e trace=sendto -e inject="sendto:signal=SIGKILL:when=$n" \
+        "$CTR" --root "$ROOT" "$@" </dev/null >/dev/null 2>&1 3>&- || rc=$?
+    [ "$rc" -eq 137 ]
+}
+
+@test "undo: a network that was half made when ctr was killed is made whole by the next container" {
+    require_program strace
+    local n
+    make_bundle
+    for ((n = 1; n < 60; n++)); do
+        killed_at "$n" create --bundle "$BUNDLE" --network bridge "$ID-k" || break
+        serve "$ID" -p 8080:80
+        answers remote http://192.0.2.1:8080/ 192.0.2.2
+        ok delete --force "$ID"
+        ok delete --force "$ID-k"
+        diff <(echo "$BEFORE") <(network_state) || fail "killed at $n: not as before"
+    done
+    [ "$n" -gt 10 ]
+}
+
 @test "undo: a state directory that somebody removed is cleaned up at the next use" {
     serve "$ID" -p 8080:80
     local pid link
@@ -364,6 +388,28 @@ second_address() {
     answers remote http://192.0.2.1:8080/ 192.0.2.2
     fails 125 "has no IPv6" run --clone --ip6 fd63:7472::9 "$ID-b" true
     fails 1 "IPv6 is off on this host" network create six --ipv6 fd00:5::/64
+}
+
+@test "IPv6 off: a network from before has IPv4 still, and says so" {
+    local off='net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1'
+    # shellcheck disable=SC2086
+    host sysctl -qw $off
+    BEFORE=$(network_state)
+    # shellcheck disable=SC2086
+    host sysctl -qw ${off//=1/=0}
+    ok network create both --subnet 10.9.0.0/24 --ipv6 fd00:9::/64
+    ok network create six --subnet none --ipv6 fd00:66::/64
+    # a reboot, and the host has none any more
+    host nft flush ruleset
+    host ip link del "$("$CTR" --root "$ROOT" network inspect both | jq -r .bridge)"
+    host ip link del "$("$CTR" --root "$ROOT" network inspect six | jq -r .bridge)"
+    # shellcheck disable=SC2086
+    host sysctl -qw $off
+    serve "$ID" --network both -p 8080:80
+    [[ $stderr == *"network both: IPv6 is off on this host"* ]] || fail "$stderr"
+    answers remote http://192.0.2.1:8080/ 192.0.2.2
+    fails 125 "has no IPv6" run --clone --network both --ip6 fd00:9::9 "$ID-b" true
+    fails 125 "network six: it has no IPv4, and IPv6 is off" run --clone --network six "$ID-b" true
 }
 
 @test "a network of IPv6 alone" {
