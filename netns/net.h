@@ -46,8 +46,8 @@ int net_down(struct net_socks *s, const struct net_conf *c, const char *const *l
 int net_free_name(struct net_socks *s, const struct str_list *but, char name[IFNAMSIZ],
 		  struct err *e);
 
-/* Whether there is another bridge of ours, of whatever state directory. */
-int net_others(struct net_socks *s, bool *found, struct err *e);
+/* Whether there is a bridge of ours but this one, of whatever state directory. */
+int net_others(struct net_socks *s, const char *but, bool *found, struct err *e);
 
 /*
  * Whether a network of ours, of whatever state directory, publishes one of these ports, as the

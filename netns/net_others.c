@@ -16,20 +16,25 @@ static bool is_ours(const struct link *l)
 	return str_eq(l->kind, "bridge") && str_after(l->alias, NET_ALIAS);
 }
 
+struct others {
+	const char *but;
+	bool found;
+};
+
 static int look_at(const struct link *l, void *arg)
 {
-	bool *found = arg;
+	struct others *o = arg;
 
-	*found = *found || is_ours(l);
+	o->found = o->found || (is_ours(l) && !str_eq(l->name, o->but));
 	return 0;
 }
 
-int net_others(struct net_socks *s, bool *found, struct err *e)
+int net_others(struct net_socks *s, const char *but, bool *found, struct err *e)
 {
-	int r;
+	struct others o = { .but = but };
+	int r = links_each(&s->route, look_at, &o);
 
-	*found = false;
-	r = links_each(&s->route, look_at, found);
+	*found = o.found;
 	return r < 0 ? err_sys(e, -r, "network: list the links of the host") : 0;
 }
 

@@ -304,24 +304,51 @@ int ours_up(const struct net_store *ns, struct net_socks *s, struct network *n, 
 	return r < 0 ? r : forward_on(&links, e);
 }
 
-/* After the last network of this state root; others on this host may need it still. */
-static int close_forwarding(const struct net_store *ns, struct net_socks *s, struct err *e)
+/* The links that forward for this state root, when it has no network but this one (NULL: none). */
+static int last_links(const struct net_store *ns, const struct network *last,
+		      struct forward_links *links, struct err *e)
 {
-	AUTO(forward_free) struct forward_links links = {};
 	AUTO(str_list_free) struct str_list names = {};
-	bool others = false;
 	int r = network_names(ns, &names, e);
 
-	if (r == 0 && names.n == 0)
-		r = net_store_read_opened(ns, &links, e);
+	for (size_t i = 0; i < names.n; i++)
+		if (!last || !str_eq(names.v[i], last->conf.name))
+			return r;
+	return r < 0 ? r : net_store_read_opened(ns, links, e);
+}
+
+/*
+ * With the last network of this state root; others on this host may need it still. Twice: before
+ * its rules go, which keep the host from being a router (last), and when it is gone, as whoever did
+ * the first may have been killed. The note goes the second time.
+ */
+static int close_forwarding(const struct net_store *ns, struct net_socks *s,
+			    const struct network *last, struct err *e)
+{
+	AUTO(forward_free) struct forward_links links = {};
+	bool others = false;
+	int r = last_links(ns, last, &links, e);
+
 	if (r < 0 || links.n == 0)
 		return r;
-	r = net_others(s, &others, e);
+	r = net_others(s, last ? last->conf.bridge : "", &others, e);
 	if (r < 0)
 		return r;
 	if (!others)
 		forward_off(&links);
-	return net_store_write_opened(ns, &(struct forward_links){}, e);
+	return last ? 0 : net_store_write_opened(ns, &(struct forward_links){}, e);
+}
+
+int ours_ended(const struct net_store *ns, struct err *e)
+{
+	AUTO(forward_free) struct forward_links links = {};
+	AUTO_NET struct net_socks s = {};
+	int r = last_links(ns, NULL, &links, e);
+
+	if (r < 0 || links.n == 0)
+		return r;
+	r = net_open(&s, e);
+	return r < 0 ? r : close_forwarding(ns, &s, NULL, e);
 }
 
 static int take_down(struct net_socks *s, const struct network *n, struct err *e)
@@ -360,13 +387,15 @@ int ours_down(const struct net_store *ns, struct net_socks *s, const struct netw
 	network_alias(ns, &n->conf, alias);
 	/* A bridge that has become somebody else's is left alone. */
 	r = net_is_up(s, &n->conf, alias, e);
-	if (r >= 0)
-		r = take_down(s, n, e);
-	else
+	if (r < 0)
 		log_warn("%s", e->msg);
+	else
+		r = close_forwarding(ns, s, n, e);
+	if (r == 0)
+		r = take_down(s, n, e);
 	if (r == 0 || r == -EEXIST)
 		r = network_erase(ns, n->conf.name, e);
-	return r < 0 ? r : close_forwarding(ns, s, e);
+	return r < 0 ? r : close_forwarding(ns, s, NULL, e);
 }
 
 int ours_free_bridge(const struct net_store *ns, struct net_socks *s, struct network *n,
@@ -414,7 +443,7 @@ static int try_default(const struct net_store *ns, struct net_socks *s, struct n
 			network_erase(ns, NET_DEFAULT, NULL);
 		else if (ours_down(ns, s, n, &ignored) < 0 && !bridge_is_up(ns, s, n) &&
 			 network_erase(ns, NET_DEFAULT, NULL) == 0)
-			close_forwarding(ns, s, NULL);
+			close_forwarding(ns, s, NULL, NULL);
 	}
 	return r;
 }

@@ -403,8 +403,11 @@ static int release_one(const struct net_store *ns, const char *name, const char 
 	/* Removed by force, or lost with the state: then there is nothing of it either. */
 	if (r == -ENOENT)
 		return 0;
-	if (r < 0 || (only_if && !members_find(&n.members, id)))
+	if (r < 0)
 		return r;
+	/* One that is there for its members only, and has none, was half made or half removed. */
+	if (only_if && !members_find(&n.members, id) && !(n.automatic && n.members.n == 0))
+		return 0;
 	r = net_open(&socks, e);
 	return r < 0 ? r : leave(ns, &socks, &n, id, e);
 }
@@ -418,11 +421,12 @@ static int release_ours(const struct store *s, const char *id, const char *netwo
 	if (r < 0 || ns.dir < 0)
 		return r;
 	if (network)
-		return release_one(&ns, network, id, false, e);
-	r = network_names(&ns, &names, e);
+		r = release_one(&ns, network, id, false, e);
+	else
+		r = network_names(&ns, &names, e);
 	for (size_t i = 0; i < names.n && r == 0; i++)
 		r = release_one(&ns, names.v[i], id, true, e);
-	return r;
+	return r < 0 ? r : ours_ended(&ns, e);
 }
 
 int network_release(const struct store *s, int dir, const char *id, const char *network,

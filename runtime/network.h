@@ -81,6 +81,9 @@ int ours_up(const struct net_store *ns, struct net_socks *s, struct network *n, 
 int ours_down(const struct net_store *ns, struct net_socks *s, const struct network *n,
 	      struct err *e);
 
+/* When no network is left: what ends with the last one, if who removed that was killed. */
+int ours_ended(const struct net_store *ns, struct err *e);
+
 /* The default network: loaded, or made. */
 int ours_default(const struct net_store *ns, struct net_socks *s, struct network *out,
 		 struct err *e);

@@ -37,11 +37,12 @@ load network
     [ -z "$(host nft list map inet ctr0 any4 | grep 9000)" ]
 }
 
-# killed_at N ARGUMENTS...: ctr, killed at its Nth request to the kernel's network. Fails when it has no so many.
+# killed_at CALL N ARGUMENTS...: ctr, killed at its Nth system call of that name. Fails when it has no so many. "sendto" is a request
+# to the kernel's network.
 killed_at() {
-    local n=$1 rc=0
-    shift
-    timeout -k 5 "$DEADLINE" strace -qq -o /dev/null -e trace=sendto -e inject="sendto:signal=SIGKILL:when=$n" \
+    local call=$1 n=$2 rc=0
+    shift 2
+    timeout -k 5 "$DEADLINE" strace -qq -o /dev/null -e trace="$call" -e inject="$call:signal=SIGKILL:when=$n" \
         "$CTR" --root "$ROOT" "$@" </dev/null >/dev/null 2>&1 3>&- || rc=$?
     [ "$rc" -eq 137 ]
 }
@@ -51,7 +52,7 @@ killed_at() {
     local n
     make_bundle
     for ((n = 1; n < 60; n++)); do
-        killed_at "$n" create --bundle "$BUNDLE" --network bridge "$ID-k" || break
+        killed_at sendto "$n" create --bundle "$BUNDLE" --network bridge "$ID-k" || break
         serve "$ID" -p 8080:80
         answers remote http://192.0.2.1:8080/ 192.0.2.2
         ok delete --force "$ID"
@@ -59,6 +60,31 @@ killed_at() {
         diff <(echo "$BEFORE") <(network_state) || fail "killed at $n: not as before"
     done
     [ "$n" -gt 10 ]
+}
+
+@test "undo: delete --force does all that a create or a delete that was killed has left to do" {
+    require_program strace
+    local n call
+    make_bundle
+    set_args sleep 1000
+    for ((n = 1; n < 60; n++)); do
+        killed_at sendto "$n" create --bundle "$BUNDLE" --network bridge "$ID" || break
+        ok delete --force "$ID"
+        diff <(echo "$BEFORE") <(network_state) || fail "create killed at $n: not as before"
+        [ ! -e "$ROOT/.networks/.opened" ] && [ ! -e "$ROOT/.networks/bridge" ] || fail "create killed at $n: books"
+    done
+    [ "$n" -gt 10 ]
+    ok delete --force "$ID"
+    for call in sendto unlinkat; do
+        for ((n = 1; n < 60; n++)); do
+            ok create --bundle "$BUNDLE" --network bridge "$ID"
+            killed_at "$call" "$n" delete --force "$ID" || break
+            ok delete --force "$ID"
+            diff <(echo "$BEFORE") <(network_state) || fail "delete killed at $call $n: not as before"
+            [ ! -e "$ROOT/.networks/.opened" ] && [ ! -e "$ROOT/.networks/bridge" ] || fail "delete killed at $call $n: books"
+        done
+        [ "$n" -gt 3 ]
+    done
 }
 
 @test "undo: a state directory that somebody removed is cleaned up at the next use" {
