@@ -59,10 +59,13 @@ static bool has(const struct forward_links *l, int family, const char *name)
 	return false;
 }
 
-static int push(struct forward_links *l, int family, const char *name)
+int forward_add(struct forward_links *l, int family, const char *name)
 {
-	struct forward_link *v = reallocarray(l->v, l->n + 1, sizeof(*v));
+	struct forward_link *v;
 
+	if (has(l, family, name))
+		return 0;
+	v = reallocarray(l->v, l->n + 1, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
 	l->v = v;
@@ -78,11 +81,10 @@ static int look_at(int index, const struct ip_net *a, void *arg)
 	int family = a->ip.family == AF_INET ? NET_4 : NET_6;
 	char name[IFNAMSIZ], path[128];
 
-	if (!f->want[family] || !if_indextoname((unsigned int)index, name) || str_eq(name, "lo") ||
-	    has(f->l, family, name))
+	if (!f->want[family] || !if_indextoname((unsigned int)index, name) || str_eq(name, "lo"))
 		return 0;
 	link_path(path, sizeof(path), family, name);
-	return read_setting(path) == 0 ? push(f->l, family, name) : 0;
+	return read_setting(path) == 0 ? forward_add(f->l, family, name) : 0;
 }
 
 /* The bridge of an internal network has an address and shall not forward. */
@@ -240,7 +242,7 @@ int forward_parse(const char *text, struct forward_links *out)
 			break;
 		}
 		snprintf(name, sizeof(name), "%.*s", (int)(len - 2), text + 2);
-		r = push(&l, text[0] == '4' ? NET_4 : NET_6, name);
+		r = forward_add(&l, text[0] == '4' ? NET_4 : NET_6, name);
 		text += len + (text[len] == '\n');
 	}
 	if (r < 0)

@@ -50,6 +50,9 @@ bool forward_settle(struct forward_links *l);
  */
 int forward_bridge(const struct net_conf *c, struct err *e);
 
+/* One more, unless it is there already. 0 or -ENOMEM. Pure. */
+int forward_add(struct forward_links *l, int family, const char *name);
+
 /* One link a line: "4 eth0". Parsing gives -EINVAL for other text. Pure. */
 void forward_format(const struct forward_links *l, struct str_buf *out);
 int forward_parse(const char *text, struct forward_links *out);

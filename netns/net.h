@@ -75,6 +75,9 @@ int net_detach(struct net_socks *s, const struct net_conf *c, const struct net_m
  */
 int net_set_edges(struct net_socks *s, const struct forward_links *edges, struct err *e);
 
+/* The edges of all networks of ours that are up, of whatever state directory, appended to l. */
+int net_get_edges(struct net_socks *s, struct forward_links *l, struct err *e);
+
 /* For a batch: the edges of the tables of a bridge, which has none. */
 void net_put_edges(struct nl_batch *b, const char *bridge, const struct forward_links *edges);
 

@@ -77,6 +77,44 @@ int net_set_edges(struct net_socks *s, const struct forward_links *edges, struct
 	return r < 0 ? err_sys(e, -r, "network: keep the host from being a router") : 0;
 }
 
+struct gathering {
+	struct net_socks *s;
+	struct forward_links *l;
+	int family; /* of the set that is read */
+};
+
+static int gather(const struct nft_element *el, void *arg)
+{
+	const struct gathering *q = arg;
+	char name[IFNAMSIZ] = {};
+
+	if (el->key_len != IFNAMSIZ)
+		return -EBADMSG;
+	memcpy(name, el->key, IFNAMSIZ - 1);
+	return forward_add(q->l, q->family, name);
+}
+
+static int get_edges(const struct link *l, void *arg)
+{
+	struct gathering *q = arg;
+	int r = 0;
+
+	for (q->family = 0; q->family < NET_FAMILIES && r == 0 && is_ours(l); q->family++) {
+		r = nft_elements_each(&q->s->filter, NFPROTO_INET, l->name, net_edge_set(q->family),
+				      gather, q);
+		if (r == -ENOENT)
+			r = 0;
+	}
+	return r;
+}
+
+int net_get_edges(struct net_socks *s, struct forward_links *l, struct err *e)
+{
+	int r = links_each(&s->route, get_edges, &(struct gathering){ .s = s, .l = l });
+
+	return r < 0 ? err_sys(e, -r, "network: which links of the host forward") : 0;
+}
+
 /* ---- published ports ---- */
 
 struct search {

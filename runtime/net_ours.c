@@ -224,9 +224,13 @@ static int check_free(const struct net_store *ns, struct net_socks *s, const str
 
 /* ---- up and down ---- */
 
-/* Written down first: a ctr that is killed in between leaves a note of what to switch off. */
+/*
+ * Written down first: a ctr that is killed in between leaves a note of what to switch off. What
+ * other state roots have switched on is noted too, when rules are made (fresh) or anything changes:
+ * it is switched off by whoever is the last.
+ */
 static int open_forwarding(const struct net_store *ns, struct net_socks *s, const struct network *n,
-			   struct forward_links *links, struct err *e)
+			   bool fresh, struct forward_links *links, struct err *e)
 {
 	const bool want[NET_FAMILIES] = { n->conf.subnet[NET_4].ip.family != 0,
 					  n->conf.subnet[NET_6].ip.family != 0 };
@@ -234,10 +238,15 @@ static int open_forwarding(const struct net_store *ns, struct net_socks *s, cons
 	size_t before;
 	int r = net_store_read_opened(ns, links, e);
 
-	changed = forward_settle(links);
 	before = links->n;
 	if (r == 0 && !n->conf.internal)
 		r = forward_find(&s->route, want, links, e);
+	changed = links->n != before;
+	changed = forward_settle(links) || changed;
+	if (r == 0 && (fresh || changed))
+		r = net_get_edges(s, links, e);
+	/* Others may not know yet that the host has become a router. */
+	forward_settle(links);
 	if (r < 0 || (links->n == before && !changed))
 		return r;
 	r = net_store_write_opened(ns, links, e);
@@ -290,7 +299,7 @@ int ours_up(const struct net_store *ns, struct net_socks *s, struct network *n, 
 		return up;
 	r = up ? 0 : check_free(ns, s, n, e);
 	if (r == 0)
-		r = open_forwarding(ns, s, n, &links, e);
+		r = open_forwarding(ns, s, n, !up || force, &links, e);
 	if (r == 0 && (!up || force)) {
 		v = calloc(n->members.n ? n->members.n : 1, sizeof(*v));
 		if (!v)
@@ -304,7 +313,7 @@ int ours_up(const struct net_store *ns, struct net_socks *s, struct network *n, 
 	return r < 0 ? r : forward_on(&links, e);
 }
 
-/* The links that forward for this state root, when it has no network but this one (NULL: none). */
+/* 1 with the links that forward for this state root, when it has no network but this; else 0. */
 static int last_links(const struct net_store *ns, const struct network *last,
 		      struct forward_links *links, struct err *e)
 {
@@ -313,8 +322,20 @@ static int last_links(const struct net_store *ns, const struct network *last,
 
 	for (size_t i = 0; i < names.n; i++)
 		if (!last || !str_eq(names.v[i], last->conf.name))
-			return r;
-	return r < 0 ? r : net_store_read_opened(ns, links, e);
+			return 0;
+	if (r == 0)
+		r = net_store_read_opened(ns, links, e);
+	return r < 0 ? r : 1;
+}
+
+/* What another state root has switched on since, which may have ended before this one. */
+static int take_over(const struct net_store *ns, struct net_socks *s, struct forward_links *links,
+		     struct err *e)
+{
+	size_t before = links->n;
+	int r = net_get_edges(s, links, e);
+
+	return r < 0 || links->n == before ? r : net_store_write_opened(ns, links, e);
 }
 
 /*
@@ -329,6 +350,9 @@ static int close_forwarding(const struct net_store *ns, struct net_socks *s,
 	bool others = false;
 	int r = last_links(ns, last, &links, e);
 
+	if (r <= 0)
+		return r;
+	r = last ? take_over(ns, s, &links, e) : 0;
 	if (r < 0 || links.n == 0)
 		return r;
 	r = net_others(s, last ? last->conf.bridge : "", &others, e);
@@ -345,7 +369,7 @@ int ours_ended(const struct net_store *ns, struct err *e)
 	AUTO_NET struct net_socks s = {};
 	int r = last_links(ns, NULL, &links, e);
 
-	if (r < 0 || links.n == 0)
+	if (r <= 0 || links.n == 0)
 		return r;
 	r = net_open(&s, e);
 	return r < 0 ? r : close_forwarding(ns, &s, NULL, e);

@@ -401,9 +401,34 @@ second_address() {
     ok delete --force "$ID"
     [ "$(host nft list tables | paste -sd' ')" = "table inet ctr1 table bridge ctr1" ]
     timeout 60 "$CTR" --root "$second" delete --force "$ID-b" </dev/null 3>&-
-    # the links that forward are still noted for the other when the first goes
-    host sysctl -qw net.ipv4.conf.up0.forwarding=0 || true
-    [ ! -e /proc/sys/net/ipv6/conf/all/force_forwarding ] || host sysctl -qw net.ipv6.conf.up0.force_forwarding=0
+}
+
+# in_second COMMAND...: ctr with another state directory.
+in_second() { timeout 60 "$CTR" --root "$BATS_TEST_TMPDIR/second" "$@" </dev/null >/dev/null 2>&1 3>&-; }
+
+@test "forwarding: the last of two state directories ends it, whoever began; until then the host is no router" {
+    local state
+    two_cables
+    host ip link set up2 down
+    serve "$ID"
+    state=$(host cat /proc/sys/net/ipv4/conf/{up0,up2}/forwarding | paste -sd' ')
+    [ "$state" = "1 1" ] || fail "$state"
+    in_second run -d --clone "$ID-b" -- sleep 1000
+    # one more link, of which the first knows only
+    ip link add name up3 netns "$HOSTNS" type veth peer name up3 netns "$REMOTENS"
+    host ip addr add 198.51.100.1/24 dev up3
+    host ip link set up3 up
+    host ip link set up2 up
+    ok run --clone "$ID-c" true
+    silent remote http://203.0.113.2/
+    ok delete --force "$ID"
+    silent remote http://203.0.113.2/
+    [ "$(host cat /proc/sys/net/ipv4/conf/up3/forwarding)" = 1 ]
+    in_second delete --force "$ID-b"
+    state=$(host cat /proc/sys/net/ipv4/conf/{up0,up2,up3}/forwarding | paste -sd' ')
+    [ "$state" = "0 0 0" ] || fail "$state"
+    host ip link del up3
+    no_cables
 }
 
 @test "IPv6 off: networks of IPv4 alone; what asks for IPv6 is refused" {
