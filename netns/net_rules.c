@@ -12,7 +12,7 @@
  *             came by way of a published port (the answer would go straight to them, from an
  *             address that they have not asked)
  *   forward   nobody comes in who was not asked or sent by a published port; that alone keeps
- *             networks apart
+ *             networks apart, and the host from being a router for who is behind an edge
  *   input     of an internal network: the host is outside too
  *
  * The bridge table: a container sends with its own addresses only, and nothing but IP and ARP. What
@@ -285,20 +285,19 @@ static void masquerade(struct nft_table *t, const struct net_conf *c, int family
 
 static void forward(struct nft_table *t, const struct net_conf *c)
 {
-	struct nft_rule *r;
+	struct nft_rule *r = rule(t, "forward");
 
+	ct_has(r, NFT_CT_STATE, CT_KNOWN, true);
+	verdict(r, NF_ACCEPT, NULL);
+	/* Wherever it would go: a link that comes later is no way for the neighbours of this. */
 	for (int i = 0; i < NET_FAMILIES; i++) {
 		r = rule(t, "forward");
 		family_is(r, headers[i].nfproto);
 		load_meta(r, NFT_META_IIFNAME, NFT_REG_1);
 		lookup(r, net_edge_set(i), false);
-		load_meta(r, NFT_META_OIFNAME, NFT_REG_1);
-		lookup(r, net_edge_set(i), false);
+		ct_has(r, NFT_CT_STATUS, CT_DNAT, false);
 		verdict(r, NF_DROP, NULL);
 	}
-	r = rule(t, "forward");
-	ct_has(r, NFT_CT_STATE, CT_KNOWN, true);
-	verdict(r, NF_ACCEPT, NULL);
 	if (c->internal) {
 		r = rule(t, "forward");
 		link_is(r, NFT_META_IIFNAME, NFT_CMP_EQ, c->bridge);

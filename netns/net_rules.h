@@ -55,8 +55,8 @@ int net_guard_elements(const struct net_member *m, struct net_elements *out);
 int net_port_elements(const struct net_member *m, struct net_elements *out);
 
 /*
- * Links of the host that would not forward, were it not for us: nothing goes from one of them to
- * another.
+ * A link of the host that would not forward, were it not for us: what comes by it goes nowhere but
+ * to published ports, and where it was asked for.
  */
 struct nft_element net_edge_element(int family, const char *link);
 /* The set of them. */

@@ -230,6 +230,24 @@ no_cables() {
     ip netns del "$TESTID-x"
 }
 
+@test "forwarding: a link that comes later is no way out for the host's neighbours" {
+    serve "$ID" -p 8080:80
+    two_cables
+    # answers have no way back, so what counts is what arrives
+    nsenter --net="/run/netns/$TESTID-x" nft -f - <<'END'
+table ip count {
+    counter came { }
+    chain in { type filter hook input priority 0; policy accept; ip saddr 192.0.2.2 counter name "came"; }
+}
+END
+    silent remote http://203.0.113.2/
+    nsenter --net="/run/netns/$TESTID-x" nft list counter ip count came | grep -q 'packets 0 ' || fail "something came"
+    ok run --clone "$ID-b" true
+    # with the link known, who is behind it reaches what is published
+    [ "$(nsenter --net="/run/netns/$TESTID-x" curl -sg -m 5 http://203.0.113.1:8080/)" = "203.0.113.2 80" ]
+    no_cables
+}
+
 @test "forwarding: a host that becomes a router meanwhile is left one" {
     two_cables
     serve "$ID"

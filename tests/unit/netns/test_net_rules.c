@@ -81,9 +81,11 @@ static void ordinary(void **state)
 	       "meta 15 > r1; r1 == 02; payload 1 12+4 > r1; r1 & ffff0000; r1 == 0a010000; "
 	       "masquerade\n");
 	expect(&inet, "forward",
-	       "meta 15 > r1; r1 == 02; meta 6 > r1; r1 in edge4; meta 7 > r1; r1 in edge4; drop\n"
-	       "meta 15 > r1; r1 == 0a; meta 6 > r1; r1 in edge6; meta 7 > r1; r1 in edge6; drop\n"
 	       "ct 0 > r1; r1 & 06000000; r1 != 00000000; accept\n"
+	       "meta 15 > r1; r1 == 02; meta 6 > r1; r1 in edge4; ct 2 > r1; r1 & 20000000; "
+	       "r1 == 00000000; drop\n"
+	       "meta 15 > r1; r1 == 0a; meta 6 > r1; r1 in edge6; ct 2 > r1; r1 & 20000000; "
+	       "r1 == 00000000; drop\n"
 	       "meta 7 > r1; r1 == BR; meta 6 > r1; r1 != BR; ct 2 > r1; r1 & 20000000; "
 	       "r1 == 00000000; drop\n");
 	expect(&inet, "input", "");
@@ -114,9 +116,11 @@ static void internal(void **state)
 	net_tables(&c, &inet, &bridge);
 	expect(&inet, "nat-post", "");
 	expect(&inet, "forward",
-	       "meta 15 > r1; r1 == 02; meta 6 > r1; r1 in edge4; meta 7 > r1; r1 in edge4; drop\n"
-	       "meta 15 > r1; r1 == 0a; meta 6 > r1; r1 in edge6; meta 7 > r1; r1 in edge6; drop\n"
 	       "ct 0 > r1; r1 & 06000000; r1 != 00000000; accept\n"
+	       "meta 15 > r1; r1 == 02; meta 6 > r1; r1 in edge4; ct 2 > r1; r1 & 20000000; "
+	       "r1 == 00000000; drop\n"
+	       "meta 15 > r1; r1 == 0a; meta 6 > r1; r1 in edge6; ct 2 > r1; r1 & 20000000; "
+	       "r1 == 00000000; drop\n"
 	       "meta 6 > r1; r1 == BR; meta 7 > r1; r1 != BR; drop\n"
 	       "meta 7 > r1; r1 == BR; meta 6 > r1; r1 != BR; ct 2 > r1; r1 & 20000000; "
 	       "r1 == 00000000; drop\n");
