@@ -224,36 +224,6 @@ static int check_free(const struct net_store *ns, struct net_socks *s, const str
 
 /* ---- up and down ---- */
 
-/*
- * Written down first: a ctr that is killed in between leaves a note of what to switch off. What
- * other state roots have switched on is noted too, when rules are made (fresh) or anything changes:
- * it is switched off by whoever is the last.
- */
-static int open_forwarding(const struct net_store *ns, struct net_socks *s, const struct network *n,
-			   bool fresh, struct forward_links *links, struct err *e)
-{
-	const bool want[NET_FAMILIES] = { n->conf.subnet[NET_4].ip.family != 0,
-					  n->conf.subnet[NET_6].ip.family != 0 };
-	bool changed;
-	size_t before;
-	int r = net_store_read_opened(ns, links, e);
-
-	before = links->n;
-	if (r == 0 && !n->conf.internal)
-		r = forward_find(&s->route, want, links, e);
-	changed = links->n != before;
-	changed = forward_settle(links) || changed;
-	if (r == 0 && (fresh || changed))
-		r = net_get_edges(s, links, e);
-	/* Others may not know yet that the host has become a router. */
-	forward_settle(links);
-	if (r < 0 || (links->n == before && !changed))
-		return r;
-	r = net_store_write_opened(ns, links, e);
-	/* The rules that keep the host from becoming a router come before it could. */
-	return r < 0 ? r : net_set_edges(s, links, e);
-}
-
 /* Told once, when the network comes up: what it costs is that containers reach nobody. */
 static void tell_blocked(const struct network *n)
 {
@@ -299,7 +269,7 @@ int ours_up(const struct net_store *ns, struct net_socks *s, struct network *n, 
 		return up;
 	r = up ? 0 : check_free(ns, s, n, e);
 	if (r == 0)
-		r = open_forwarding(ns, s, n, !up || force, &links, e);
+		r = ours_forward(ns, s, n, !up || force, &links, e);
 	if (r == 0 && (!up || force)) {
 		v = calloc(n->members.n ? n->members.n : 1, sizeof(*v));
 		if (!v)
@@ -311,68 +281,6 @@ int ours_up(const struct net_store *ns, struct net_socks *s, struct network *n, 
 	if (r == 0)
 		r = ask_others(s, n, !up, e);
 	return r < 0 ? r : forward_on(&links, e);
-}
-
-/* 1 with the links that forward for this state root, when it has no network but this; else 0. */
-static int last_links(const struct net_store *ns, const struct network *last,
-		      struct forward_links *links, struct err *e)
-{
-	AUTO(str_list_free) struct str_list names = {};
-	int r = network_names(ns, &names, e);
-
-	for (size_t i = 0; i < names.n; i++)
-		if (!last || !str_eq(names.v[i], last->conf.name))
-			return 0;
-	if (r == 0)
-		r = net_store_read_opened(ns, links, e);
-	return r < 0 ? r : 1;
-}
-
-/* What another state root has switched on since, which may have ended before this one. */
-static int take_over(const struct net_store *ns, struct net_socks *s, struct forward_links *links,
-		     struct err *e)
-{
-	size_t before = links->n;
-	int r = net_get_edges(s, links, e);
-
-	return r < 0 || links->n == before ? r : net_store_write_opened(ns, links, e);
-}
-
-/*
- * With the last network of this state root; others on this host may need it still. Twice: before
- * its rules go, which keep the host from being a router (last), and when it is gone, as whoever did
- * the first may have been killed. The note goes the second time.
- */
-static int close_forwarding(const struct net_store *ns, struct net_socks *s,
-			    const struct network *last, struct err *e)
-{
-	AUTO(forward_free) struct forward_links links = {};
-	bool others = false;
-	int r = last_links(ns, last, &links, e);
-
-	if (r <= 0)
-		return r;
-	r = last ? take_over(ns, s, &links, e) : 0;
-	if (r < 0 || links.n == 0)
-		return r;
-	r = net_others(s, last ? last->conf.bridge : "", &others, e);
-	if (r < 0)
-		return r;
-	if (!others)
-		forward_off(&links);
-	return last ? 0 : net_store_write_opened(ns, &(struct forward_links){}, e);
-}
-
-int ours_ended(const struct net_store *ns, struct err *e)
-{
-	AUTO(forward_free) struct forward_links links = {};
-	AUTO_NET struct net_socks s = {};
-	int r = last_links(ns, NULL, &links, e);
-
-	if (r <= 0 || links.n == 0)
-		return r;
-	r = net_open(&s, e);
-	return r < 0 ? r : close_forwarding(ns, &s, NULL, e);
 }
 
 static int take_down(struct net_socks *s, const struct network *n, struct err *e)
@@ -414,12 +322,12 @@ int ours_down(const struct net_store *ns, struct net_socks *s, const struct netw
 	if (r < 0)
 		log_warn("%s", e->msg);
 	else
-		r = close_forwarding(ns, s, n, e);
+		r = ours_forward_end(ns, s, n, e);
 	if (r == 0)
 		r = take_down(s, n, e);
 	if (r == 0 || r == -EEXIST)
 		r = network_erase(ns, n->conf.name, e);
-	return r < 0 ? r : close_forwarding(ns, s, NULL, e);
+	return r < 0 ? r : ours_forward_end(ns, s, NULL, e);
 }
 
 int ours_free_bridge(const struct net_store *ns, struct net_socks *s, struct network *n,
@@ -467,7 +375,7 @@ static int try_default(const struct net_store *ns, struct net_socks *s, struct n
 			network_erase(ns, NET_DEFAULT, NULL);
 		else if (ours_down(ns, s, n, &ignored) < 0 && !bridge_is_up(ns, s, n) &&
 			 network_erase(ns, NET_DEFAULT, NULL) == 0)
-			close_forwarding(ns, s, NULL, NULL);
+			ours_forward_end(ns, s, NULL, NULL);
 	}
 	return r;
 }

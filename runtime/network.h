@@ -81,6 +81,17 @@ int ours_up(const struct net_store *ns, struct net_socks *s, struct network *n, 
 int ours_down(const struct net_store *ns, struct net_socks *s, const struct network *n,
 	      struct err *e);
 
+/*
+ * net_forward.c: what the host is to forward for the network, in *links: noted, and guarded by the
+ * rules of all networks, but not switched on yet. fresh: its own rules are to be made.
+ */
+int ours_forward(const struct net_store *ns, struct net_socks *s, const struct network *n,
+		 bool fresh, struct forward_links *links, struct err *e);
+
+/* Ends it, when last is the last network of the state root, or was (NULL: none is left). */
+int ours_forward_end(const struct net_store *ns, struct net_socks *s, const struct network *last,
+		     struct err *e);
+
 /* When no network is left: what ends with the last one, if who removed that was killed. */
 int ours_ended(const struct net_store *ns, struct err *e);
 
