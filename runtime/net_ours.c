@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "netns/addr.h"
+#include "netns/conntrack.h"
 #include "netns/foreign.h"
 #include "netns/ipam.h"
 #include "netns/route.h"
@@ -305,9 +306,15 @@ static int take_down(struct net_socks *s, const struct network *n, struct err *e
 			log_warn("network %s: %s stays", n->conf.name, ifb);
 	}
 	r = net_down(s, &n->conf, links, n->members.n, e);
-	if (r == 0)
-		foreign_remove(foreign);
-	return r;
+	if (r < 0)
+		return r;
+	/* What comes on a flow of before would reach whoever gets the address. */
+	for (size_t i = 0; i < n->members.n; i++)
+		if (flows_forget(&s->filter, &n->members.v[i].net) < 0)
+			log_warn("network %s: flows to container %s stay", n->conf.name,
+				 n->members.v[i].id);
+	foreign_remove(foreign);
+	return 0;
 }
 
 int ours_down(const struct net_store *ns, struct net_socks *s, const struct network *n,

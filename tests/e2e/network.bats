@@ -108,14 +108,22 @@ while True:
     wait_for 10 remote grep -q ':0FA0 ' /proc/net/udp
     sleep 0.3
     for i in 1 2; do
-        ok run -d --clone --network keep -p 5353:53/udp "$ID-$i" -- python3 -c 'import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 53)); print(s.recvfrom(9)[1][0], flush=True)
-import time; time.sleep(1000)'
+        ok run -d --clone --network keep -p 5353:53/udp "$ID-$i" -- python3 -c "$HEAR"
         wait_for 5 grep -q 192.0.2.2 "$OUT"
         ok delete --force "$ID-$i"
     done
+    # when a whole network goes and comes again, the one with that address that has published nothing hears nothing
+    ok run -d --clone -p 5353:53/udp "$ID-3" -- python3 -c "$HEAR"
+    wait_for 5 grep -q 192.0.2.2 "$OUT"
+    ok delete --force "$ID-3"
+    ok run -d --clone --ip 10.144.16.2 "$ID-4" -- python3 -c "$HEAR"
+    sleep 0.5
+    [ -z "$(<"$OUT")" ] || fail "it heard $(<"$OUT")"
     kill "$sender"
 }
+HEAR='import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 53)); print(s.recvfrom(9)[1][0], flush=True)
+import time; time.sleep(1000)'
 udp_answers() {
     [ "$(remote python3 -c 'import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(1)
