@@ -436,17 +436,32 @@ int ours_open(const struct net_store *ns, struct net_socks *s, const char *name,
 
 /* ---- members ---- */
 
-int ours_remove(struct net_socks *s, struct network *n, struct member *m, struct err *e)
+static int detach(struct net_socks *s, const struct network *n, const struct member *m,
+		  struct err *e)
 {
 	char ifb[IFNAMSIZ];
 	int r = net_detach(s, &n->conf, &m->net, e);
 
-	if (r == 0 && m->limited) {
-		member_ifb(&m->net, ifb);
-		r = tc_remove(&s->route, ifb);
-		if (r < 0)
-			return err_sys(e, -r, "remove %s", ifb);
-	}
+	if (r < 0 || !m->limited)
+		return r;
+	member_ifb(&m->net, ifb);
+	r = tc_remove(&s->route, ifb);
+	return r < 0 ? err_sys(e, -r, "remove %s", ifb) : 0;
+}
+
+/* Links and elements have names by the bridge: of one that is somebody else's they are, too. */
+int ours_remove(const struct net_store *ns, struct net_socks *s, struct network *n,
+		struct member *m, struct err *e)
+{
+	char alias[LINK_ALIAS_MAX];
+	int r;
+
+	network_alias(ns, &n->conf, alias);
+	r = net_is_up(s, &n->conf, alias, e);
+	if (r >= 0)
+		r = detach(s, n, m, e);
+	if (r == -EEXIST)
+		r = 0;
 	if (r == 0)
 		r = ipam_release(n->dir, n->conf.name, m->id, e);
 	if (r < 0)
@@ -461,6 +476,6 @@ int ours_clean(const struct net_store *ns, struct net_socks *s, struct network *
 
 	for (size_t i = n->members.n; i-- > 0 && r == 0;)
 		if (!ours_alive((void *)(uintptr_t)ns->root, n->members.v[i].id))
-			r = ours_remove(s, n, &n->members.v[i], e);
+			r = ours_remove(ns, s, n, &n->members.v[i], e);
 	return r;
 }

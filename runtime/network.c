@@ -182,7 +182,7 @@ static int leave(const struct net_store *ns, struct net_socks *s, struct network
 
 	if (n->automatic && n->members.n == (m ? 1 : 0))
 		return ours_down(ns, s, n, e);
-	r = m ? ours_remove(s, n, m, e) : ipam_release(n->dir, n->conf.name, id, e);
+	r = m ? ours_remove(ns, s, n, m, e) : ipam_release(n->dir, n->conf.name, id, e);
 	if (r == 0 && m)
 		net_files_refresh(ns->root, &n->members);
 	return r;
@@ -193,7 +193,7 @@ static int clean(const struct net_store *ns, struct net_socks *s, struct network
 		 struct err *e)
 {
 	struct member *m = members_find(&n->members, id);
-	int r = m ? ours_remove(s, n, m, e) : 0;
+	int r = m ? ours_remove(ns, s, n, m, e) : 0;
 
 	return r < 0 ? r : ours_clean(ns, s, n, e);
 }

@@ -106,8 +106,9 @@ int ours_open(const struct net_store *ns, struct net_socks *s, const char *name,
 /* Takes away the members whose containers are gone. */
 int ours_clean(const struct net_store *ns, struct net_socks *s, struct network *n, struct err *e);
 
-/* Takes one member away, with its address. */
-int ours_remove(struct net_socks *s, struct network *n, struct member *m, struct err *e);
+/* Takes one member away, with its address; from the books only, when the bridge is another's. */
+int ours_remove(const struct net_store *ns, struct net_socks *s, struct network *n,
+		struct member *m, struct err *e);
 
 /* Whether the container has a directory (ipam_alive_fn over a struct store). */
 bool ours_alive(void *store, const char *id);

@@ -117,6 +117,7 @@ while True:
     wait_for 5 grep -q 192.0.2.2 "$OUT"
     ok delete --force "$ID-3"
     ok run -d --clone --ip 10.144.16.2 "$ID-4" -- python3 -c "$HEAR"
+    wait_for 5 in_ctr "$ID-4" grep -q ':0035 ' /proc/net/udp
     sleep 0.5
     [ -z "$(<"$OUT")" ] || fail "it heard $(<"$OUT")"
     kill "$sender"

@@ -424,6 +424,30 @@ second_address() {
 # in_second COMMAND...: ctr with another state directory.
 in_second() { timeout 60 "$CTR" --root "$BATS_TEST_TMPDIR/second" "$@" </dev/null >/dev/null 2>&1 3>&-; }
 
+@test "two state directories: what one remembers of before a reboot does not touch the other" {
+    ok network create web --subnet 10.77.0.0/24
+    serve "$ID" --network web
+    ok kill "$ID" KILL
+    wait_state "$ID" stopped
+    # what a reboot does to a host, when the state was on a disk
+    host nft flush ruleset
+    host ip link del ctr0
+    host sysctl -qw net.ipv4.conf.up0.forwarding=0
+    rm -rf "${ROOT:?}/$ID"
+    cgroup_dirs "$ID" | sort -r | while read -r dir; do rmdir "$dir"; done
+    # the other comes first, with the same bridge and the same first container
+    in_second network create other --subnet 10.78.0.0/24
+    in_second run -d --clone --network other "$ID-b" -- sleep 1000
+    local before
+    before=$(network_state)
+    fails 125 "the bridge ctr0 belongs to network other of" run --clone --network web "$ID-c" true
+    diff <(echo "$before") <(network_state) || fail "not as before"
+    ok network remove web
+    diff <(echo "$before") <(network_state) || fail "not as before"
+    in_second delete --force "$ID-b"
+    in_second network remove other
+}
+
 @test "forwarding: the last of two state directories ends it, whoever began; until then the host is no router" {
     local state
     two_cables
