@@ -44,18 +44,19 @@ static bool has_line(const char *text, const char *line)
 struct links {
 	const struct net_conf *c;
 	int family;
-	const char *have;
+	struct str_buf there; /* lines of the rules that there are */
 	struct str_buf *out;
 };
 
 struct uplinks {
-	const struct links *l;
+	struct links *l;
 	struct nl *other; /* a socket for questions while the first is read */
 };
 
 static void need(const struct links *l, const char *line)
 {
-	if (!has_line(l->have, line) && !has_line(l->out->s ? l->out->s : "", line))
+	if (!has_line(l->there.s ? l->there.s : "", line) &&
+	    !has_line(l->out->s ? l->out->s : "", line))
 		str_buf_addf(l->out, "%s\n", line);
 }
 
@@ -106,35 +107,55 @@ static int find_zone(struct net_socks *s, const struct net_conf *c, const char *
 
 /* ---- Docker ---- */
 
+static void put_line(struct str_buf *b, int family, const char *in, const char *out)
+{
+	str_buf_addf(b, "%s%s%s -o %s -j ACCEPT", tools[family].family, *in ? " -i " : "", in, out);
+}
+
+static int note_rule(const struct nlmsghdr *m, void *arg)
+{
+	struct links *l = arg;
+	struct foreign_rule rule;
+	int r = foreign_read_rule(m, &rule);
+
+	if (r < 0 || !rule.accept || !rule.out[0] || !str_eq(rule.chain, "DOCKER-USER"))
+		return r;
+	put_line(&l->there, l->family, rule.in, rule.out);
+	str_buf_add(&l->there, "\n");
+	return 0;
+}
+
 /* Not into other bridges: what is behind them is somebody else's, to be asked first. */
 static int add_uplink(int index, const struct ip_net *a, void *arg)
 {
 	const struct uplinks *u = arg;
-	const struct links *l = u->l;
-	char line[LINE_MAX_];
+	struct links *l = u->l;
+	AUTO(str_buf_free) struct str_buf line = {};
 	struct link link;
 
 	if ((a->ip.family == AF_INET ? NET_4 : NET_6) != l->family ||
 	    link_get(u->other, NULL, index, &link) < 0 || str_eq(link.kind, "bridge") ||
 	    str_eq(link.name, "lo"))
 		return 0;
-	snprintf(line, sizeof(line), "%s -i %s -o %s -j ACCEPT", tools[l->family].family,
-		 l->c->bridge, link.name);
-	need(l, line);
-	return 0;
+	put_line(&line, l->family, l->c->bridge, link.name);
+	need(l, line.s ? line.s : "");
+	return line.failed ? -ENOMEM : 0;
 }
 
-static int find_rules(struct net_socks *s, const struct links *l, struct err *e)
+static int find_rules(struct net_socks *s, struct links *l, struct err *e)
 {
+	AUTO(str_buf_free) struct str_buf line = {};
 	AUTO_NL struct nl other = {};
-	char line[LINE_MAX_];
 	int r = nl_open(&other, -1, e);
 
 	if (r < 0)
 		return r;
+	r = nft_rules_each(&s->filter, tools[l->family].nfproto, "filter", note_rule, l);
+	if (r < 0)
+		return err_sys(e, -r, "network %s: read Docker's rules", l->c->name);
 	/* What comes in is looked at by our own rules. */
-	snprintf(line, sizeof(line), "%s -o %s -j ACCEPT", tools[l->family].family, l->c->bridge);
-	need(l, line);
+	put_line(&line, l->family, "", l->c->bridge);
+	need(l, line.s ? line.s : "");
 	if (l->c->internal)
 		return 0;
 	r = addrs_each(&s->route, add_uplink, &(struct uplinks){ .l = l, .other = &other });
@@ -144,7 +165,7 @@ static int find_rules(struct net_socks *s, const struct links *l, struct err *e)
 int foreign_find(struct net_socks *s, const struct net_conf *c, const char *have,
 		 struct str_buf *out, bool *blocked, struct err *e)
 {
-	struct links l = { .c = c, .have = have, .out = out };
+	struct links l = { .c = c, .out = out };
 	int r = 0;
 
 	*blocked = false;
@@ -158,6 +179,7 @@ int foreign_find(struct net_socks *s, const struct net_conf *c, const char *have
 		else
 			*blocked = true;
 	}
+	str_buf_free(&l.there);
 	return r < 0 ? r : find_zone(s, c, have, out, e);
 }
 

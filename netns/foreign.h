@@ -16,8 +16,8 @@
 /*
  * What the network needs of them and does not have yet, one thing a line, appended to out: to be
  * kept before foreign_add does it. have is what was kept before ("": nothing); a line of it comes
- * again when it was undone by somebody. *blocked: nothing
- * can be done about a policy that turns us down.
+ * again when it was not done, or undone by somebody. *blocked: nothing can be done about a policy
+ * that turns us down.
  *
  *     4 -i ctr0 -o eth0 -j ACCEPT     a rule of DOCKER-USER, IPv4 (6: IPv6)
  *     firewalld ctr0                  a link of the zone trusted, now and for good
@@ -31,5 +31,15 @@ void foreign_note(const char *have, const char *more, struct str_buf *out);
 /* Does what the lines say, or undoes it. Undoing what is not there is fine. */
 int foreign_add(const char *lines, struct err *e);
 void foreign_remove(const char *lines);
+
+/* foreign_rules.c: a rule, as far as it is one of the above. */
+struct foreign_rule {
+	char chain[32];
+	char in[IFNAMSIZ], out[IFNAMSIZ]; /* links; "": whatever */
+	bool accept; /* what comes by the one and goes by the other, and all of it */
+};
+
+/* Reads one message into *arg, a struct foreign_rule: an nl_fn. -EBADMSG. */
+int foreign_read_rule(const struct nlmsghdr *m, void *arg);
 
 #endif

@@ -134,6 +134,28 @@ from_docker() {
 # Those of Docker's own, and what it has put into others' chains.
 docker_rules() { host iptables-save | grep -i docker | sed 's/ \[[0-9:]*\]$//'; }
 
+@test "docker: what was asked of its chain and is not there is asked again, once" {
+    require_program iptables
+    host iptables -P FORWARD DROP
+    host iptables -N DOCKER-USER
+    host iptables -I FORWARD -j DOCKER-USER
+    host iptables -A DOCKER-USER -s 203.0.113.1 -o ctr0 -j ACCEPT
+    serve "$ID" -p 8080:80
+    local rules
+    rules=$(host iptables -S DOCKER-USER)
+    answers remote http://192.0.2.1:8080/ 192.0.2.2
+    ok run --clone "$ID-b" true
+    diff <(echo "$rules") <(host iptables -S DOCKER-USER) || fail "asked twice"
+    # as it is when ctr was killed before it could ask, or somebody flushed it
+    host iptables -F DOCKER-USER
+    silent remote http://192.0.2.1:8080/
+    ok run --clone "$ID-b" true
+    answers remote http://192.0.2.1:8080/ 192.0.2.2
+    ok delete --force "$ID"
+    [ "$(host iptables -S DOCKER-USER)" = "-N DOCKER-USER" ] || fail "$(host iptables -S DOCKER-USER)"
+    host nft flush ruleset
+}
+
 @test "a policy that drops what is forwarded, of somebody who has no place for us, is told" {
     require_program iptables
     host iptables -P FORWARD DROP
