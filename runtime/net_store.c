@@ -21,12 +21,34 @@
 
 #define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
+static int wait_for(int fd, struct err *e)
+{
+	int r = lock_wait(fd, LOCK_SECONDS);
+
+	if (r == -EBUSY)
+		return err_set(e, EBUSY,
+			       "lock the networks: another ctr has held it for %d seconds",
+			       LOCK_SECONDS);
+	return r < 0 ? err_sys(e, -r, "lock the networks") : 0;
+}
+
+/* Who may not write there, or has no such place, is the only one that it knows of. */
+static int lock_host(struct net_store *s, struct err *e)
+{
+	s->host = open(NETWORK_HOST_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (s->host >= 0)
+		return wait_for(s->host, e);
+	if (errno == EACCES || errno == EPERM || errno == EROFS || errno == ENOENT)
+		return 0;
+	return err_sys(e, errno, "open " NETWORK_HOST_LOCK);
+}
+
 int net_store_open(const struct store *root, bool make, struct net_store *s, struct err *e)
 {
 	AUTO_CLOSE int dir = -1, lock = -1;
 	int r;
 
-	*s = (struct net_store){ .root = root, .dir = -1, .lock = -1 };
+	*s = (struct net_store){ .root = root, .dir = -1, .lock = -1, .host = -1 };
 	if (root->fd < 0)
 		return 0;
 	dir = openat(root->fd, DIRECTORY, OPEN_DIR);
@@ -40,13 +62,11 @@ int net_store_open(const struct store *root, bool make, struct net_store *s, str
 	lock = openat(dir, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (lock < 0)
 		return err_sys(e, errno, "open %s/" DIRECTORY "/" LOCK, root->path);
-	r = lock_wait(lock, LOCK_SECONDS);
-	if (r == -EBUSY)
-		return err_set(e, EBUSY,
-			       "lock the networks: another ctr has held it for %d seconds",
-			       LOCK_SECONDS);
+	r = wait_for(lock, e);
+	if (r == 0)
+		r = lock_host(s, e);
 	if (r < 0)
-		return err_sys(e, -r, "lock the networks");
+		return r;
 	s->dir = TAKE_FD(dir);
 	s->lock = TAKE_FD(lock);
 	network_keep_restore(s);
@@ -55,9 +75,10 @@ int net_store_open(const struct store *root, bool make, struct net_store *s, str
 
 void net_store_close(struct net_store *s)
 {
+	cleanup_close(&s->host);
 	cleanup_close(&s->lock);
 	cleanup_close(&s->dir);
-	s->lock = s->dir = -1;
+	s->host = s->lock = s->dir = -1;
 }
 
 int network_check_name(const char *name, struct err *e)

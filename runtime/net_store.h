@@ -23,14 +23,24 @@ struct net_store {
 	const struct store *root; /* borrowed */
 	int dir;                  /* ROOT/.networks; -1: there is none */
 	int lock;
+	int host; /* the lock NETWORK_HOST_LOCK */
 };
 
-#define NET_STORE_INIT                \
-	{                             \
-		.dir = -1, .lock = -1 \
+#define NET_STORE_INIT                             \
+	{                                          \
+		.dir = -1, .lock = -1, .host = -1, \
 	}
 
-/* Opens and locks it (30 s at most); make: it is made when missing, else dir may be -1. */
+/*
+ * State roots do not know each other, but take names of links, subnets and ports from one host: one
+ * at a time.
+ */
+#define NETWORK_HOST_LOCK "/run/ctr-networks.lock"
+
+/*
+ * Opens and locks it, and the host (30 s at most each); make: it is made when missing, else dir may
+ * be -1.
+ */
 int net_store_open(const struct store *root, bool make, struct net_store *s, struct err *e);
 void net_store_close(struct net_store *s);
 #define AUTO_NET_STORE __attribute__((cleanup(net_store_close)))

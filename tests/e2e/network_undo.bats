@@ -424,6 +424,22 @@ second_address() {
 # in_second COMMAND...: ctr with another state directory.
 in_second() { timeout 60 "$CTR" --root "$BATS_TEST_TMPDIR/second" "$@" </dev/null >/dev/null 2>&1 3>&-; }
 
+@test "two state directories that begin at the same moment have each their own bridge and subnet" {
+    local i pid
+    for i in 1 2 3 4 5 6; do
+        in_second run -d --clone "$ID-b" -- sleep 1000 &
+        pid=$!
+        ok run -d --clone "$ID" -- sleep 1000
+        wait "$pid" || fail "the second did not begin"
+        [ "$(host ip -o -4 addr show | grep -oE 'inet 10\.144\.[0-9.]+' | sort -u | wc -l)" -eq 2 ] || fail "$(host ip addr)"
+        in_second delete --force "$ID-b" &
+        pid=$!
+        ok delete --force "$ID"
+        wait "$pid" || fail "the second did not end"
+        diff <(echo "$BEFORE") <(network_state) || fail "not as before"
+    done
+}
+
 @test "two state directories: what one remembers of before a reboot does not touch the other" {
     ok network create web --subnet 10.77.0.0/24
     serve "$ID" --network web
