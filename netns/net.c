@@ -54,13 +54,63 @@ static int taken(const struct net_conf *c, const struct link *l, struct err *e)
 		       c->name, c->bridge, l->kind[0] ? l->kind : "device");
 }
 
+static int nothing(const struct nft_element *el, void *arg)
+{
+	(void)el;
+	(void)arg;
+	return 0;
+}
+
+/*
+ * Tables of a bridge's name, without the bridge: what a ctr that was killed has left is replaced,
+ * but "filter" and its like are names of other people's. They are told apart by what only ours
+ * have. 1: somebody else's, in *family; 0, or -errno.
+ */
+static int foreign_table(struct net_socks *s, const char *name, const char **family)
+{
+	static const struct {
+		uint8_t family;
+		const char *name, *chain, *set;
+	} ours[] = {
+		{ NFPROTO_INET, "inet", "nat-out", "at4" },
+		{ NFPROTO_BRIDGE, "bridge", "guard", "links" },
+	};
+	struct nl *n = &s->filter;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+		int r = nft_table_there(n, ours[i].family, name);
+
+		if (r < 0)
+			return r;
+		*family = ours[i].name;
+		if (r && (!nft_chain_there(n, ours[i].family, name, ours[i].chain) ||
+			  nft_elements_each(n, ours[i].family, name, ours[i].set, nothing, NULL)))
+			return 1;
+	}
+	return 0;
+}
+
+static int check_tables(struct net_socks *s, const struct net_conf *c, struct err *e)
+{
+	const char *family = NULL;
+	int r = foreign_table(s, c->bridge, &family);
+
+	if (r < 0)
+		return fail_rules(c, r, "look for its rules", e);
+	return r ? err_set(e, EEXIST,
+			   "network %s: the name of its bridge, %s, is taken by somebody's table "
+			   "of nf_tables (%s %s)",
+			   c->name, c->bridge, family, c->bridge)
+		 : 0;
+}
+
 int net_is_up(struct net_socks *s, const struct net_conf *c, const char *alias, struct err *e)
 {
 	struct link l;
 	int r = link_get(&s->route, c->bridge, 0, &l);
 
 	if (r == -ENODEV)
-		return 0;
+		return check_tables(s, c, e);
 	if (r < 0)
 		return fail(c, r, c->bridge, e);
 	if (!str_eq(l.kind, "bridge") || !str_eq(l.alias, alias))
@@ -221,6 +271,7 @@ int net_free_name(struct net_socks *s, const struct str_list *but, char name[IFN
 		  struct err *e)
 {
 	for (unsigned int i = 0; i < BRIDGES_MAX; i++) {
+		const char *family;
 		struct link l;
 		int r;
 
@@ -228,7 +279,11 @@ int net_free_name(struct net_socks *s, const struct str_list *but, char name[IFN
 		if (among(but, name))
 			continue;
 		r = link_get(&s->route, name, 0, &l);
+		if (r == 0)
+			continue;
 		if (r == -ENODEV)
+			r = foreign_table(s, name, &family);
+		if (r == 0)
 			return 0;
 		if (r < 0)
 			return err_sys(e, -r, "network: look for a name for its bridge");

@@ -34,7 +34,8 @@ int net_up(struct net_socks *s, const struct net_conf *c, const char *alias,
 
 /*
  * Whether the bridge is there, up (which net_up makes it when all else is done) and ours: 1 or 0;
- * -EEXIST with *e: somebody else's.
+ * -EEXIST with *e: somebody else's, or there is none and a table of its name is somebody else's.
+ * Who takes a network away asks this first.
  */
 int net_is_up(struct net_socks *s, const struct net_conf *c, const char *alias, struct err *e);
 
@@ -42,7 +43,7 @@ int net_is_up(struct net_socks *s, const struct net_conf *c, const char *alias, 
 int net_down(struct net_socks *s, const struct net_conf *c, const char *const *links, size_t n,
 	     struct err *e);
 
-/* A name for a bridge that no link has, and nobody in but: ctr0, ctr1 ... */
+/* A name for a bridge that no link, no table of others and nobody in but has: ctr0, ctr1 ... */
 int net_free_name(struct net_socks *s, const struct str_list *but, char name[IFNAMSIZ],
 		  struct err *e);
 

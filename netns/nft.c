@@ -321,6 +321,17 @@ bool nft_chain_there(struct nl *n, uint8_t family, const char *table, const char
 	return get_chain(n, family, table, chain, &policy) == 0;
 }
 
+int nft_table_there(struct nl *n, uint8_t family, const char *table)
+{
+	union nl_request q;
+	int r;
+
+	begin(&q, NFT_MSG_GETTABLE, 0, family);
+	mnl_attr_put_strz(&q.head, NFTA_TABLE_NAME, table);
+	r = nl_talk(n, &q, NULL, NULL);
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
 int nft_rules_each(struct nl *n, uint8_t family, const char *table, nl_fn fn, void *arg)
 {
 	union nl_request q;

@@ -112,6 +112,9 @@ int nft_chain_policy(struct nl *n, uint8_t family, const char *table, const char
 /* Reads one message into *arg, an int: the policy, when it has one; an nl_fn. -EBADMSG. */
 int nft_read_policy(const struct nlmsghdr *m, void *arg);
 
+/* Whether there is such a table: 1 or 0, or -errno. */
+int nft_table_there(struct nl *n, uint8_t family, const char *table);
+
 /* Whether there is such a chain, of whatever kind. */
 bool nft_chain_there(struct nl *n, uint8_t family, const char *table, const char *chain);
 

@@ -273,6 +273,40 @@ s.sendto(b"x", ("192.0.2.1", 5353)); print(s.recv(100).decode())' 2>/dev/null)" 
     [ -z "$output" ]
 }
 
+@test "networks: tables of others are left alone, whatever their names" {
+    local family
+    for family in inet bridge; do
+        host nft -f - <<END
+table $family filter { chain input { type filter hook input priority 0; policy accept; }; }
+table $family ctr0 { chain own { accept; }; }
+END
+    done
+    BEFORE=$(network_state)
+    fails 1 "is taken by somebody's table of nf_tables (inet filter)" network create x --bridge filter
+    host nft delete table inet filter
+    BEFORE=$(network_state)
+    fails 1 "is taken by somebody's table of nf_tables (bridge filter)" network create x --bridge filter
+    diff <(echo "$BEFORE") <(network_state) || fail "changed"
+    ok run -d --clone "$ID" sleep 1000
+    [ "$(host ip -j link show type bridge | jq -r '.[].ifname')" = ctr1 ] || fail "$(host ip link)"
+    ok delete --force "$ID"
+    # what is left of a network of ours, without its bridge, is not in the way
+    ok network create mine --bridge mine0
+    host ip link del mine0
+    serve "$ID" --network mine -p 8080:80
+    answers remote http://192.0.2.1:8080/ 192.0.2.2
+    # the name of one that is down may become somebody's: it is not brought up, and goes without that table
+    ok delete --force "$ID"
+    host ip link del mine0
+    host nft delete table inet mine0
+    host nft add table inet mine0
+    fails 125 "(inet mine0)" run --clone --network mine "$ID" true
+    ok network remove mine
+    host nft list table inet mine0
+    host nft delete table inet mine0
+    host nft delete table bridge mine0
+}
+
 @test "networks: a pool that is exhausted says so, and an address is free again" {
     ok network create tiny --subnet 10.78.0.0/29
     local i
