@@ -4,7 +4,8 @@
  *
  *   raw       127.0.0.0/8 is not for containers: the bridge has route_localnet, for ports published
  *             on it
- *   nat-in    what is for an address of the host may be for a published port
+ *   nat-in    what is for an address of the host may be for a published port. Not what is for its
+ *             loopback: that comes from a neighbour who made it up, before the kernel would say so
  *   nat-out   the same for what the host itself sends
  *   publish   first the ports of one address, then those of all
  *   nat-post  containers leave with an address of the host. Two kinds that come to a container need
@@ -210,6 +211,8 @@ static void ct_has(struct nft_rule *r, uint32_t key, uint32_t bits, bool has)
 
 /* ---- the inet table ---- */
 
+static const struct ip_net loopback4 = { .ip = { .family = AF_INET, .b = { 127 } }, .prefix = 8 };
+
 static void local_only(struct nft_table *t, const char *chain)
 {
 	static const uint32_t local = 2; /* RTN_LOCAL */
@@ -262,8 +265,6 @@ static void publish(struct nft_table *t, int family, const char *at, const char 
 
 static void masquerade(struct nft_table *t, const struct net_conf *c, int family)
 {
-	static const struct ip_net loopback = { .ip = { .family = AF_INET, .b = { 127 } },
-						.prefix = 8 };
 	uint32_t source = headers[family].source;
 	struct nft_rule *r = rule(t, "nat-post");
 
@@ -273,7 +274,7 @@ static void masquerade(struct nft_table *t, const struct net_conf *c, int family
 	if (family == NET_4) {
 		r = rule(t, "nat-post");
 		link_is(r, NFT_META_OIFNAME, NFT_CMP_EQ, c->bridge);
-		address_in(r, family, source, &loopback);
+		address_in(r, family, source, &loopback4);
 		add(r, NFT_OP_MASQ);
 	}
 	r = rule(t, "nat-post");
@@ -345,13 +346,14 @@ static void input(struct nft_table *t, const struct net_conf *c)
 
 static void inet_table(const struct net_conf *c, struct nft_table *t)
 {
-	static const struct ip_net loopback = { .ip = { .family = AF_INET, .b = { 127 } },
-						.prefix = 8 };
 	struct nft_rule *r = rule(t, "raw");
 
 	link_is(r, NFT_META_IIFNAME, NFT_CMP_EQ, c->bridge);
-	address_in(r, NET_4, headers[NET_4].destination, &loopback);
+	address_in(r, NET_4, headers[NET_4].destination, &loopback4);
 	verdict(r, NF_DROP, NULL);
+	r = rule(t, "nat-in");
+	address_in(r, NET_4, headers[NET_4].destination, &loopback4);
+	verdict(r, NFT_RETURN, NULL);
 	not_loopback6(t);
 	local_only(t, "nat-in");
 	local_only(t, "nat-out");

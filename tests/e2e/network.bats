@@ -94,6 +94,27 @@ while True:
     wait_for 10 udp_answers 192.0.2.2
 }
 
+@test "publish: on 127.0.0.1 it is for the host alone, whatever a neighbour sends" {
+    local mac
+    ok run -d --clone -p 127.0.0.1:5353:53/udp "$ID" -- python3 -c 'import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 53)); print("ready", flush=True)
+while True: print(s.recv(9).decode(), flush=True)'
+    wait_for 5 grep -q ready "$OUT"
+    mac=$(host ip -j link show up0 | jq -r '.[0].address')
+    remote python3 -c 'import socket, struct, sys
+udp = struct.pack("!HHHH", 4000, 5353, 12, 0) + b"evil"
+def summed(h):
+    s = sum(struct.unpack("!10H", h)); s = (s >> 16) + (s & 0xffff); return h[:10] + struct.pack("!H", ~(s + (s >> 16)) & 0xffff) + h[12:]
+ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0, socket.inet_aton("192.0.2.2"), socket.inet_aton("127.0.0.1"))
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(("up0", 0))
+s.send(bytes.fromhex(sys.argv[1].replace(":", "")) + b"\x02\0\0\0\0\x09" + b"\x08\x00" + summed(ip) + udp)' "$mac"
+    sleep 0.2
+    host python3 -c 'import socket
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"good", ("127.0.0.1", 5353))'
+    wait_for 5 grep -q good "$OUT"
+    [ "$(paste -sd' ' "$OUT")" = "ready good" ] || fail "$(cat "$OUT")"
+}
+
 @test "publish: a sender of UDP that never pauses is heard by whoever has the port now" {
     # flows are remembered while there is a network that needs them
     ok network create keep

@@ -67,7 +67,9 @@ static void ordinary(void **state)
 	expect(&inet, "raw",
 	       "meta 6 > r1; r1 == BR; meta 15 > r1; r1 == 02; payload 1 16+4 > r1; "
 	       "r1 & ff000000; r1 == 7f000000; drop\n");
-	expect(&inet, "nat-in", "fib > r1; r1 == 02000000; jump publish\n");
+	expect(&inet, "nat-in",
+	       "meta 15 > r1; r1 == 02; payload 1 16+4 > r1; r1 & ff000000; r1 == 7f000000; return\n"
+	       "fib > r1; r1 == 02000000; jump publish\n");
 	expect(&inet, "nat-out",
 	       "meta 15 > r1; r1 == 0a; payload 1 24+16 > r1; "
 	       "r1 == 00000000000000000000000000000001; return\n"
