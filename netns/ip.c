@@ -50,6 +50,13 @@ const char *ip_net_text(const struct ip_net *n, char buf[IP_NET_TEXT])
 	return buf;
 }
 
+bool ip_is_any(const struct ip *ip)
+{
+	static const uint8_t zero[16];
+
+	return ip->family && !memcmp(ip->b, zero, sizeof(zero));
+}
+
 size_t ip_len(const struct ip *ip)
 {
 	return ip->family == AF_INET ? 4 : ip->family == AF_INET6 ? 16 : 0;

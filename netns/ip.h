@@ -23,7 +23,8 @@ struct ip_net {
 
 /* A published port: host..host+count-1 become container..container+count-1. */
 struct ip_port {
-	struct ip ip;   /* of the host; family 0: all of its addresses */
+	struct ip
+		ip; /* of the host; family 0: all of its addresses, 0.0.0.0 or ::: of one family */
 	uint8_t proto;  /* IPPROTO_TCP or IPPROTO_UDP */
 	uint16_t count; /* at least 1 */
 	uint16_t host, container;
@@ -38,6 +39,9 @@ int ip_net_parse(const char *s, struct ip_net *out);
 /* Both return buf. */
 const char *ip_text(const struct ip *ip, char buf[IP_TEXT]);
 const char *ip_net_text(const struct ip_net *n, char buf[IP_NET_TEXT]);
+
+/* 0.0.0.0 or :: */
+bool ip_is_any(const struct ip *ip);
 
 size_t ip_len(const struct ip *ip);                 /* 4 or 16 bytes; 0: none */
 uint8_t ip_bits(const struct ip *ip);               /* 32 or 128; 0: none */

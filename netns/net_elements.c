@@ -101,7 +101,8 @@ static void ports_of(const struct net_member *m, int family, bool at, struct net
 	for (size_t i = 0; i < m->n_ports && to->family; i++) {
 		const struct ip_port *p = &m->ports[i];
 
-		if (at ? p->ip.family != to->family : p->ip.family != 0)
+		if ((p->ip.family && p->ip.family != to->family) ||
+		    at != (p->ip.family && !ip_is_any(&p->ip)))
 			continue;
 		for (uint32_t k = 0; k < p->count; k++)
 			l->v[l->n++] = port_element(sets[family][at], at ? &p->ip : NULL, to, p, k);

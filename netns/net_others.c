@@ -138,10 +138,9 @@ static bool read_element(const struct search *q, const struct nft_element *el, s
 		return false;
 	*p = (struct ip_port){ .count = 1, .proto = el->key[at] };
 	p->host = (uint16_t)(el->key[at + 4] << 8 | el->key[at + 5]);
-	if (q->at) {
-		p->ip.family = q->family;
+	p->ip.family = q->family;
+	if (q->at)
 		memcpy(p->ip.b, el->key, len);
-	}
 	*to = (struct ip){ .family = q->family };
 	memcpy(to->b, el->data, len);
 	return true;

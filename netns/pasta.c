@@ -74,6 +74,8 @@ static int try_port(const struct ip_port *p, uint32_t port)
 		return -errno;
 	if (tcp)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (p->ip.family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	r = v4 ? bind(fd, (struct sockaddr *)&four, sizeof(four))
 	       : bind(fd, (struct sockaddr *)&six, sizeof(six));
 	if (r == 0 && tcp)

@@ -76,14 +76,6 @@ static bool parse_address(char *s, struct ip *ip, char **rest)
 	return ip_parse(s, ip) == 0 && ip->family == AF_INET;
 }
 
-/* 0.0.0.0 stands for all addresses of IPv4 alone; there is no such set of rules, nor a need. */
-static bool is_any(const struct ip *ip)
-{
-	static const uint8_t zero[16];
-
-	return ip->family && !memcmp(ip->b, zero, sizeof(zero));
-}
-
 int port_parse(const char *text, struct ip_port *out, struct err *e)
 {
 	struct ip_port p = {};
@@ -97,8 +89,6 @@ int port_parse(const char *text, struct ip_port *out, struct err *e)
 		return bad(text, "neither tcp nor udp", e);
 	if (!parse_address(copy, &p.ip, &s))
 		return bad(text, "not an address of the host", e);
-	if (is_any(&p.ip))
-		p.ip = (struct ip){};
 	colon = strchr(s, ':');
 	if (!colon)
 		return bad(text, "not [IP:]HOST:CONTAINER[/tcp|udp]", e);
@@ -136,6 +126,14 @@ const char *port_text(const struct ip_port *p, char buf[PORT_TEXT])
 	return buf;
 }
 
+/* A port of all addresses is one of each. */
+static bool same_address(const struct ip *a, const struct ip *b)
+{
+	if (!a->family || !b->family)
+		return true;
+	return a->family == b->family && (ip_is_any(a) || ip_is_any(b) || ip_cmp(a, b) == 0);
+}
+
 bool port_overlap(const struct ip_port *a, const struct ip_port *b, uint16_t *port)
 {
 	uint32_t from = a->host > b->host ? a->host : b->host;
@@ -143,8 +141,7 @@ bool port_overlap(const struct ip_port *a, const struct ip_port *b, uint16_t *po
 
 	if (a->proto != b->proto || from >= (end_a < end_b ? end_a : end_b))
 		return false;
-	/* A port of all addresses is one of each. */
-	if (a->ip.family && b->ip.family && ip_cmp(&a->ip, &b->ip) != 0)
+	if (!same_address(&a->ip, &b->ip))
 		return false;
 	*port = (uint16_t)from;
 	return true;

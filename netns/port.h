@@ -10,7 +10,8 @@
 
 /*
  * [IP:]HOST:CONTAINER[/tcp|/udp]; HOST and CONTAINER are a port or a range A-B of the same length;
- * an IPv6 address stands in brackets. Pure. 0, or -EINVAL with *e.
+ * an IPv6 address stands in brackets. Without IP it is of both families, 0.0.0.0 is all of IPv4
+ * and [::] all of IPv6. Pure. 0, or -EINVAL with *e.
  */
 int port_parse(const char *text, struct ip_port *out, struct err *e);
 

@@ -94,6 +94,27 @@ while True:
     wait_for 10 udp_answers 192.0.2.2
 }
 
+@test "publish: 0.0.0.0 is IPv4 alone, [::] is IPv6 alone" {
+    serve "$ID" -p 0.0.0.0:8080:80 -p '[::]:8081:80' -p 0.0.0.0:8082:80 -p '[::]:8082:81' -- 80 81
+    answers remote http://192.0.2.1:8080/ 192.0.2.2
+    answers host http://127.0.0.1:8080/ 10.144.0.1
+    silent remote 'http://[2001:db8::1]:8080/'
+    answers remote 'http://[2001:db8::1]:8081/' 2001:db8::2
+    silent remote http://192.0.2.1:8081/
+    answers remote http://192.0.2.1:8082/ 192.0.2.2 80
+    answers remote 'http://[2001:db8::1]:8082/' 2001:db8::2 81
+    "$CTR" --root "$ROOT" network inspect bridge | jq -e '.containers[0].ports == ["0.0.0.0:8080:80/tcp", "[::]:8081:80/tcp",
+        "0.0.0.0:8082:80/tcp", "[::]:8082:81/tcp"]' || fail "$("$CTR" --root "$ROOT" network inspect bridge)"
+    # what the other family leaves free is free
+    ok run --clone -p '[::]:8080:80' -p 192.0.2.1:8081:80 "$ID-b" true
+    fails 125 "port 8080 of the host is taken by container $ID" run --clone -p 8080:80 "$ID-b" true
+    timeout 60 "$CTR" --root "$ROOT-2" run --clone -p '[::]:8080:80' "$ID-b" true </dev/null 3>&- || fail "another root"
+    timeout 60 "$CTR" --root "$ROOT-2" run --clone -p '192.0.2.1:8080:80' "$ID-b" true </dev/null 3>&- && fail "taken"
+    rm -rf "$ROOT-2"
+    ok network create six --subnet none --ipv6 fd00:66::/64
+    fails 125 "has no IPv4" run --clone --network six -p 0.0.0.0:80:80 "$ID-b" true
+}
+
 @test "publish: on 127.0.0.1 it is for the host alone, whatever a neighbour sends" {
     local mac
     ok run -d --clone -p 127.0.0.1:5353:53/udp "$ID" -- python3 -c 'import socket

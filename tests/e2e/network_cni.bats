@@ -31,6 +31,14 @@ teardown() { cni_teardown; }
     kill "$server"
 }
 
+@test "cni: all addresses of one family are published, and no other's" {
+    serve "$ID" --network cni:web -p 0.0.0.0:8080:80 -p '[::]:8081:80'
+    answers remote http://192.0.2.1:8080/ 192.0.2.2
+    silent remote 'http://[2001:db8::1]:8080/'
+    answers remote 'http://[2001:db8::1]:8081/' 2001:db8::2
+    silent remote http://192.0.2.1:8081/
+}
+
 @test "cni: undone when the container was killed, when ctr was, and by delete --force" {
     serve "$ID" --network cni:web -p 8080:80
     [ -e "$ROOT/$ID/cni.json" ]

@@ -64,13 +64,18 @@ def echo(port):
         data, who = s.recvfrom(100)
         s.sendto(b"udp %s %s" % (data.strip(), who[0].encode()), who)
 for port in 53, 5354: threading.Thread(target=echo, args=(port,)).start()'
-    ok run -d --bundle "$BUNDLE" --network pasta -p 5353:53/udp -p 127.0.0.1:5354:5354/udp -p '[::1]:8080:80' "$ID"
+    ok run -d --bundle "$BUNDLE" --network pasta -p 5353:53/udp -p 127.0.0.1:5354:5354/udp -p '[::1]:8080:80' \
+        -p 0.0.0.0:8090:80 -p '[::]:8091:80' "$ID"
     wait_for 10 udp_says 'udp hi 192.0.2.2' remote 192.0.2.1 5353
     # from the host itself pasta of Debian 12 finds its way back from the port of the same number only
     wait_for 10 udp_says 'udp hi ' host 127.0.0.1 5354
     ! udp_says 'udp hi ' remote 192.0.2.1 5354 || fail "a port of the loopback address is seen from outside"
     wait_for 10 says 'hello six' host curl -sg -m 3 'http://[::1]:8080/'
     ! remote curl -sg -m 1 'http://[2001:db8::1]:8080/' || fail "a port of ::1 is seen from outside"
+    says 'hello six' remote curl -sg -m 3 http://192.0.2.1:8090/
+    ! remote curl -sg -m 1 'http://[2001:db8::1]:8090/' || fail "0.0.0.0 is seen by IPv6"
+    says 'hello six' remote curl -sg -m 3 'http://[2001:db8::1]:8091/'
+    ! remote curl -sg -m 1 http://192.0.2.1:8091/ || fail "[::] is seen by IPv4"
     # the same port by TCP is free, by UDP it is not
     fails 125 "port 5353/udp" run --bundle "$BUNDLE" --network pasta -p 5353:53/udp "$ID-b"
     set_args true

@@ -221,6 +221,28 @@ static void port_elements(void **state)
 	expect_bytes(l.v[3].data, l.v[3].data_len, "fd00000000000000000000000000000200500000");
 }
 
+/* All addresses of one family are in the sets of that family alone. */
+static void port_families(void **state)
+{
+	AUTO(net_elements_free) struct net_elements l = {};
+	struct ip_port ports[] = {
+		{ .proto = IPPROTO_TCP, .count = 1, .host = 80, .container = 80 },
+		{ .proto = IPPROTO_TCP, .count = 1, .host = 81, .container = 80 },
+	};
+	struct net_member m;
+
+	(void)state;
+	ports[0].ip.family = AF_INET;
+	ports[1].ip.family = AF_INET6;
+	member(&m, ports, 2);
+	assert_int_equal(net_port_elements(&m, &l), 0);
+	assert_int_equal(l.n, 2);
+	assert_string_equal(l.v[0].set, "any4");
+	expect_bytes(l.v[0].key, l.v[0].key_len, "0600000000500000");
+	assert_string_equal(l.v[1].set, "any6");
+	expect_bytes(l.v[1].key, l.v[1].key_len, "0600000000510000");
+}
+
 static void names(void **state)
 {
 	struct net_conf c = conf("10.1.0.0/16", "fd00::/64", false);
@@ -249,7 +271,7 @@ int main(void)
 		cmocka_unit_test(ordinary),       cmocka_unit_test(publishing),
 		cmocka_unit_test(internal),       cmocka_unit_test(guard),
 		cmocka_unit_test(guard_elements), cmocka_unit_test(port_elements),
-		cmocka_unit_test(names),
+		cmocka_unit_test(port_families),  cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,9 +23,9 @@ static void good(void **state)
 		{ "8000-8009:80-89", "8000-8009:80-89/tcp" },
 		{ "80-80:90-90", "80:90/tcp" },
 		{ "192.0.2.1:80:81", "192.0.2.1:80:81/tcp" },
-		{ "0.0.0.0:80:81", "80:81/tcp" },
+		{ "0.0.0.0:80:81", "0.0.0.0:80:81/tcp" },
 		{ "[2001:db8::1]:80-81:90-91/udp", "[2001:db8::1]:80-81:90-91/udp" },
-		{ "[::]:80:81", "80:81/tcp" },
+		{ "[::]:80:81", "[::]:80:81/tcp" },
 	};
 	char buf[PORT_TEXT];
 	struct ip_port p;
@@ -109,6 +109,13 @@ static void overlaps(void **state)
 	assert_true(meet("1.2.3.4:80:80", "80:80", &port));
 	assert_true(meet("[fd00::1]:80:80", "80:80", &port));
 	assert_false(meet("[fd00::1]:80:80", "1.2.3.4:80:80", &port));
+	assert_false(meet("0.0.0.0:80:80", "[::]:80:80", &port));
+	assert_true(meet("0.0.0.0:80:80", "80:80", &port));
+	assert_true(meet("[::]:80:80", "80:80", &port));
+	assert_true(meet("0.0.0.0:80:80", "1.2.3.4:80:80", &port));
+	assert_true(meet("[::]:80:80", "[fd00::1]:80:80", &port));
+	assert_false(meet("0.0.0.0:80:80", "[fd00::1]:80:80", &port));
+	assert_false(meet("[::]:80:80", "1.2.3.4:80:80", &port));
 	assert_true(meet("65000-65535:1-536", "65535:1", &port));
 	assert_int_equal(port, 65535);
 }
