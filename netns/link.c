@@ -75,7 +75,6 @@ int link_read(const struct nlmsghdr *m, void *arg)
 	return 0;
 }
 
-
 struct walk {
 	int (*fn)(const struct link *l, void *arg);
 	void *arg;
@@ -232,6 +231,8 @@ static struct ifinfomsg *begin_new(union nl_request *q, const char *name)
 
 void link_put_bridge(union nl_request *q, const char *name, const uint8_t mac[LINK_ETHER])
 {
+	const struct br_boolopt_multi opts = { .optval = 1U << BR_BOOLOPT_NO_LL_LEARN,
+					       .optmask = 1U << BR_BOOLOPT_NO_LL_LEARN };
 	struct nlattr *info, *data;
 
 	begin_new(q, name);
@@ -242,6 +243,11 @@ void link_put_bridge(union nl_request *q, const char *name, const uint8_t mac[LI
 	data = mnl_attr_nest_start(&q->head, IFLA_INFO_DATA);
 	/* No spanning tree: a port forwards from its first packet. */
 	mnl_attr_put_u32(&q->head, IFLA_BR_STP_STATE, 0);
+	/*
+	 * Frames for bridges themselves pass no rule before their source is learnt: by one of them
+	 * a port could claim the address of another. A kernel before 5.0 takes no notice.
+	 */
+	mnl_attr_put(&q->head, IFLA_BR_MULTI_BOOLOPT, sizeof(opts), &opts);
 	mnl_attr_nest_end(&q->head, data);
 	mnl_attr_nest_end(&q->head, info);
 }

@@ -371,6 +371,22 @@ send(struct.pack("!BBHI", 136, 0, 0, 0x20000000) + source)'
     host nft delete table bridge count
 }
 
+@test "spoofing: a frame that bridges keep for themselves does not steal a neighbour's" {
+    local mac port
+    serve "$ID"
+    serve "$ID-b"
+    mac=$(address_of "$ID-b" mac)
+    port=$(address_of "$ID-b" link)
+    answers "$ID-b" "http://10.144.0.2/" 10.144.0.3
+    host bridge fdb show br ctr0 | grep -q "^$mac dev $port " || fail "$(host bridge fdb show br ctr0)"
+    in_ctr "$ID" python3 -c 'import socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(("eth0", 0))
+for last in 0x0e, 0x03, 0x00, 0x02:
+    s.send(b"\x01\x80\xc2\0\0" + bytes([last]) + bytes.fromhex(sys.argv[1].replace(":", "")) + b"\x88\xcc" + bytes(60))' "$mac"
+    sleep 0.1
+    host bridge fdb show br ctr0 | grep -q "^$mac dev $port " || fail "$(host bridge fdb show br ctr0)"
+}
+
 # ---- many, and others ----
 
 @test "many at once: each has its own address, and all are gone after" {
