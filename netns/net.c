@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <stdio.h>
+#include <unistd.h>
 
 int net_open(struct net_socks *s, struct err *e)
 {
@@ -293,6 +294,12 @@ int net_free_name(struct net_socks *s, const struct str_list *but, char name[IFN
 
 /* ---- containers ---- */
 
+/* A link may not be told about a family that it does not have: by the kernel, or by its MTU. */
+static bool has_ipv6(const struct net_conf *c)
+{
+	return (!c->mtu || c->mtu >= NET_MTU_6) && access("/proc/sys/net/ipv6", F_OK) == 0;
+}
+
 static int make_pair(struct net_socks *s, const struct net_conf *c, const struct net_member *m,
 		     int netns_fd, struct err *e)
 {
@@ -310,7 +317,7 @@ static int make_pair(struct net_socks *s, const struct net_conf *c, const struct
 						       .mac = m->mac,
 						       .mtu = c->mtu });
 		nl_batch_add(&b, &q);
-		link_put_up(&q, 0, m->veth, true);
+		link_put_up(&q, 0, m->veth, has_ipv6(c));
 		nl_batch_add(&b, &q);
 		/*
 		 * Where bridges show the rules for IP what they carry (br_netfilter), a container

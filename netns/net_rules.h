@@ -17,6 +17,9 @@
 /* Of a bridge: "_" and the number of an address come behind it for the links of containers. */
 #define NET_BRIDGE_MAX 6
 
+/* RFC 8200: with less, a link has no IPv6 at all. */
+#define NET_MTU_6 1280
+
 /* What the alias of a bridge of ours begins with. */
 #define NET_ALIAS "ctr:"
 /* The network that is there without being made. */

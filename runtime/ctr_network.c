@@ -12,7 +12,6 @@
 #include <stdio.h>
 
 #define MTU_MIN 576
-#define MTU_MIN_6 1280
 #define MTU_MAX 65535
 
 /* What the three commands need: store, networks, sockets. */
@@ -114,8 +113,8 @@ static int parse_conf(const char *name, const struct network_create_opts *o, str
 		r = err_set(e, EINVAL, "--subnet none: needs --ipv6");
 	if (r == 0 && o->subnet6 && !ours_ipv6())
 		r = err_set(e, EAFNOSUPPORT, "--ipv6: IPv6 is off on this host");
-	if (r == 0 && o->mtu && (o->mtu < (o->subnet6 ? MTU_MIN_6 : MTU_MIN) || o->mtu > MTU_MAX))
-		r = err_set(e, EINVAL, "--mtu: %d to %d: %u", o->subnet6 ? MTU_MIN_6 : MTU_MIN,
+	if (r == 0 && o->mtu && (o->mtu < (o->subnet6 ? NET_MTU_6 : MTU_MIN) || o->mtu > MTU_MAX))
+		r = err_set(e, EINVAL, "--mtu: %d to %d: %u", o->subnet6 ? NET_MTU_6 : MTU_MIN,
 			    MTU_MAX, o->mtu);
 	if (r == 0 && o->bridge)
 		r = check_bridge_name(o->bridge, e);

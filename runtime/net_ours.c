@@ -199,12 +199,13 @@ int ours_pick_subnets(const struct net_store *ns, struct net_socks *s, struct ne
 {
 	AUTO(used_free) struct used_list l = { .bridge = n->conf.bridge };
 	bool given = n->conf.subnet[NET_4].ip.family || n->conf.subnet[NET_6].ip.family;
+	bool six = !given && ours_ipv6() && (!n->conf.mtu || n->conf.mtu >= NET_MTU_6);
 	int r = find_used(ns, s, n->conf.name, &l, e);
 
 	for (int f = 0; f < NET_FAMILIES && r == 0; f++) {
 		if (n->conf.subnet[f].ip.family)
 			r = check_given(n, f, &l, e);
-		else if (f == NET_4 ? !n->only_ipv6 : !given && ours_ipv6())
+		else if (f == NET_4 ? !n->only_ipv6 : six)
 			r = pick(n, f, first, &l, e);
 	}
 	return r;

@@ -315,6 +315,22 @@ s.sendto(b"x", ("192.0.2.1", 5353)); print(s.recv(100).decode())' 2>/dev/null)" 
     [ -z "$output" ]
 }
 
+@test "networks: an MTU that is too small for IPv6 is one for IPv4" {
+    local opts
+    for opts in '--subnet 10.79.0.0/24' ''; do
+        # shellcheck disable=SC2086
+        ok network create small --mtu 1000 $opts
+        "$CTR" --root "$ROOT" network inspect small | jq -e '.subnet6 == null' || fail "an IPv6 subnet"
+        serve "$ID" --network small -p 8080:80
+        answers remote http://192.0.2.1:8080/ 192.0.2.2
+        ok exec "$ID" cat /sys/class/net/eth0/mtu
+        [ "$output" = 1000 ]
+        ok delete --force "$ID"
+        ok network remove small
+    done
+    fails 1 "--mtu: 1280 to 65535" network create small --mtu 1000 --ipv6 fd00:79::/64
+}
+
 @test "networks: tables of others are left alone, whatever their names" {
     local family
     for family in inet bridge; do
