@@ -80,9 +80,12 @@ static struct used *used_add(struct used_list *l, const struct ip_net *net)
 	return &v[l->n++];
 }
 
+/* A default route is in nobody's way, nor is one in two halves, as VPNs have it. */
+#define DEFAULT_PREFIX 1
+
 static int add_route(const struct route *r, void *arg)
 {
-	struct used *u = r->to.prefix ? used_add(arg, &r->to) : NULL;
+	struct used *u = r->to.prefix > DEFAULT_PREFIX ? used_add(arg, &r->to) : NULL;
 	char name[IFNAMSIZ] = "?", net[IP_NET_TEXT];
 
 	if (!u)

@@ -331,6 +331,18 @@ s.sendto(b"x", ("192.0.2.1", 5353)); print(s.recv(100).decode())' 2>/dev/null)" 
     fails 1 "--mtu: 1280 to 65535" network create small --mtu 1000 --ipv6 fd00:79::/64
 }
 
+@test "networks: a default route in two halves is in nobody's way" {
+    host ip route add 0.0.0.0/1 via 192.0.2.2
+    host ip route add 128.0.0.0/1 via 192.0.2.2
+    host ip -6 route add ::/1 via 2001:db8::2
+    host ip -6 route add 8000::/1 via 2001:db8::2
+    BEFORE=$(network_state)
+    serve "$ID" -p 8080:80
+    answers remote http://192.0.2.1:8080/ 192.0.2.2
+    answers remote 'http://[2001:db8::1]:8080/' 2001:db8::2
+    ok network create web --subnet 10.79.0.0/24 --ipv6 fd00:79::/64
+}
+
 @test "networks: tables of others are left alone, whatever their names" {
     local family
     for family in inet bridge; do
