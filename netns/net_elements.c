@@ -40,6 +40,14 @@ struct nft_element net_edge_element(int family, const char *link)
 	return named(net_edge_set(family), link);
 }
 
+struct nft_element net_same_element(const char *link)
+{
+	struct nft_element e = named(NET_SAME_SET, link);
+
+	key_add(&e, e.key, IFNAMSIZ);
+	return e;
+}
+
 int net_guard_elements(const struct net_member *m, struct net_elements *out)
 {
 	struct nft_element *v = calloc(5, sizeof(*v));

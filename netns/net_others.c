@@ -46,6 +46,8 @@ void net_put_edges(struct nl_batch *b, const char *bridge, const struct forward_
 		struct nft_element el = net_edge_element(edges->v[i].family, edges->v[i].name);
 
 		nft_put_elements(b, true, NFPROTO_INET, bridge, &el, 1);
+		el = net_same_element(edges->v[i].name);
+		nft_put_elements(b, true, NFPROTO_INET, bridge, &el, 1);
 	}
 }
 
@@ -64,6 +66,7 @@ static int set_edges(const struct link *l, void *arg)
 		return 0;
 	for (int i = 0; i < NET_FAMILIES; i++)
 		nft_put_flush(&b, NFPROTO_INET, l->name, net_edge_set(i));
+	nft_put_flush(&b, NFPROTO_INET, l->name, NET_SAME_SET);
 	net_put_edges(&b, l->name, q->l);
 	r = nl_batch_talk(&q->s->filter, &b, NULL);
 	/* Its tables were flushed, or are being made. */

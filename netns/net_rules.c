@@ -56,6 +56,7 @@
 static const struct nft_set inet_sets[] = {
 	{ "edge4", TYPE_IFNAME, IFNAMSIZ, 0, 0, true },
 	{ "edge6", TYPE_IFNAME, IFNAMSIZ, 0, 0, true },
+	{ NET_SAME_SET, TYPE2(TYPE_IFNAME, TYPE_IFNAME), 2 * IFNAMSIZ, 0, 0, false },
 	{ "at4", TYPE3(TYPE_IP4, TYPE_PROTO, TYPE_PORT), 12, TYPE2(TYPE_IP4, TYPE_PORT), 8, false },
 	{ "any4", TYPE2(TYPE_PROTO, TYPE_PORT), PORT_KEY, TYPE2(TYPE_IP4, TYPE_PORT), 8, false },
 	{ "at6", TYPE3(TYPE_IP6, TYPE_PROTO, TYPE_PORT), 24, TYPE2(TYPE_IP6, TYPE_PORT), 20, false },
@@ -289,6 +290,12 @@ static void forward(struct nft_table *t, const struct net_conf *c)
 	struct nft_rule *r = rule(t, "forward");
 
 	ct_has(r, NFT_CT_STATE, CT_KNOWN, true);
+	verdict(r, NF_ACCEPT, NULL);
+	/* With br_netfilter, what the ports of a bridge send each other passes here. */
+	r = rule(t, "forward");
+	load_meta(r, NFT_META_IIFNAME, NFT_REG_1);
+	load_meta(r, NFT_META_OIFNAME, NFT_REG_2);
+	lookup(r, NET_SAME_SET, false);
 	verdict(r, NF_ACCEPT, NULL);
 	/* Wherever it would go: a link that comes later is no way for the neighbours of this. */
 	for (int i = 0; i < NET_FAMILIES; i++) {

@@ -64,6 +64,9 @@ int net_port_elements(const struct net_member *m, struct net_elements *out);
 struct nft_element net_edge_element(int family, const char *link);
 /* The set of them. */
 const char *net_edge_set(int family);
+/* And of what an edge that is a bridge carries itself, which is not routed. */
+#define NET_SAME_SET "same"
+struct nft_element net_same_element(const char *link);
 
 void net_elements_free(struct net_elements *l);
 

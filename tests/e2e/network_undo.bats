@@ -248,6 +248,35 @@ END
     no_cables
 }
 
+@test "forwarding: what a bridge of the host carries between its ports is left alone" {
+    host test -e /proc/sys/net/bridge/bridge-nf-call-iptables || skip "no br_netfilter here"
+    host ip link add br0 type bridge
+    host ip link set br0 up
+    host ip addr add 203.0.113.1/24 dev br0
+    ip netns add "$TESTID-x"
+    ip netns add "$TESTID-y"
+    local end n=2
+    for end in x y; do
+        ip link add name "port$end" netns "$HOSTNS" type veth peer name up0 netns "$TESTID-$end"
+        host ip link set "port$end" master br0 up
+        ip -n "$TESTID-$end" addr add "203.0.113.$n/24" dev up0
+        ip -n "$TESTID-$end" link set up0 up
+        n=$((n + 1))
+    done
+    nsenter --net="/run/netns/$TESTID-y" python3 -c "$SERVER" 80 3>&- &
+    local server=$!
+    wait_for 10 nsenter --net="/run/netns/$TESTID-y" sh -c "grep -qi ':0050 .* 0A ' /proc/net/tcp6"
+    ok run -d --clone "$ID" sleep 1000
+    [ "$(host cat /proc/sys/net/ipv4/conf/br0/forwarding)" = 1 ]
+    [ "$(nsenter --net="/run/netns/$TESTID-x" curl -sg -m 5 http://203.0.113.3/)" = "203.0.113.2 80" ]
+    kill "$server"
+    ip netns del "$TESTID-x"
+    ip netns del "$TESTID-y"
+    wait_for 10 no_port
+    host ip link del br0
+}
+no_port() { [ -z "$(host ip -o link show master br0)" ]; }
+
 @test "forwarding: a host that becomes a router meanwhile is left one" {
     two_cables
     serve "$ID"

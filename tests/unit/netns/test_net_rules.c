@@ -84,6 +84,7 @@ static void ordinary(void **state)
 	       "masquerade\n");
 	expect(&inet, "forward",
 	       "ct 0 > r1; r1 & 06000000; r1 != 00000000; accept\n"
+	       "meta 6 > r1; meta 7 > r2; r1 in same; accept\n"
 	       "meta 15 > r1; r1 == 02; meta 6 > r1; r1 in edge4; ct 2 > r1; r1 & 20000000; "
 	       "r1 == 00000000; drop\n"
 	       "meta 15 > r1; r1 == 0a; meta 6 > r1; r1 in edge6; ct 2 > r1; r1 & 20000000; "
@@ -119,6 +120,7 @@ static void internal(void **state)
 	expect(&inet, "nat-post", "");
 	expect(&inet, "forward",
 	       "ct 0 > r1; r1 & 06000000; r1 != 00000000; accept\n"
+	       "meta 6 > r1; meta 7 > r2; r1 in same; accept\n"
 	       "meta 15 > r1; r1 == 02; meta 6 > r1; r1 in edge4; ct 2 > r1; r1 & 20000000; "
 	       "r1 == 00000000; drop\n"
 	       "meta 15 > r1; r1 == 0a; meta 6 > r1; r1 in edge6; ct 2 > r1; r1 & 20000000; "
