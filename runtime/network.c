@@ -140,12 +140,29 @@ static int take_addresses(struct network_use *u, const struct net_store *ns,
 	return r;
 }
 
-static int check_mac(const struct network_use *u, const struct network *n, struct err *e)
+/*
+ * Both are made of the last four bytes of an address, which in a subnet of IPv6 alone are not all
+ * of it; and a hardware address may have been chosen by somebody.
+ */
+static int check_link(const struct network_use *u, const struct network *n, struct err *e)
 {
-	for (size_t i = 0; u->plan.mac_text && i < n->members.n; i++)
-		if (!memcmp(n->members.v[i].net.mac, u->plan.mac, LINK_ETHER))
-			return err_set(e, EADDRINUSE, "--mac: %s is taken by container %s",
-				       u->plan.mac_text, n->members.v[i].id);
+	const uint8_t *a = u->member.mac;
+	char ip[IP_TEXT];
+
+	for (size_t i = 0; i < n->members.n; i++) {
+		const struct member *m = &n->members.v[i];
+
+		if (str_eq(m->net.veth, u->member.veth))
+			return err_set(e, EADDRINUSE,
+				       "network %s: addresses of which %s is one end in the same "
+				       "four bytes as those of container %s: --ip6 names another",
+				       n->conf.name, ip_text(&u->member.ip[NET_6], ip), m->id);
+		if (!memcmp(m->net.mac, a, LINK_ETHER))
+			return err_set(e, EADDRINUSE,
+				       "%s: %02x:%02x:%02x:%02x:%02x:%02x is taken by container %s",
+				       u->plan.mac_text ? "--mac" : "hardware address", a[0], a[1],
+				       a[2], a[3], a[4], a[5], m->id);
+	}
 	return 0;
 }
 
@@ -153,16 +170,17 @@ static int join(struct network_use *u, const struct net_store *ns, struct networ
 		const char *id, const char *hostname, struct err *e)
 {
 	struct member *m;
-	int r = check_mac(u, n, e);
+	int r = take_addresses(u, ns, n, id, e);
 
-	if (r == 0)
-		r = take_addresses(u, ns, n, id, e);
 	if (r < 0)
 		return r;
 	net_mac(u->member.ip, u->member.mac);
 	if (u->plan.mac_text)
 		memcpy(u->member.mac, u->plan.mac, LINK_ETHER);
 	net_veth_name(&n->conf, u->member.ip, u->member.veth);
+	r = check_link(u, n, e);
+	if (r < 0)
+		return r;
 	u->member.ports = u->plan.ports;
 	u->member.n_ports = u->plan.n_ports;
 	u->conf = n->conf;

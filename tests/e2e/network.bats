@@ -377,6 +377,22 @@ END
     host nft delete table bridge mine0
 }
 
+@test "networks: two containers have never one link or one hardware address" {
+    ok network create six --subnet none --ipv6 fd00:66::/64
+    ok run -d --clone --network six --ip6 fd00:66::5 "$ID" sleep 1000
+    fails 125 "end in the same four bytes as those of container $ID" run --clone --network six --ip6 fd00:66::1:0:0:5 "$ID-b" true
+    fails 125 "end in the same four bytes as those of container $ID" run --clone --network six --ip6 fd00:66::1:0:0:5 \
+        --mac 02:00:00:00:00:05 "$ID-b" true
+    host ip link show "$(address_of "$ID" link)"
+    ok exec "$ID" ip -6 addr show dev eth0
+    [[ $output == *fd00:66::5/64* ]]
+    # what ctr makes of an address, given to another
+    ok run -d --clone --network six --mac 0a:63:00:00:00:09 "$ID-c" sleep 1000
+    fails 125 "0a:63:00:00:00:09 is taken by container $ID-c" run --clone --network six --ip6 fd00:66::9 "$ID-b" true
+    ok run --clone --network six --ip6 fd00:66::9 --mac 02:00:00:00:00:09 "$ID-b" true
+    ok run --clone --network six --ip6 fd00:66::1:0:0:6 "$ID-b" true
+}
+
 @test "networks: a pool that is exhausted says so, and an address is free again" {
     ok network create tiny --subnet 10.78.0.0/29
     local i
