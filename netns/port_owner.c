@@ -18,8 +18,45 @@
 #define TABLE_MAX ((size_t)64 << 20)
 #define TCP_LISTEN_STATE 0x0a
 
-/* The socket of that port in a table of /proc/net; 0: none. */
-static unsigned long find_inode(const char *table, bool tcp, uint16_t port)
+#define ADDRESS_MAX 32
+
+/* An address as the tables have it: words of four bytes, each a number of this machine's order. */
+static bool read_address(const char *hex, struct ip *out)
+{
+	size_t len = strlen(hex);
+
+	if (len != 8 && len != ADDRESS_MAX)
+		return false;
+	*out = (struct ip){ .family = len == 8 ? AF_INET : AF_INET6 };
+	for (size_t i = 0; i < len / 8; i++) {
+		char word[9] = "";
+		uint32_t v;
+
+		memcpy(word, hex + i * 8, 8);
+		v = (uint32_t)strtoul(word, NULL, 16);
+		memcpy(out->b + i * 4, &v, 4);
+	}
+	return true;
+}
+
+/* Whether who has the address has this one too. A socket of IPv6 may be one of IPv4 as well. */
+static bool has_address(const struct ip *socket, const struct ip *wanted)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	struct ip four = { .family = AF_INET };
+
+	if (ip_is_any(socket))
+		return true;
+	if (socket->family == wanted->family)
+		return ip_is_any(wanted) || ip_cmp(socket, wanted) == 0;
+	if (wanted->family != AF_INET || memcmp(socket->b, mapped, sizeof(mapped)) != 0)
+		return false;
+	memcpy(four.b, socket->b + sizeof(mapped), 4);
+	return ip_is_any(wanted) || ip_cmp(&four, wanted) == 0;
+}
+
+/* The socket of that port and address in a table of /proc/net; 0: none. */
+static unsigned long find_inode(const char *table, bool tcp, const struct ip *ip, uint16_t port)
 {
 	AUTO_FREE char *text = NULL;
 	char *save = NULL;
@@ -27,13 +64,16 @@ static unsigned long find_inode(const char *table, bool tcp, uint16_t port)
 	if (io_read_file(AT_FDCWD, table, TABLE_MAX, &text, NULL) < 0)
 		return 0;
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char address[ADDRESS_MAX + 1];
 		unsigned int local, state;
 		unsigned long inode;
+		struct ip at;
 
 		if (sscanf(line,
-			   " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*u %lu",
-			   &local, &state, &inode) == 3 &&
-		    local == port && inode && (!tcp || state == TCP_LISTEN_STATE))
+			   " %*u: %32[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*u %lu",
+			   address, &local, &state, &inode) == 4 &&
+		    local == port && inode && (!tcp || state == TCP_LISTEN_STATE) &&
+		    read_address(address, &at) && has_address(&at, ip))
 			return inode;
 	}
 	return 0;
@@ -79,7 +119,7 @@ static bool find_process(unsigned long inode, char pid[24], char name[32])
 	return false;
 }
 
-static int taken(const struct ip_port *p, uint16_t port, struct err *e)
+static int taken(const struct ip_port *p, int family, uint16_t port, struct err *e)
 {
 	static const char *const tables[2][2] = {
 		{ "/proc/thread-self/net/udp", "/proc/thread-self/net/udp6" },
@@ -87,11 +127,15 @@ static int taken(const struct ip_port *p, uint16_t port, struct err *e)
 	};
 	bool tcp = p->proto == IPPROTO_TCP;
 	const char *proto = tcp ? "tcp" : "udp";
-	unsigned long inode = find_inode(tables[tcp][0], tcp, port);
+	struct ip ip = p->ip.family ? p->ip : (struct ip){ .family = (uint8_t)family };
+	unsigned long inode = 0;
 	char pid[24], name[32];
 
+	/* Of IPv6 alone nothing is in the way that is not in its own table. */
+	if (family == AF_INET)
+		inode = find_inode(tables[tcp][0], tcp, &ip, port);
 	if (!inode)
-		inode = find_inode(tables[tcp][1], tcp, port);
+		inode = find_inode(tables[tcp][1], tcp, &ip, port);
 	if (inode && find_process(inode, pid, name))
 		return err_set(e, EADDRINUSE,
 			       "--publish: port %u/%s of the host is taken by process %s (%s)",
@@ -137,7 +181,7 @@ static int check_one(const struct ip_port *p, int family, uint16_t port, struct 
 	int r = try_bind(p, family, port);
 
 	if (r == -EADDRINUSE)
-		return taken(p, port, e);
+		return taken(p, family, port, e);
 	if (r == -EADDRNOTAVAIL && p->ip.family)
 		return err_set(e, EADDRNOTAVAIL, "--publish: the host has no address %s",
 			       ip_text(&p->ip, buf));

@@ -6,8 +6,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -144,6 +147,86 @@ static void taken(void **state)
 	assert_int_equal(port_check(&p, &e), -EADDRNOTAVAIL);
 }
 
+static int listen_at(const char *text, in_port_t port, struct ip_port *p)
+{
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = port };
+	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = port };
+	int fd, on = 1, r;
+
+	assert_int_equal(ip_parse(text, &p->ip), 0);
+	memcpy(&four.sin_addr, p->ip.b, 4);
+	memcpy(&six.sin6_addr, p->ip.b, 16);
+	fd = socket(p->ip.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	if (p->ip.family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	r = p->ip.family == AF_INET6 ? bind(fd, (struct sockaddr *)&six, sizeof(six))
+				     : bind(fd, (struct sockaddr *)&four, sizeof(four));
+	if (r == 0 && listen(fd, 1) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void expect_owner(const struct ip_port *p, pid_t pid)
+{
+	struct err e = {};
+	char text[32];
+
+	assert_int_equal(port_check(p, &e), -EADDRINUSE);
+	snprintf(text, sizeof(text), "by process %d (", pid);
+	if (!strstr(e.msg, text))
+		fail_msg("not %s: %s", text, e.msg);
+}
+
+/* The same port of two addresses, of two processes: each is named for its own. */
+static void owners(void **state)
+{
+	static const char *const pairs[][2] = {
+		{ "127.0.0.1", "127.0.0.2" },
+		{ "127.0.0.1", "::1" },
+		{ "::1", "127.0.0.1" },
+		{ "127.0.0.1", "::" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		struct ip_port mine = { .proto = IPPROTO_TCP, .count = 1, .container = 80 };
+		struct ip_port theirs = mine;
+		struct sockaddr_in6 a;
+		socklen_t len = sizeof(a);
+		AUTO_CLOSE int fd = listen_at(pairs[i][0], 0, &mine), other = -1;
+		int status, ready[2];
+		pid_t pid;
+		char c;
+
+		/* This machine may have no IPv6. */
+		if (fd < 0)
+			continue;
+		assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+		assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+		pid = fork();
+		if (pid == 0) {
+			close(fd);
+			other = listen_at(pairs[i][1], a.sin6_port, &theirs);
+			if (other >= 0 && write(ready[1], "y", 1) == 1)
+				pause();
+			_exit(0);
+		}
+		close(ready[1]);
+		mine.host = theirs.host = ntohs(a.sin6_port);
+		assert_int_equal(ip_parse(pairs[i][1], &theirs.ip), 0);
+		if (read(ready[0], &c, 1) == 1) {
+			expect_owner(&mine, getpid());
+			expect_owner(&theirs, pid);
+		}
+		close(ready[0]);
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+}
+
 static void forwarding_links(void **state)
 {
 	static const char *const wrong[] = { "5 eth0", "4eth0", "4 ",
@@ -168,11 +251,9 @@ static void forwarding_links(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good),
-		cmocka_unit_test(bad),
-		cmocka_unit_test(overlaps),
-		cmocka_unit_test(taken),
-		cmocka_unit_test(forwarding_links),
+		cmocka_unit_test(good),     cmocka_unit_test(bad),
+		cmocka_unit_test(overlaps), cmocka_unit_test(taken),
+		cmocka_unit_test(owners),   cmocka_unit_test(forwarding_links),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
