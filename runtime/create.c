@@ -357,6 +357,14 @@ static int runtime_hooks(struct create *c, struct err *e)
 	return r < 0 ? err_sys(e, -r, "tell the container's init that the hooks are done") : 0;
 }
 
+/* The stage before this one has made it. */
+static int network_ready(struct create *c, struct err *e)
+{
+	int r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);
+
+	return r < 0 ? err_sys(e, -r, "tell the container's init that its network is there") : 0;
+}
+
 /* The child has made its user namespace last of all. */
 static int late_maps(struct create *c, struct err *e)
 {
@@ -426,6 +434,9 @@ static int handshake(void *ctx, struct err *e)
 			break;
 		case SYNC_HOOKS:
 			r = runtime_hooks(c, e);
+			break;
+		case SYNC_NETWORK:
+			r = network_ready(c, e);
 			break;
 		case SYNC_USERNS:
 			r = c->machine ? late_maps(c, e) : unexpected(m.type, e);

@@ -55,6 +55,22 @@ int init_hooks(struct create *c, struct err *e)
 	return r;
 }
 
+int init_network(struct create *c, struct err *e)
+{
+	const struct spec_map *m = &c->spec->linux_.sysctl;
+	bool asked = false;
+	int r;
+
+	for (size_t i = 0; i < m->n; i++)
+		asked = asked || str_after(m->v[i].key, "net");
+	if (!asked || !c->net.state)
+		return 0;
+	r = sync_send(c->sync_child, SYNC_NETWORK, 0, NULL, -1);
+	if (r < 0)
+		return err_sys(e, -r, "ask for the network");
+	return sync_expect(c->sync_child, SYNC_GO, "ctr", NULL, NULL, e);
+}
+
 int init_terminal(struct create *c, int root_fd, struct err *e)
 {
 	const struct terminal_opts o = {

@@ -22,6 +22,13 @@ int init_serve_source(const struct sync_msg *m, struct err *e);
 int init_hooks(struct create *c, struct err *e);
 
 /*
+ * Waits until the links of the container's network are there, when linux.sysctl has something to
+ * say about them: a setting of eth0 finds it, and what switches IPv6 off is not in the way of its
+ * addresses.
+ */
+int init_network(struct create *c, struct err *e);
+
+/*
  * process.terminal, its master for --console-socket (closed here) or the parent. root_fd: the
  * container's root, whose pty it is, bound at /dev/console; -1: a pty of the host's (a micro-VM).
  */

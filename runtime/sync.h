@@ -11,6 +11,8 @@
  *                                  <-  SOURCE_FD (or ERROR)
  *   HOOKS                          ->             prestart and createRuntime hooks
  *                                  <-  GO
+ *   NETWORK (before sysctls of it) ->             its links are there
+ *                                  <-  GO
  *   USERNS (a micro-VM's, made last) ->
  *                                  <-  GO         its id maps are written
  *   MASTER (foreground terminal)   ->
@@ -42,6 +44,7 @@ enum sync_type {
 	SYNC_START,
 	SYNC_EXEC,
 	SYNC_USERNS,
+	SYNC_NETWORK,
 };
 
 #define SYNC_TEXT_MAX 4096

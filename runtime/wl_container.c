@@ -285,6 +285,8 @@ static int container_enter(struct workload *w, struct err *e)
 	if (r == 0)
 		r = fill_run(c, k, e);
 	if (r == 0)
+		r = init_network(c, e);
+	if (r == 0)
 		r = sysctl_apply(&l->sysctl, e);
 	if (r == 0)
 		r = rootfs_protect(&k->rootfs, e);

@@ -29,6 +29,17 @@ load network
     [[ $output == *"inet 10.144."* && $output == *"$ID"* ]] || fail "$output"
 }
 
+@test "network: sysctls of the configuration find the links, and have the last word" {
+    local i
+    make_bundle
+    edit_config '.linux.sysctl = {"net.ipv6.conf.all.disable_ipv6": "1", "net.ipv4.conf.eth0.arp_ignore": "1"}'
+    set_args cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6 /proc/sys/net/ipv4/conf/eth0/arp_ignore
+    for i in 1 2 3 4 5; do
+        ok run --bundle "$BUNDLE" --network bridge "$ID"
+        [ "$output" = "1"$'\n'"1" ] || fail "$output"
+    done
+}
+
 @test "network: a container reaches the outside, with the host's address" {
     in_background remote python3 -c "$SERVER" 80 &
     local server=$!
