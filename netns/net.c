@@ -287,9 +287,9 @@ int net_free_name(struct net_socks *s, const struct str_list *but, char name[IFN
 		if (r == 0)
 			return 0;
 		if (r < 0)
-			return err_sys(e, -r, "network: look for a name for its bridge");
+			return err_sys(e, -r, "look for a name for its bridge");
 	}
-	return err_set(e, ENOSPC, "network: ctr0 to ctr%d are all taken", BRIDGES_MAX - 1);
+	return err_set(e, ENOSPC, "ctr0 to ctr%d are all taken", BRIDGES_MAX - 1);
 }
 
 /* ---- containers ---- */

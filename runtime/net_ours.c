@@ -347,7 +347,10 @@ int ours_free_bridge(const struct net_store *ns, struct net_socks *s, struct net
 	AUTO(str_list_free) struct str_list bridges = {};
 	int r = network_bridges(ns, &bridges, e);
 
-	return r < 0 ? r : net_free_name(s, &bridges, n->conf.bridge, e);
+	if (r < 0)
+		return r;
+	r = net_free_name(s, &bridges, n->conf.bridge, e);
+	return r < 0 ? err_wrap(e, "network %s", n->conf.name) : 0;
 }
 
 /* ---- the default network ---- */
