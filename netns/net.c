@@ -31,15 +31,18 @@ static int fail(const struct net_conf *c, int r, const char *what, struct err *e
 }
 
 /* A kernel without nf_tables, or without a part of it, says so in several ways. */
-static int fail_rules(const struct net_conf *c, int r, const char *what, struct err *e)
+static const char *hint(int r)
 {
 	if (r == -EPROTONOSUPPORT || r == -EOPNOTSUPP || r == -EAFNOSUPPORT || r == -ENOENT ||
 	    r == -EINVAL)
-		return err_sys(e, -r,
-			       "network %s: %s: does this kernel have nf_tables with the families "
-			       "inet and bridge, nat, fib and conntrack?",
-			       c->name, what);
-	return fail(c, r, what, e);
+		return ": does this kernel have nf_tables with the families inet and bridge, nat, "
+		       "fib and conntrack?";
+	return "";
+}
+
+static int fail_rules(const struct net_conf *c, int r, const char *what, struct err *e)
+{
+	return err_sys(e, -r, "network %s: %s%s", c->name, what, hint(r));
 }
 
 /* ---- the network ---- */
@@ -287,7 +290,7 @@ int net_free_name(struct net_socks *s, const struct str_list *but, char name[IFN
 		if (r == 0)
 			return 0;
 		if (r < 0)
-			return err_sys(e, -r, "look for a name for its bridge");
+			return err_sys(e, -r, "look for a name for its bridge%s", hint(r));
 	}
 	return err_set(e, ENOSPC, "ctr0 to ctr%d are all taken", BRIDGES_MAX - 1);
 }
