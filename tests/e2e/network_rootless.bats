@@ -72,9 +72,9 @@ for port in 53, 5354: threading.Thread(target=echo, args=(port,)).start()'
     ! udp_says 'udp hi ' remote 192.0.2.1 5354 || fail "a port of the loopback address is seen from outside"
     wait_for 10 says 'hello six' host curl -sg -m 3 'http://[::1]:8080/'
     ! remote curl -sg -m 1 'http://[2001:db8::1]:8080/' || fail "a port of ::1 is seen from outside"
-    says 'hello six' remote curl -sg -m 3 http://192.0.2.1:8090/
+    wait_for 10 says 'hello six' remote curl -sg -m 3 http://192.0.2.1:8090/
     ! remote curl -sg -m 1 'http://[2001:db8::1]:8090/' || fail "0.0.0.0 is seen by IPv6"
-    says 'hello six' remote curl -sg -m 3 'http://[2001:db8::1]:8091/'
+    wait_for 10 says 'hello six' remote curl -sg -m 3 'http://[2001:db8::1]:8091/'
     ! remote curl -sg -m 1 http://192.0.2.1:8091/ || fail "[::] is seen by IPv4"
     # the same port by TCP is free, by UDP it is not
     fails 125 "port 5353/udp" run --bundle "$BUNDLE" --network pasta -p 5353:53/udp "$ID-b"
