@@ -208,7 +208,7 @@ within() {
 }
 
 @test "services: one flooded to its limits does not slow the others down; its OOM kill stays its own" {
-    local try web cpu0 cpu1 held
+    local try web cpu0 cpu1 time0 time1 used held
     three
     web=$(state_of "$ID-web" pid)
     # From outside more than it can serve, inside more processors and memory than it may have. The sender stands for another
@@ -225,11 +225,15 @@ within() {
         echo "# attempt $try: more than 20 %; load of the machine $(cut -d' ' -f1-3 /proc/loadavg)" >&3
         [ "$try" -lt 5 ] || fail "others became slower beside the flooded one, five times"
     done
+    # On a busy machine two seconds are more, and a reading takes its time.
+    time0=$EPOCHREALTIME
     cpu0=$(cpu_seconds "$ID-web")
     sleep 2
     cpu1=$(cpu_seconds "$ID-web")
-    echo "# flooded: $(awk -v a="$cpu0" -v b="$cpu1" 'BEGIN { printf "%.2f", (b - a) / 2 }') of 0.30 processors, $(oom_kills "$ID-web") OOM kills; the others $(oom_kills "$ID-redis") and $(oom_kills "$ID-pg")" >&3
-    awk -v a="$cpu0" -v b="$cpu1" 'BEGIN { exit !(b - a < 0.8) }' || fail "beyond its limit"
+    time1=$EPOCHREALTIME
+    used=$(awk -v a="$cpu0" -v b="$cpu1" -v s="$time0" -v t="$time1" 'BEGIN { printf "%.2f", (b - a) / (t - s) }')
+    echo "# flooded: $used of 0.30 processors, $(oom_kills "$ID-web") OOM kills; the others $(oom_kills "$ID-redis") and $(oom_kills "$ID-pg")" >&3
+    awk -v used="$used" 'BEGIN { exit !(used < 0.4) }' || fail "beyond its limit"
     # On a machine that others keep busy it may take a while until it has had all that it may have.
     wait_for 30 held_since "$held"
     echo "# held back $(($(times_held "$ID-web") - held)) times" >&3
