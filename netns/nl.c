@@ -323,6 +323,9 @@ int nl_attrs(const struct nlmsghdr *m, size_t len, const struct nlattr **v, uint
 		return -EBADMSG;
 	mnl_attr_for_each(a, m, len)
 	{
+		/* libmnl rounds the message's length up, beyond what was received. */
+		if ((const char *)a + a->nla_len > (const char *)m + m->nlmsg_len)
+			return -EBADMSG;
 		if (mnl_attr_get_type(a) <= max)
 			v[mnl_attr_get_type(a)] = a;
 	}

@@ -133,6 +133,11 @@ static void bad_attribute(void **state)
 	assert_int_equal(nl_attrs(&q.head, sizeof(struct ifinfomsg), a, IFLA_MTU), 0);
 	assert_non_null(a[IFLA_MTU]);
 	assert_null(a[IFLA_IFNAME]);
+	/* a message that ends inside of its last attribute, but not where it is rounded up to */
+	last->nla_len = 12;
+	q.head.nlmsg_len -= 2;
+	assert_int_equal(nl_attrs(&q.head, sizeof(struct ifinfomsg), a, IFLA_MTU), -EBADMSG);
+	q.head.nlmsg_len += 2;
 	last->nla_len = 1; /* shorter than its own head: no endless walk */
 	assert_int_equal(nl_attrs(&q.head, sizeof(struct ifinfomsg), a, IFLA_MTU), 0);
 	assert_null(a[IFLA_IFNAME]);
