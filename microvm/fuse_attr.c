@@ -18,7 +18,6 @@ enum {
 	 */
 	SETTLED_SECONDS = 30,
 };
-#define NS INT64_C(1000000000)
 
 /* ---- names ---- */
 
@@ -109,16 +108,16 @@ void fuse_attr_fill(struct fuse_attr *a, const struct statx *x, bool submount)
 
 static int64_t ns_of(const struct statx_timestamp *t)
 {
-	return t->tv_sec * NS + t->tv_nsec;
+	return t->tv_sec * INT64_C(1000000000) + t->tv_nsec;
 }
 
-bool fuse_attr_unchanged(struct fuse_seen *seen, const struct statx *x, int64_t now)
+bool fuse_attr_unchanged(struct fuse_seen *seen, const struct statx *x, time_t now)
 {
 	const struct fuse_seen is = {
 		.mtime = ns_of(&x->stx_mtime),
 		.ctime = ns_of(&x->stx_ctime),
 		.size = x->stx_size,
-		.settled = ns_of(&x->stx_ctime) < now - SETTLED_SECONDS * NS,
+		.settled = x->stx_ctime.tv_sec < now - SETTLED_SECONDS,
 	};
 	bool same = seen->settled && is.mtime == seen->mtime && is.ctime == seen->ctime &&
 		    is.size == seen->size;

@@ -15,6 +15,7 @@
 #include <linux/fuse.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <time.h>
 
 enum {
 	FUSE_ARGS_MAX = 72 * 1024,  /* the longest arguments: an attribute of 64 KiB and its name */
@@ -170,10 +171,10 @@ void fuse_attr_out(const struct fuse_server *s, const struct fuse_node *n, const
 
 /*
  * Whether a file that is as in *x now is what it was when this was asked last, so that the guest
- * may keep what it has cached of it; *seen remembers it. now: ns of CLOCK_REALTIME. Times that are
+ * may keep what it has cached of it; *seen remembers it. now: as of time(2). Times that are
  * hardly older than that tell nothing: a later change can have the same.
  */
-bool fuse_attr_unchanged(struct fuse_seen *seen, const struct statx *x, int64_t now);
+bool fuse_attr_unchanged(struct fuse_seen *seen, const struct statx *x, time_t now);
 
 /* Is the object on the mount that nobody else changes? */
 bool fuse_attr_exclusive(const struct fuse_server *s, const struct fuse_node *n);

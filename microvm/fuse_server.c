@@ -26,7 +26,8 @@
 
 enum {
 	INODES = 1 << 20,
-	FDS_KEPT = 640,  /* of RLIMIT_NOFILE, for the rest: three a process of exec, and some */
+	/* Of RLIMIT_NOFILE, but not more than half: three a process of exec, and some. */
+	FDS_KEPT = 640,
 	FDS_LEAST = 16,  /* what one request may need, and some */
 	SOFT_FDS = 4096, /* each holds an inode in the host's memory */
 };
@@ -57,7 +58,8 @@ static int set_limits(struct fuse_server *s, const struct fuse_opts *o, struct e
 	if (!fds) {
 		if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 			return err_sys(e, errno, "file server: RLIMIT_NOFILE");
-		fds = limit.rlim_cur > FDS_KEPT ? limit.rlim_cur - FDS_KEPT : 0;
+		fds = limit.rlim_cur -
+		      (limit.rlim_cur / 2 < FDS_KEPT ? limit.rlim_cur / 2 : FDS_KEPT);
 	}
 	if (fds < FDS_LEAST)
 		return err_set(e, EMFILE, "file server: %zu descriptors are not enough", fds);

@@ -513,30 +513,29 @@ static void test_forgotten_in_between(void **state)
 
 static void test_unchanged(void **state)
 {
-	const int64_t second = 1000000000;
 	struct statx x = { .stx_size = 5, .stx_mtime.tv_sec = 100, .stx_ctime.tv_sec = 100 }, y;
 	struct fuse_seen seen = {};
 
 	(void)state;
 	/* never seen; too young to tell; then known */
-	assert_false(fuse_attr_unchanged(&seen, &x, 101 * second));
-	assert_false(fuse_attr_unchanged(&seen, &x, 130 * second));
-	assert_false(fuse_attr_unchanged(&seen, &x, 131 * second));
-	assert_true(fuse_attr_unchanged(&seen, &x, 132 * second));
-	assert_true(fuse_attr_unchanged(&seen, &x, 133 * second));
+	assert_false(fuse_attr_unchanged(&seen, &x, 101));
+	assert_false(fuse_attr_unchanged(&seen, &x, 130));
+	assert_false(fuse_attr_unchanged(&seen, &x, 131));
+	assert_true(fuse_attr_unchanged(&seen, &x, 132));
+	assert_true(fuse_attr_unchanged(&seen, &x, 133));
 	for (int i = 0; i < 4; i++) {
 		y = x;
 		y.stx_size += i == 0;
 		y.stx_mtime.tv_nsec += i == 1;
 		y.stx_ctime.tv_nsec += i == 2;
 		y.stx_ctime.tv_sec -= i == 3;
-		assert_false(fuse_attr_unchanged(&seen, &y, 200 * second));
-		assert_true(fuse_attr_unchanged(&seen, &y, 200 * second));
-		assert_false(fuse_attr_unchanged(&seen, &x, 200 * second));
+		assert_false(fuse_attr_unchanged(&seen, &y, 200));
+		assert_true(fuse_attr_unchanged(&seen, &y, 200));
+		assert_false(fuse_attr_unchanged(&seen, &x, 200));
 	}
 	/* a clock that was set back: nothing is known before it has caught up */
-	assert_true(fuse_attr_unchanged(&seen, &x, 50 * second));
-	assert_false(fuse_attr_unchanged(&seen, &x, 50 * second));
+	assert_true(fuse_attr_unchanged(&seen, &x, 50));
+	assert_false(fuse_attr_unchanged(&seen, &x, 50));
 }
 
 static uint32_t open_flags_of(uint64_t node)
