@@ -190,7 +190,7 @@ static void internal_error(struct vcpu *v)
 		[KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON] = "an exit it does not know",
 	};
 	const uint32_t sub = v->run->internal.suberror;
-	char regs[VCPU_TEXT - 384], data[256];
+	char regs[VCPU_TEXT - 384], data[256]; /* and 128 for the words around them */
 
 	cpu_x86_describe(v->fd, regs, sizeof(regs));
 	internal_data(v->run, data, sizeof(data));

@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-enum { VCPU_REASONS = 64, VCPU_TEXT = 512 };
+enum { VCPU_REASONS = 64, VCPU_TEXT = 768 };
 
 struct vcpu {
 	struct vcpus *all;
