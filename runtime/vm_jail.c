@@ -159,7 +159,7 @@ static int take_rootfs(struct tree *t, struct err *e)
 		return err_sys(e, ENOTDIR, "root.path: %s", t->o->rootfs);
 	if (t->o->read_only)
 		make_places(t->o->plan, fd);
-	return limit(fd, t->o->read_only, true, e);
+	return limit(fd, t->o->read_only, !t->o->read_only, e);
 }
 
 static int check_kind(const struct mount_op *op, int fd, struct err *e)
