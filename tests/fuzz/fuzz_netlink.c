@@ -5,6 +5,7 @@
  */
 #include "netns/addr.h"
 #include "netns/conntrack.h"
+#include "netns/foreign.h"
 #include "netns/link.h"
 #include "netns/nft.h"
 #include "netns/route.h"
@@ -56,6 +57,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	size_t sum = 0;
 	struct link link;
 	struct flow flow;
+	struct foreign_rule rule;
 	int policy;
 	struct addr_reader addrs = { .fn = use_addr, .arg = &sum };
 	struct route_reader routes = { .fn = use_route, .arg = &sum };
@@ -71,6 +73,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 		{ flow_read, &flow },
 		{ NULL, NULL },
 		{ nft_read_elements, &elements },
+		{ foreign_read_rule, &rule },
 	};
 	bool torn = false;
 	char *buf;
@@ -82,8 +85,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	buf = malloc(size);
 	memcpy(buf, data + 1, size - 1);
 	make_fit(buf, size - 1);
-	r = nl_read(buf, size - 1, SEQ, PORT, &torn, readers[data[0] % 7].fn,
-		    readers[data[0] % 7].arg);
+	r = nl_read(buf, size - 1, SEQ, PORT, &torn,
+		    readers[data[0] % (sizeof(readers) / sizeof(readers[0]))].fn,
+		    readers[data[0] % (sizeof(readers) / sizeof(readers[0]))].arg);
 	free(buf);
 	if (r > 1)
 		abort();
