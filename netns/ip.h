@@ -23,8 +23,8 @@ struct ip_net {
 
 /* A published port: host..host+count-1 become container..container+count-1. */
 struct ip_port {
-	struct ip
-		ip; /* of the host; family 0: all of its addresses, 0.0.0.0 or ::: of one family */
+	/* Of the host; family 0: all of its addresses; 0.0.0.0 or "::": all of one family. */
+	struct ip ip;
 	uint8_t proto;  /* IPPROTO_TCP or IPPROTO_UDP */
 	uint16_t count; /* at least 1 */
 	uint16_t host, container;

@@ -92,7 +92,7 @@ kvm)
 *)
 	# One thread for both processors, unless CTR_VM_THREAD=multi. With two, QEMU before 8.1 can keep a translation of code
 	# that the other processor patches at that moment: an int3 of Linux's jump labels stays for ever (in __schedule, for one),
-	# and the kernel stops, in one boot of five. For machines inside of the machine one thread is worse: they hang.
+	# and the kernel stops, now and then. For machines inside of the machine one thread is worse: they hang.
 	accel_args="-accel tcg,thread=${CTR_VM_THREAD:-single},tb-size=1024 -cpu max,-la57"
 	clock=tsc_early_khz=$(tsc_khz) || clock=
 	;;
