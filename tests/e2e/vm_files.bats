@@ -138,3 +138,64 @@ one_side() {
     [ -e "$BATS_TEST_TMPDIR/vol/f" ] && [ -d "$BATS_TEST_TMPDIR/vol/in" ]
     [ ! -e "$BUNDLE/rootfs/new/vol/in" ]
 }
+
+@test "what the host mounts later comes into a volume, but into no private or read-only one, nor a read-only root" {
+    local t=$BATS_TEST_TMPDIR/shared dir
+    mkdir -p "$t"
+    unshare -m --propagation shared sleep 1000 3>&- &
+    local ns=$!
+    wait_for 5 eval '[ "$(readlink /proc/$ns/ns/mnt)" != "$(readlink /proc/self/ns/mnt)" ]'
+    inside() { nsenter -t "$ns" -m "$@"; }
+    inside mount -t tmpfs shared "$t"
+    inside mount --make-shared "$t"
+    inside mkdir "$t/root" "$t/plain" "$t/private" "$t/ro"
+    inside cp -a "$BUNDLE/rootfs/." "$t/root"
+    inside mkdir "$t/root/sub" "$t/plain/sub" "$t/private/sub" "$t/ro/sub"
+    edit_config --arg t "$t" '.root = {path: ($t + "/root"), readonly: true}
+        | .mounts += [{destination: "/plain", type: "bind", source: ($t + "/plain"), options: ["rbind"]},
+                      {destination: "/private", type: "bind", source: ($t + "/private"), options: ["rbind", "rprivate"]},
+                      {destination: "/ro", type: "bind", source: ($t + "/ro"), options: ["rbind", "ro"]}]'
+    set_args /bin/sh -c 'while :; do sleep 1; done'
+    inside "$CTR" --root "$ROOT" --vm ${VM_ACCEL:+--accel "$VM_ACCEL"} run -d --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>"$BATS_TEST_TMPDIR/err" 3>&- ||
+        fail "$(cat "$BATS_TEST_TMPDIR/err")"
+    for dir in root plain private ro; do
+        inside mount -t tmpfs later "$t/$dir/sub"
+        inside touch "$t/$dir/sub/later"
+    done
+    sleep 1.1
+    ok exec "$ID" /bin/ls /plain/sub
+    [ "$output" = later ] || fail "$output"
+    for dir in /sub /private/sub /ro/sub; do
+        ok exec "$ID" /bin/ls "$dir"
+        [ -z "$output" ] || fail "$dir: $output"
+    done
+    ok delete --force "$ID"
+    kill "$ns"
+}
+
+@test "what root writes keeps SUID, by copy_file_range too; a file that can only be appended to is" {
+    require_program python3 chattr
+    touch "$BATS_TEST_TMPDIR/log"
+    chattr +a "$BATS_TEST_TMPDIR/log" || skip "no such attribute on this file system"
+    "$CTR" --root "$ROOT" --vm ${VM_ACCEL:+--accel "$VM_ACCEL"} run --clone -v "$BATS_TEST_TMPDIR/log:/log" "$ID" python3 -c 'import os
+open("/root/from", "w").write("new")
+open("/root/to", "w").write("old")
+os.chmod("/root/to", 0o4755)
+a, b = os.open("/root/from", os.O_RDONLY), os.open("/root/to", os.O_WRONLY)
+print(os.copy_file_range(a, b, 3), oct(os.stat("/root/to").st_mode & 0o7777), open("/root/to").read())
+open("/log", "a").write("line\n")
+try: open("/log", "r+")
+except OSError as e: print(e.strerror)' >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" </dev/null || true
+    chattr -a "$BATS_TEST_TMPDIR/log"
+    [ "$(paste -sd' ' "$BATS_TEST_TMPDIR/out")" = "3 0o4755 new Operation not permitted" ] || fail "$(cat "$BATS_TEST_TMPDIR"/{out,err})"
+    [ "$(cat "$BATS_TEST_TMPDIR/log")" = line ]
+}
+
+@test "a file that may not become larger is EFBIG in the guest, not the end of the machine" {
+    # (the machine's own memory is a file to QEMU, and fits)
+    set_args /bin/sh -c 'echo x | dd of=/big bs=1 seek=3000000000; echo "$?"'
+    (ulimit -f 2000000; exec "$CTR" --root "$ROOT" --vm ${VM_ACCEL:+--accel "$VM_ACCEL"} run --bundle "$BUNDLE" "$ID") \
+        >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- || fail "$(cat "$BATS_TEST_TMPDIR/err")"
+    grep -q 'File too large' "$BATS_TEST_TMPDIR/err" || fail "$(cat "$BATS_TEST_TMPDIR"/{out,err})"
+    [ "$(cat "$BATS_TEST_TMPDIR/out")" = 1 ]
+}
