@@ -150,6 +150,32 @@ static void test_blk_bounds(void **state)
 	assert_int_equal(transport.broken, 0);
 }
 
+/* The same memory over and over: more than a driver asks for at once, though the disk has it. */
+static void test_blk_longest(void **state)
+{
+	enum { PIECES = 17, QUEUE = 32 };
+	const struct virtio_blk_outhdr h = { .type = VIRTIO_BLK_T_OUT };
+	uint64_t addr[PIECES + 2] = { DRIVER_DATA };
+	uint32_t lens[PIECES + 2] = { sizeof(h) }, head, len;
+	bool ins[PIECES + 2] = {};
+
+	(void)state;
+	fd = memfd_create("disk", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(fd, 128 << 20), 0);
+	assert_int_equal(virtio_blk_new(fd, false, "disk0", &dev, &e), 0);
+	assert_int_equal(driver_attach(dev, &mem, NULL, dev->offered, drv, QUEUE, &transport), 0);
+	memcpy(data(0), &h, sizeof(h));
+	for (int i = 1; i <= PIECES; i++)
+		lens[i] = DRIVER_RAM;
+	addr[PIECES + 1] = DRIVER_DATA + 8192;
+	lens[PIECES + 1] = 1;
+	ins[PIECES + 1] = true;
+	driver_add(&drv[0], addr, lens, ins, PIECES + 2);
+	dev->ops->kick(dev, 0);
+	assert_true(driver_get(&drv[0], &head, &len));
+	assert_int_equal(*data(8192), VIRTIO_BLK_S_IOERR);
+}
+
 static void test_blk_read_only(void **state)
 {
 	uint32_t len;
@@ -252,9 +278,10 @@ static void test_rng_broken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_blk_read),      T(test_blk_write),          T(test_blk_bounds),
-		T(test_blk_read_only), T(test_blk_broken_request), T(test_blk_image),
-		T(test_rng),           T(test_rng_budget),         T(test_rng_broken),
+		T(test_blk_read),    T(test_blk_write),     T(test_blk_bounds),
+		T(test_blk_longest), T(test_blk_read_only), T(test_blk_broken_request),
+		T(test_blk_image),   T(test_rng),           T(test_rng_budget),
+		T(test_rng_broken),
 	};
 
 	return cmocka_run_group_tests_name("virtio devices", tests, NULL, NULL);
