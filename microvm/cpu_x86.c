@@ -319,6 +319,28 @@ int cpu_x86_setup(int fd, const struct cpu_x86 *cpu, const struct cpu_x86_cpuid 
 	return r < 0 ? r : set_lapic(fd, e);
 }
 
+bool cpu_x86_cpuid_done(const struct kvm_run *run)
+{
+	enum { FLAGS, EXIT_CODE, SVM_EXIT_CPUID = 0x72 };
+
+	return run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
+	       run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION &&
+	       run->internal.ndata > EXIT_CODE &&
+	       !(run->internal.data[FLAGS] &
+		 KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) &&
+	       run->internal.data[EXIT_CODE] == SVM_EXIT_CPUID;
+}
+
+int cpu_x86_step_cpuid(int fd)
+{
+	struct kvm_regs r;
+
+	if (ioctl(fd, KVM_GET_REGS, &r) < 0)
+		return -errno;
+	r.rip += 2;
+	return ioctl(fd, KVM_SET_REGS, &r) < 0 ? -errno : 0;
+}
+
 void cpu_x86_describe(int fd, char *text, size_t size)
 {
 	struct kvm_regs r = {};

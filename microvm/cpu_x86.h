@@ -36,6 +36,16 @@ int cpu_x86_supported(int kvm, struct cpu_x86_cpuid *c, struct err *e);
 int cpu_x86_setup(int fd, const struct cpu_x86 *cpu, const struct cpu_x86_cpuid *supported,
 		  const struct mem *m, const struct load_kernel *k, struct err *e);
 
+/*
+ * Whether KVM gave up because it could not read the CPUID instruction that it had already carried
+ * out. A processor of AMD's without NRIPS does not say where the next instruction is, so KVM reads
+ * this one in the guest's memory, whose page the guest may have taken out of its tables meanwhile
+ * (a program's page, when its file is opened anew). All that is left to do is to step over its two
+ * bytes: cpu_x86_step_cpuid, which returns 0 or a negative errno.
+ */
+bool cpu_x86_cpuid_done(const struct kvm_run *run);
+int cpu_x86_step_cpuid(int fd);
+
 /* One line with the registers of the vCPU behind fd, for the report of a crash. */
 void cpu_x86_describe(int fd, char *text, size_t size);
 

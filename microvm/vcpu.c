@@ -233,7 +233,8 @@ static void handle(struct vcpu *v)
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		internal_error(v);
+		if (!cpu_x86_cpuid_done(v->run) || cpu_x86_step_cpuid(v->fd) < 0)
+			internal_error(v);
 		break;
 	case KVM_EXIT_SYSTEM_EVENT:
 		vcpus_end(v->all, VM_END_RESET, "system event %u", v->run->system_event.type);

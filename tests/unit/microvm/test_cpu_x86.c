@@ -97,12 +97,39 @@ static void test_full(void **state)
 	assert_int_equal(c.head.nent, CPU_X86_MAX_CPUID);
 }
 
+/* Nothing but a CPUID that was carried out is stepped over. */
+static void test_cpuid_done(void **state)
+{
+	struct kvm_run run = { .exit_reason = KVM_EXIT_INTERNAL_ERROR };
+
+	(void)state;
+	run.internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	run.internal.ndata = 6;
+	run.internal.data[1] = 0x72;
+	assert_true(cpu_x86_cpuid_done(&run));
+	run.internal.data[1] = 0x7c; /* MSR */
+	assert_false(cpu_x86_cpuid_done(&run));
+	run.internal.data[1] = 0x72;
+	run.internal.data[0] = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+	assert_false(cpu_x86_cpuid_done(&run));
+	run.internal.data[0] = 0;
+	run.internal.ndata = 1; /* an older KVM, whose data are something else */
+	assert_false(cpu_x86_cpuid_done(&run));
+	run.internal.ndata = 6;
+	run.internal.suberror = KVM_INTERNAL_ERROR_DELIVERY_EV;
+	assert_false(cpu_x86_cpuid_done(&run));
+	run.internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	run.exit_reason = KVM_EXIT_SHUTDOWN;
+	assert_false(cpu_x86_cpuid_done(&run));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_topology, setup),
 		cmocka_unit_test_setup(test_what_is_left_out, setup),
 		cmocka_unit_test_setup(test_full, setup),
+		cmocka_unit_test(test_cpuid_done),
 	};
 
 	return cmocka_run_group_tests_name("cpu_x86", tests, NULL, NULL);
