@@ -282,11 +282,15 @@ run_e2e_vm() {
 # Files whose subject has to do with control groups: run on every kind of host that there is, and compared.
 VM_FILES="update cgroups exec smoke events"
 
-# vm_job BOOT JOB NAME: the job's part of the boot's log. It ends with the words of this script or of a job's own checks,
-# whose numbers are added to ours.
+# vm_job BOOT JOB NAME: the job's part of the boot's log, the last one when it began more than once. It ends with the words
+# of this script or of a job's own checks, whose numbers are added to ours.
 vm_job() {
     local log=$LOGS/vm-$3.log line nums
-    sed -n "/^vm: job $2 begins\$/,/^vm: job $2 ended /p" "$LOGS/vm-boot-$1.log" >"$log"
+    awk -v first="vm: job $2 begins" -v last="vm: job $2 ended " '
+        $0 == first { text = ""; on = 1 }
+        on { text = text $0 "\n" }
+        on && index($0, last) == 1 { on = 0 }
+        END { printf "%s", text }' "$LOGS/vm-boot-$1.log" >"$log"
     line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1)
     if [ -z "$line" ] || ! grep -q "^vm: job $2 ended " "$log"; then
         note_fail "vm $3: no result, see $LOGS/vm-boot-$1.log"

@@ -157,16 +157,20 @@ for command in ("info registers -a", "info lapic 0", "info lapic 1", "info pic",
 PY
 }
 
-# Ends the machine at its deadline, and when it says nothing of itself any more (a line every ten seconds, whatever the tests do):
-# then its kernel does not run. With processors that are emulated, virtualization included, that has been seen.
+# Ends the machine at its deadline, and when one of its processors says nothing any more (a line every ten seconds, whatever
+# the tests do): it does not run then. With processors that are emulated, virtualization included, that has been seen.
 watch_machine() {
-	local end=$((SECONDS + deadline)) size=0 now last=$SECONDS
+	local end=$((SECONDS + deadline)) cpu now silent seen=(0 0) last=("$SECONDS" "$SECONDS")
 	while sleep 5 && kill -0 "$pid" 2>/dev/null; do
-		now=$(stat -c %s "$run/alive")
-		[ "$now" = "$size" ] || last=$SECONDS
-		size=$now
-		if [ $((SECONDS - last)) -gt "${CTR_VM_SILENCE:-240}" ]; then
-			: >"$run/silent"
+		silent=
+		for cpu in 0 1; do
+			now=$(grep -c "^$cpu" "$run/alive") || true
+			[ "$now" = "${seen[cpu]}" ] || last[cpu]=$SECONDS
+			seen[cpu]=$now
+			[ $((SECONDS - last[cpu])) -le "${CTR_VM_SILENCE:-100}" ] || silent=$cpu
+		done
+		if [ -n "$silent" ]; then
+			echo "$silent" >"$run/silent"
 			{ cat "$run/console"; ask_monitor; } >"$build/vm-silent.$(date +%H%M%S)" 2>&1
 		elif [ "$SECONDS" -lt "$end" ]; then
 			continue
@@ -205,7 +209,7 @@ for again in 1 2 3; do
 	follow
 	[ -e "$run/silent" ] && [ "$again" -lt 3 ] || break
 	jobs=$(remaining)
-	echo "vm: the machine's kernel has stopped; another one goes on with $jobs. The console:"
+	echo "vm: the machine's processor $(cat "$run/silent") has stopped; another one goes on with $jobs. The console:"
 	tail -n 5 "$run/console"
 done
 jobs=$all
