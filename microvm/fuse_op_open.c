@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* How often something may come and go between a failed creation and the look at it. */
@@ -68,12 +70,29 @@ static bool unchanged(struct fuse_seen *seen, int fd)
 	return fuse_attr_unchanged(seen, &x, time(NULL));
 }
 
+/* File systems that say only at close(2) what became of a write. */
+static bool tells_at_close(int fd)
+{
+	static const unsigned long types[] = {
+		NFS_SUPER_MAGIC,  CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC, FUSE_SUPER_MAGIC,
+		CEPH_SUPER_MAGIC, V9FS_MAGIC,       AFS_SUPER_MAGIC,
+	};
+	struct statfs s;
+
+	if (fstatfs(fd, &s) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if ((unsigned long)s.f_type == types[i])
+			return true;
+	return false;
+}
+
 /* Gives the guest a handle for *fd (counted; taken on success). */
 static int hand_out(struct fuse_server *s, struct fuse_node *n, int *fd, uint32_t guest,
 		    struct fuse_open_out *out)
 {
 	struct fuse_seen seen = n->seen;
-	bool dir = n->type == S_IFDIR;
+	bool dir = n->type == S_IFDIR, writable = (guest & O_ACCMODE) != O_RDONLY;
 	int r;
 
 	*out = (struct fuse_open_out){};
@@ -81,8 +100,10 @@ static int hand_out(struct fuse_server *s, struct fuse_node *n, int *fd, uint32_
 		out->open_flags = dir ? FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR : FOPEN_KEEP_CACHE;
 	else if (!dir && unchanged(&seen, *fd))
 		out->open_flags = FOPEN_KEEP_CACHE;
-	r = fuse_handle_new(s, fuse_node_id(s, n), fd, dir, (guest & O_ACCMODE) != O_RDONLY,
-			    &out->fh);
+	/* Each close(2) would cost a request. */
+	if (!dir && !(writable && tells_at_close(*fd)))
+		out->open_flags |= FOPEN_NOFLUSH;
+	r = fuse_handle_new(s, fuse_node_id(s, n), fd, dir, writable, &out->fh);
 	if (r == 0)
 		n->seen = seen;
 	return r;
@@ -133,6 +154,27 @@ int fuse_op_opendir(struct fuse_server *s, struct fuse_req *r)
 	ret = hand_out(s, n, &fd, O_RDONLY, r->reply);
 	fuse_handle_unopen(s, &fd);
 	return ret < 0 ? ret : (int)sizeof(struct fuse_open_out);
+}
+
+/*
+ * One of the guest's descriptors of a handle is closed: what a close(2) says here is what it says
+ * there. A guest that keeps writes back asks always, and its tree is not on such a file system.
+ */
+int fuse_op_flush(struct fuse_server *s, struct fuse_req *r)
+{
+	const struct fuse_flush_in *in = (const void *)r->args;
+	struct fuse_handle *h;
+	int fd;
+
+	if (s->writes_back)
+		return -ENOSYS;
+	h = fuse_handle_get(s, in->fh, r->h.nodeid, false);
+	if (!h)
+		return -EBADF;
+	if (!h->writable)
+		return 0;
+	fd = fcntl(h->fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 || close(fd) < 0 ? -errno : 0;
 }
 
 static int release(struct fuse_server *s, const struct fuse_req *r, bool dir)

@@ -193,10 +193,8 @@ int fuse_op_ignore(struct fuse_server *s, struct fuse_req *r)
 }
 
 /*
- * ENOSYS tells the guest's kernel never to ask again. FLUSH is such a one: the guest has written
- * its pages by then, and there is nothing else to do when one of several descriptors is closed.
- * What is not in the table is ENOSYS too: ACCESS (default_permissions), locks (local), BMAP, POLL,
- * the DAX window.
+ * What is not in the table is ENOSYS, so that the guest's kernel never asks again: ACCESS
+ * (default_permissions), locks (local), BMAP, POLL, the DAX window.
  */
 static const struct op ops[] = {
 	[FUSE_LOOKUP] = { fuse_op_lookup, 1, OUT(entry), 0 },
@@ -221,7 +219,7 @@ static const struct op ops[] = {
 	[FUSE_GETXATTR] = { fuse_op_getxattr, IN(getxattr), 0, 0 },
 	[FUSE_LISTXATTR] = { fuse_op_listxattr, IN(getxattr), 0, 0 },
 	[FUSE_REMOVEXATTR] = { fuse_op_removexattr, 1, 0, CHANGES },
-	[FUSE_FLUSH] = { fuse_op_refuse, IN(flush), 0, 0 },
+	[FUSE_FLUSH] = { fuse_op_flush, IN(flush), 0, 0 },
 	[FUSE_INIT] = { fuse_op_init, 16, OUT(init), ALWAYS },
 	[FUSE_OPENDIR] = { fuse_op_opendir, IN(open), OUT(open), 0 },
 	[FUSE_READDIR] = { fuse_op_readdir, IN(read), 0, 0 },

@@ -94,6 +94,15 @@ all_but() {
     [ "$(ls "$HOST")" = f ]
 }
 
+# As on NFS: what could not be written is said when the file is closed.
+@test "what close(2) says on the host, it says in the guest" {
+    mkdir "$BATS_TEST_TMPDIR/far"
+    echo text >"$HOST/f"
+    run timeout -k 5 60 "$MOUNT" -e "$HOST" "$BATS_TEST_TMPDIR/far" "$MOUNT" "$BATS_TEST_TMPDIR/far" "$MNT" \
+        sh -c "cat '$MNT/f'; echo x | dd of='$MNT/f' conv=notrunc status=none; echo \$?" 3>&-
+    [[ ${lines[0]} == text && ${lines[1]} == *"No space left on device"* && ${lines[2]} == 1 ]] || fail "$output"
+}
+
 @test "tar and make through the file server" {
     local top=$BATS_TEST_DIRNAME/../..
     tar -C "$top" -cf "$BATS_TEST_TMPDIR/src.tar" Makefile tests/tests.mk runtime/base

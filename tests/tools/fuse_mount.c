@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuse_mount [-r] [-w] [-x] [-f FDS] [-s] DIR MOUNTPOINT COMMAND [ARG...]
+ * fuse_mount [-r] [-w] [-x] [-f FDS] [-s] [-e] DIR MOUNTPOINT COMMAND [ARG...]
  *
  * Mounts DIR through the micro-VM's file server with this kernel as its client (/dev/fuse), runs
  * the command, unmounts, and ends with the command's status. The mount is seen by the command only.
  * -r read-only, -w cached writes, -x exclusive, -f at most so many descriptors, -s requests and
- * answers in pieces of odd sizes, as a guest may cut them. What /dev/fuse lets through is what a
+ * answers in pieces of odd sizes, as a guest may cut them, -e a full server far away, which says so
+ * only when a file is closed that was opened to be written. What /dev/fuse lets through is what a
  * guest's kernel would send; the transport is the only difference.
  */
 #include "base/cleanup.h"
@@ -13,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -25,7 +27,7 @@ enum { REQUEST_MAX = (1 << 20) + 65536, PIECES = 256, ODD = 4999 };
 
 static struct fuse_server *server;
 static int device;
-static bool scatter;
+static bool scatter, full;
 static char request[REQUEST_MAX], answer[REQUEST_MAX];
 
 static size_t cut(char *buf, size_t len, struct iovec v[PIECES])
@@ -44,9 +46,27 @@ static size_t cut(char *buf, size_t len, struct iovec v[PIECES])
 	return n;
 }
 
-static void *serve(void *arg)
+/* What the server would answer, or that it is full. */
+static size_t answer_to(size_t n)
 {
 	struct iovec in[PIECES], out[PIECES];
+	const struct fuse_in_header *h = (const void *)request;
+	struct fuse_out_header *o = (void *)answer;
+	size_t len;
+
+	if (full && h->opcode == FUSE_FLUSH) {
+		*o = (struct fuse_out_header){ sizeof(*o), -ENOSPC, h->unique };
+		return sizeof(*o);
+	}
+	len = fuse_server_handle(server, in, cut(request, n, in), out,
+				 cut(answer, sizeof(answer), out));
+	if (full && len && h->opcode == FUSE_OPEN)
+		((struct fuse_open_out *)(o + 1))->open_flags &= ~(uint32_t)FOPEN_NOFLUSH;
+	return len;
+}
+
+static void *serve(void *arg)
+{
 	struct err e = {};
 
 	if (fuse_server_enter(server, &e) < 0) {
@@ -61,8 +81,7 @@ static void *serve(void *arg)
 			continue;
 		if (n < 0)
 			break;
-		len = fuse_server_handle(server, in, cut(request, (size_t)n, in), out,
-					 cut(answer, sizeof(answer), out));
+		len = answer_to((size_t)n);
 		/* ENOENT: interrupted meanwhile. */
 		if (len && write(device, answer, len) < 0 && errno != ENOENT)
 			perror("fuse_mount: answer");
@@ -133,7 +152,7 @@ int main(int argc, char **argv)
 	struct fuse_opts o = { .proc_fd = -1 };
 	int c;
 
-	while ((c = getopt(argc, argv, "+rwxsf:")) > 0) {
+	while ((c = getopt(argc, argv, "+rwxsef:")) > 0) {
 		switch (c) {
 		case 'r':
 			o.read_only = true;
@@ -147,6 +166,9 @@ int main(int argc, char **argv)
 		case 's':
 			scatter = true;
 			break;
+		case 'e':
+			full = true;
+			break;
 		case 'f':
 			o.max_fds = strtoul(optarg, NULL, 10);
 			break;
@@ -155,7 +177,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (argc - optind < 3) {
-		fprintf(stderr, "usage: fuse_mount [-rwxs] [-f FDS] DIR MOUNTPOINT COMMAND...\n");
+		fprintf(stderr, "usage: fuse_mount [-rwxse] [-f FDS] DIR MOUNTPOINT COMMAND...\n");
 		return 125;
 	}
 	return run(&o, argv + optind);

@@ -52,7 +52,6 @@ static void test_opcodes(void **state)
 					    FUSE_ACCESS,
 					    FUSE_BMAP,
 					    FUSE_POLL,
-					    FUSE_FLUSH,
 					    FUSE_SETUPMAPPING,
 					    FUSE_REMOVEMAPPING,
 					    52,
