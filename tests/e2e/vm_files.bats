@@ -142,7 +142,7 @@ one_side() {
 @test "what the host mounts later comes into a volume, but into no private or read-only one, nor a read-only root" {
     local t=$BATS_TEST_TMPDIR/shared dir
     mkdir -p "$t"
-    unshare -m --propagation shared sleep 1000 3>&- &
+    unshare -m --propagation private sleep 1000 3>&- &
     local ns=$!
     wait_for 5 eval '[ "$(readlink /proc/$ns/ns/mnt)" != "$(readlink /proc/self/ns/mnt)" ]'
     inside() { nsenter -t "$ns" -m "$@"; }
