@@ -27,7 +27,8 @@ enum {
 	DEFAULT_MS = 60000,
 	/* The port is closed or the agent has reported: the machine's own end follows at once. */
 	END_MS = 2000,
-
+	/* Init has ended: a reader of something else that takes nothing for so long gets no more. */
+	STALLED_MS = 2000,
 };
 
 static uint64_t now_us(clockid_t clock)
@@ -104,7 +105,7 @@ static int on_frame(struct agent_host *h, const struct agent_frame *f)
 
 static int guest_input(struct agent_host *h, struct err *e)
 {
-	struct agent_frame f;
+	struct agent_frame f = {};
 	int r = agent_link_fill(&h->link);
 
 	if (r == -ECONNRESET) {
@@ -388,7 +389,7 @@ static int make(struct agent_host **out, const struct agent_host_opts *o, struct
 	h->vmm = o->vmm;
 	h->listen = o->listen;
 	h->kernel = o->kernel;
-	h->console_copy = o->console_copy;
+	h->console_log = o->console_log;
 	h->setup_ms = o->setup_ms ? o->setup_ms : DEFAULT_MS;
 	h->sigfd = h->tty_fd = -1;
 	h->next_request = AGENT_REQUESTS;
@@ -485,16 +486,40 @@ int agent_host_start(struct agent_host *h, struct err *e)
 	return until(h, HOST_RUNNING, h->setup_ms, e);
 }
 
-/* Its end is told, and nothing that the guest's other processes wrote waits either. */
-static bool all_drained(const struct agent_host *h)
+/* The bytes that other processes than init wrote and nobody has taken yet. */
+static size_t undelivered(const struct agent_host *h)
 {
-	for (int i = 0; i < AGENT_MAX_PROCS; i++)
-		if (h->procs[i].state != PROC_FREE && !host_proc_drained(&h->procs[i]))
-			return false;
+	size_t n = 0;
+
+	for (int i = 1; i < AGENT_MAX_PROCS; i++)
+		for (int k = 0; h->procs[i].state != PROC_FREE && k < 2; k++)
+			n += h->procs[i].out[k].ended ? 0 : h->procs[i].out[k].len;
 	for (int i = 0; i < HOST_CLIENTS; i++)
-		if (h->clients[i].used && agent_link_pending(&h->clients[i].link))
-			return false;
-	return true;
+		if (h->clients[i].used)
+			n += agent_link_pending(&h->clients[i].link);
+	return n;
+}
+
+/* Init's end is told and its output taken; that of the others, while somebody takes it. */
+static void deliver(struct agent_host *h)
+{
+	size_t left = undelivered(h), before = left;
+	uint64_t moved = now_us(CLOCK_MONOTONIC);
+
+	while (!h->give_up) {
+		bool init_waits = !host_proc_drained(&h->procs[0]);
+		uint64_t now = now_us(CLOCK_MONOTONIC);
+		int64_t ms = STALLED_MS - (int64_t)(now - moved) / 1000;
+
+		if (!init_waits && (!left || ms <= 0))
+			return;
+		if (turn(h, -1, init_waits ? -1 : (int)ms, NULL) < 0)
+			return;
+		left = undelivered(h);
+		if (left != before)
+			moved = now_us(CLOCK_MONOTONIC);
+		before = left;
+	}
 }
 
 int agent_host_run(struct agent_host *h, int *status, struct err *e)
@@ -513,13 +538,16 @@ int agent_host_run(struct agent_host *h, int *status, struct err *e)
 	h->phase = HOST_ENDED;
 	*status = init->status;
 	agent_link_send(&h->link, &bye);
-	while (!all_drained(h) && !h->give_up) {
-		r = turn(h, -1, -1, NULL);
-		if (r < 0)
-			break;
-	}
+	deliver(h);
 	flush(h);
 	return 0;
+}
+
+int agent_host_stderr(const struct agent_host *h)
+{
+	const struct agent_sink *err = &h->procs[0].out[1];
+
+	return err->ended ? -1 : err->fd.fd;
 }
 
 void agent_host_free(struct agent_host *h)

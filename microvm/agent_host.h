@@ -41,7 +41,7 @@ struct agent_host_opts {
 	int stdio[3];
 	bool tty;
 	int listen;           /* SOCK_STREAM socket for commands, listening, or -1; borrowed */
-	int console_copy;     /* --debug: the guest's console is written there too, or -1 */
+	bool console_log;     /* --debug: the guest's console goes into the log, line by line */
 	unsigned int boot_ms; /* deadline for HELLO, 0: a minute */
 	unsigned int
 		setup_ms; /* deadline for the set-up after that and for the start, 0: a minute */
@@ -66,9 +66,13 @@ int agent_host_start(struct agent_host *h, struct err *e);
 
 /*
  * Until init has ended and its output is delivered: 0 and *status as of waitpid(2). Signals of this
- * process go to init. An error when the machine ended without a word.
+ * process go to init. An error when the machine ended without a word. What other processes wrote is
+ * delivered too, as long as somebody takes it.
  */
 int agent_host_run(struct agent_host *h, int *status, struct err *e);
+
+/* Where init's stderr goes (borrowed), or -1 when the guest has closed it. */
+int agent_host_stderr(const struct agent_host *h);
 
 /* NULL is fine. */
 void agent_host_free(struct agent_host *h);

@@ -22,6 +22,23 @@ static void keep(struct agent_host *h, const char *s, size_t len)
 		h->tail[h->tail_at++ % HOST_TAIL] = s[i];
 }
 
+/* --debug: a record of the log for each line, of which the log takes what a terminal would obey. */
+static void tell(struct agent_host *h, const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		bool end = s[i] == '\n' || h->line_len == sizeof(h->line) - 1;
+
+		if (end) {
+			h->line[h->line_len] = '\0';
+			if (h->line_len)
+				log_debug("guest: %s", h->line);
+			h->line_len = 0;
+		}
+		if (s[i] != '\n' && s[i] != '\r' && s[i])
+			h->line[h->line_len++] = s[i];
+	}
+}
+
 void host_console_read(struct agent_host *h)
 {
 	char buf[READ_AT_ONCE];
@@ -36,9 +53,8 @@ void host_console_read(struct agent_host *h)
 		if (n <= 0)
 			return;
 		keep(h, buf, (size_t)n);
-		/* Best effort: the copy is for a person who looks on. */
-		if (h->console_copy >= 0 && write(h->console_copy, buf, (size_t)n) < 0)
-			h->console_copy = -1;
+		if (h->console_log)
+			tell(h, buf, (size_t)n);
 	}
 }
 

@@ -62,14 +62,16 @@ struct agent_host {
 	bool configured, link_lost, machine_ended, give_up;
 	bool failed; /* the guest has reported failure: *failure */
 	struct err failure;
-	int listen, console_copy, sigfd, tty_fd;
-	bool tty, listen_off;
+	int listen, sigfd, tty_fd;
+	bool tty, listen_off, console_log;
 	uint32_t next_request;
 	unsigned int setup_ms;
 	struct host_proc procs[AGENT_MAX_PROCS];
 	struct host_client clients[HOST_CLIENTS];
 	char tail[HOST_TAIL]; /* of the console, a ring */
 	size_t tail_at;
+	char line[256]; /* of the console, not yet told */
+	size_t line_len;
 	uint64_t started_us, hello_us, created_us;
 	struct pollfd polls[HOST_POLL];
 	struct host_watch watches[HOST_POLL];

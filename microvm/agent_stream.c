@@ -49,6 +49,16 @@ int agent_fd_reopen(int fd, int access)
 	return again;
 }
 
+void agent_fd_nonblocking(int fd, int access)
+{
+	int again = agent_fd_reopen(fcntl(fd, F_DUPFD_CLOEXEC, 3), access);
+
+	if (again >= 0)
+		dup2(again, fd);
+	if (again >= 0)
+		close(again);
+}
+
 struct agent_fd agent_fd_open(int fd, int access)
 {
 	struct agent_fd f = { .fd = agent_fd_reopen(fd, access), .kind = AGENT_FD_PLAIN };

@@ -31,6 +31,12 @@ struct agent_fd {
  */
 int agent_fd_reopen(int fd, int access);
 
+/*
+ * The same for a standard descriptor, which keeps its number: for a process that will have no /proc
+ * any more. What cannot be opened again stays.
+ */
+void agent_fd_nonblocking(int fd, int access);
+
 /* Takes fd; access: O_RDONLY, O_WRONLY. */
 struct agent_fd agent_fd_open(int fd, int access);
 void agent_fd_close(struct agent_fd *f);

@@ -147,7 +147,8 @@ fuse_op_fn fuse_op_lookup, fuse_op_forget, fuse_op_batch_forget, fuse_op_symlink
 fuse_op_fn fuse_op_getattr, fuse_op_setattr, fuse_op_readlink, fuse_op_statfs, fuse_op_syncfs;
 fuse_op_fn fuse_op_setxattr, fuse_op_getxattr, fuse_op_listxattr, fuse_op_removexattr;
 fuse_op_fn fuse_op_open, fuse_op_create, fuse_op_tmpfile, fuse_op_flush, fuse_op_release,
-	fuse_op_fsync, fuse_op_read, fuse_op_write, fuse_op_fallocate, fuse_op_lseek, fuse_op_copy_file_range;
+	fuse_op_fsync, fuse_op_read, fuse_op_write, fuse_op_fallocate, fuse_op_lseek,
+	fuse_op_copy_file_range;
 fuse_op_fn fuse_op_opendir, fuse_op_readdir, fuse_op_readdirplus, fuse_op_releasedir;
 fuse_op_fn fuse_op_init, fuse_op_destroy, fuse_op_refuse, fuse_op_enotty, fuse_op_ignore;
 

@@ -282,5 +282,7 @@ _Noreturn void init_main(struct create *c)
 	stage_run("init", init_stages, ARRAY_SIZE(init_stages), &i, &e);
 	if (i.reply >= 0)
 		sync_send_err(i.reply, &e);
+	else
+		log_error("%s", e.msg);
 	_exit(1);
 }

@@ -14,9 +14,11 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/sys.h"
 #include "create.h"
 #include "init_ask.h"
 #include "microvm/agent_host.h"
+#include "microvm/agent_stream.h"
 #include "microvm/vm_plan.h"
 #include "namespaces/overlay.h"
 #include "vm_jail.h"
@@ -27,6 +29,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -40,6 +43,7 @@ struct microvm {
 	struct vmm vmm;
 	struct agent_host *agent;
 	bool no_stdin;
+	int null; /* /dev/null */
 };
 
 static int microvm_prepare(struct workload *w, struct err *e)
@@ -131,6 +135,52 @@ static int late_user_namespace(struct create *c, struct err *e)
 	return 0;
 }
 
+/*
+ * The agent has descriptors of its own, and closes them when the guest's program has closed its
+ * side: then nobody else must have them. Words of ours still go to stderr: see finish.
+ */
+static void let_go_of_stdio(const struct microvm *k)
+{
+	dup2(k->null, STDIN_FILENO);
+	dup2(k->null, STDOUT_FILENO);
+	if (!log_debugging())
+		dup2(k->null, STDERR_FILENO);
+}
+
+static int compare(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/*
+ * No execve closes here what a container's init has lost by then: cgroup directories of the host,
+ * what ctr's caller left open, pidfds. A guest that takes over the VMM finds stdio, and what the
+ * machine needs.
+ */
+static int close_the_rest(const struct create *c, const struct microvm *k, struct err *e)
+{
+	const struct vm_config *v = &k->m.config;
+	int keep[12 + VM_MAX_DISKS], n = 0, from = 3, r = 0;
+	const int fds[] = { v->kvm,        v->kernel,   v->initrd,   v->tap,
+			    v->share_proc, k->m.listen, k->null,     c->sync_child,
+			    c->start_fd,   log_fd(),    log_socket() };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		keep[n++] = fds[i];
+	for (size_t i = 0; i < v->n_disks; i++)
+		keep[n++] = v->disks[i].fd;
+	qsort(keep, (size_t)n, sizeof(keep[0]), compare);
+	for (int i = 0; i < n && r == 0; i++) {
+		if (keep[i] > from)
+			r = sys_close_range((unsigned int)from, (unsigned int)keep[i] - 1, 0);
+		if (keep[i] >= from)
+			from = keep[i] + 1;
+	}
+	if (r == 0)
+		r = sys_close_range((unsigned int)from, ~0U, 0);
+	return r < 0 ? err_sys(e, -r, "close what the machine does not need") : 0;
+}
+
 static int start_machine(struct create *c, struct microvm *k, struct err *e)
 {
 	struct agent_host_opts o = {
@@ -146,9 +196,7 @@ static int start_machine(struct create *c, struct microvm *k, struct err *e)
 		.tty = c->spec->process->terminal,
 		.listen = k->m.listen,
 		.boot_ms = c->notes.boot_timeout * 1000,
-		.console_copy = !log_debugging() ? -1
-				: log_fd() >= 0  ? log_fd()
-						 : STDERR_FILENO,
+		.console_log = log_debugging(),
 	};
 	uint64_t hello, setup;
 	int r;
@@ -161,6 +209,7 @@ static int start_machine(struct create *c, struct microvm *k, struct err *e)
 		r = agent_host_create(&k->agent, &o, e);
 	if (r < 0)
 		return r;
+	let_go_of_stdio(k);
 	agent_host_times(k->agent, &hello, &setup);
 	log_debug("micro-VM: start to agent: %llu us", (unsigned long long)hello);
 	log_debug("micro-VM: agent to created: %llu us", (unsigned long long)setup);
@@ -169,10 +218,22 @@ static int start_machine(struct create *c, struct microvm *k, struct err *e)
 	return 0;
 }
 
-static int microvm_enter(struct workload *w, struct err *e)
+/* What needs the host's /proc and /dev. */
+static int prepare_fds(struct microvm *k, struct err *e)
 {
-	struct create *c = w->c;
-	struct microvm *k = w->data;
+	k->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (k->null < 0)
+		return err_sys(e, errno, "open /dev/null");
+	if (!k->no_stdin)
+		agent_fd_nonblocking(STDIN_FILENO, O_RDONLY);
+	agent_fd_nonblocking(STDOUT_FILENO, O_WRONLY);
+	agent_fd_nonblocking(STDERR_FILENO, O_WRONLY);
+	k->m.config.share_proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return k->m.config.share_proc < 0 ? err_sys(e, errno, "open /proc/self/fd") : 0;
+}
+
+static int enter_host(struct create *c, struct microvm *k, struct err *e)
+{
 	AUTO_CLOSE int clone = -1;
 	int r = c->o->clone ? overlay_root(k->m.disk_fd, 0, &clone, e) : 0;
 
@@ -184,18 +245,24 @@ static int microvm_enter(struct workload *w, struct err *e)
 		r = init_terminal(c, -1, e);
 	if (r < 0)
 		return r;
-	/* The host's /proc does not come along. */
-	k->m.config.share_proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (k->m.config.share_proc < 0)
-		return err_sys(e, errno, "open /proc/self/fd");
-	r = enter_jail(c, &k->m, clone, e);
+	r = prepare_fds(k, e);
+	if (r == 0)
+		r = enter_jail(c, &k->m, clone, e);
 	if (r < 0)
 		return r;
 	raise_files();
 	r = late_user_namespace(c, e);
+	return r < 0 ? r : vm_jail_drop(e);
+}
+
+static int microvm_enter(struct workload *w, struct err *e)
+{
+	struct microvm *k = w->data;
+	int r = enter_host(w->c, k, e);
+
 	if (r == 0)
-		r = vm_jail_drop(e);
-	return r < 0 ? r : start_machine(c, k, e);
+		r = close_the_rest(w->c, k, e);
+	return r < 0 ? r : start_machine(w->c, k, e);
 }
 
 static int microvm_await(struct workload *w, int fd, struct err *e)
@@ -212,8 +279,11 @@ static _Noreturn void finish(struct microvm *k)
 	int status = 0;
 	int r = agent_host_run(k->agent, &status, &e);
 
-	if (r < 0)
+	if (r < 0) {
+		if (agent_host_stderr(k->agent) >= 0)
+			dup2(agent_host_stderr(k->agent), STDERR_FILENO);
 		log_error("%s", e.msg);
+	}
 	agent_host_free(k->agent);
 	if (k->vmm.ops->report)
 		k->vmm.ops->report(&k->vmm, "its end");

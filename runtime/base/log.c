@@ -47,6 +47,11 @@ int log_fd(void)
 	return sink.fd;
 }
 
+int log_socket(void)
+{
+	return sink.sock;
+}
+
 /*
  * Escapes for JSON. Bytes above 0x7f pass when they form UTF-8 and become U+FFFD when not: the
  * readers of the log reject a record that is not valid.

@@ -32,6 +32,7 @@ bool log_debugging(void);
 
 /* The log fd of log_setup, or -1: a child that closes all it does not need keeps this one. */
 int log_fd(void);
+int log_socket(void); /* that of log_setup_socket, the same */
 
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

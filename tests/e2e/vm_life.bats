@@ -181,3 +181,59 @@ volumes" ] || [ "$(ls "/proc/$pid/root/share")" = rootfs ]
     [ ! -e "/proc/$pid/root/etc/passwd" ]
     [ ! -e "/proc/$pid/root/root" ]
 }
+
+# A container's init loses them when it executes its program; a machine never does.
+@test "vm: the machine and QEMU have nothing open that is the caller's or the host's" {
+    local pid fd target p
+    set_args /bin/sleep 1000
+    exec 7</etc 8<"$BATS_TEST_DIRNAME/vm_life.bats"
+    ok run -d --bundle "$BUNDLE" "$ID"
+    exec 7<&- 8<&-
+    pid=$(state_of "$ID" pid)
+    for p in "$pid" $(cat "/proc/$pid/task/$pid/children"); do
+        for fd in "/proc/$p/fd"/*; do
+            target=$(readlink "$fd") || continue
+            case $target in
+            /sys/* | /proc/*/ns/* | anon_inode:\[pidfd\]) [ "$p" != "$pid" ] || [[ $target == *pidfd* ]] || fail "$p has $target open" ;;
+            /etc | *vm_life.bats | "$ROOT"*) fail "$p has $target open" ;;
+            esac
+        done
+        ! ls -l "/proc/$p/fd" | grep -F cgroup || fail "a cgroup is open in $p"
+    done
+    ok delete --force "$ID"
+}
+
+@test "vm: what the program closes is closed for those at the other end too" {
+    set_args /bin/sh -c 'echo word; exec >/dev/null 2>&1 </dev/null; sleep 1000'
+    mkfifo "$BATS_TEST_TMPDIR/out"
+    timeout -k 5 60 "$CTR" --root "$ROOT" --vm ${VM_ACCEL:+--accel "$VM_ACCEL"} run -d --bundle "$BUNDLE" "$ID" >"$BATS_TEST_TMPDIR/out" 2>&1 </dev/null 3>&- &
+    # to its end, which comes while the machine runs
+    run timeout 60 cat "$BATS_TEST_TMPDIR/out"
+    [ "$status" -eq 0 ]
+    [[ $output == *word* ]]
+    [ "$(state_of "$ID" status)" = running ]
+    ok delete --force "$ID"
+}
+
+@test "vm: a reader of exec who takes nothing does not keep the machine alive" {
+    set_args /bin/sh -c 'trap "exit 5" TERM; while :; do sleep 0.1; done'
+    ok run -d --bundle "$BUNDLE" "$ID"
+    mkfifo "$BATS_TEST_TMPDIR/out"
+    exec 9<>"$BATS_TEST_TMPDIR/out"
+    "$CTR" --root "$ROOT" exec "$ID" /bin/sh -c 'yes' >"$BATS_TEST_TMPDIR/out" 2>/dev/null </dev/null 3>&- &
+    local reader=$!
+    wait_for 20 eval '"$CTR" --root "$ROOT" ps "$ID" 3>&- | grep -q yes'
+    ok kill "$ID" TERM
+    wait_for 5 eval '[ "$(state_of "$ID" status)" = stopped ]'
+    exec 9>&-
+    wait "$reader" || true
+    ok delete "$ID"
+}
+
+@test "vm: with --debug the guest's console is in the log, as records" {
+    set_args /bin/true
+    ctr --debug --log "$BATS_TEST_TMPDIR/log" --log-format json run --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 0 ] || fail "$output"
+    grep -q 'guest: .*Linux version' "$BATS_TEST_TMPDIR/log"
+    jq -e .msg "$BATS_TEST_TMPDIR/log" >/dev/null || fail "$(cat "$BATS_TEST_TMPDIR/log")"
+}

@@ -85,7 +85,6 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 				     .config_len = 2,
 				     .stdio = { -1, -1, -1 },
 				     .listen = -1,
-				     .console_copy = -1,
 				     .boot_ms = 1,
 				     .setup_ms = 1 };
 	struct agent_host *h = NULL;

@@ -126,7 +126,6 @@ static int create(struct agent_host **h, struct err *e)
 				     .config_len = 2,
 				     .stdio = { -1, -1, -1 },
 				     .listen = -1,
-				     .console_copy = -1,
 				     .boot_ms = 300,
 				     .setup_ms = 300 };
 	sigset_t mask;

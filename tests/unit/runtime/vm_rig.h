@@ -133,7 +133,6 @@ static inline int rig_vmm(const struct rig *r, const char *config, const int std
 				     .config = config,
 				     .config_len = strlen(config),
 				     .tty = r->tty,
-				     .console_copy = -1,
 				     .boot_ms = 10000,
 				     .setup_ms = 10000 };
 	struct agent_host *h = NULL;
