@@ -18,10 +18,6 @@ const char *const cg_driver_names[] = {
 	[CG_DRIVER_DISABLED] = "disabled",
 };
 
-/* Counted on a pure v2 host in every container, so that its numbers can be read later. */
-#define ACCOUNTING \
-	(CG_BIT(CG_CTL_CPU) | CG_BIT(CG_CTL_MEMORY) | CG_BIT(CG_CTL_PIDS) | CG_BIT(CG_CTL_IO))
-
 /* ---- the object ---- */
 
 void cg_free(struct cg *cg)
@@ -352,10 +348,13 @@ int cg_set_up(struct cg *cg, const struct spec_resources *r, struct err *e)
 
 	if (ret == 0 && r)
 		ret = cg_plan_make(r, &w, &plan, e);
+	/*
+	 * On a pure v2 host every controller that there is: what is not counted has no numbers
+	 * later, and what ends here nobody inside can limit his own with (an engine or a process
+	 * manager in the container). systemd leaves out those that it does not know.
+	 */
 	if (ret == 0)
-		ret = make_all(cg, plan.need_v2,
-			       cg->host.layout == CG_LAYOUT_V2 && !cg->unit ? w.v2 & ACCOUNTING : 0,
-			       e);
+		ret = make_all(cg, plan.need_v2, cg->host.layout == CG_LAYOUT_V2 ? w.v2 : 0, e);
 	if (ret == 0)
 		ret = cpuset_ready(cg, e);
 	if (ret == 0)

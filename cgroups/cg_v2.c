@@ -81,9 +81,12 @@ int cg_v2_enable(int dirfd, const char *name, unsigned int need, unsigned int wa
 	if (r < 0)
 		return need ? err_sys(e, -r, "read %s/cgroup.subtree_control", name) : 0;
 	missing = (need | want) & ~have;
-	/* One write for all is the usual case; when it fails, each by itself tells which one it
-	 * was. */
-	if (!missing || write_mask(dirfd, missing) == 0)
+	/*
+	 * One write for all is the usual case; when it fails, each by itself tells which one it
+	 * was. Who has no right to write gets none of them.
+	 */
+	r = missing ? write_mask(dirfd, missing) : 0;
+	if (r == 0 || (!(missing & need) && (r == -EACCES || r == -EPERM || r == -EROFS)))
 		return 0;
 	for (int c = 0; c < CG_CTL_COUNT; c++) {
 		if (!(missing & CG_BIT(c)))

@@ -188,6 +188,20 @@ host_device() {
 
 # ---- devices ----
 
+@test "cgroup v2: every controller of the host is there inside, without any limit" {
+    local inside wanted c
+    is_cgroup2 || skip "not a pure cgroup v2 host"
+    set_args /bin/sleep 1000
+    ok run --detach --bundle "$BUNDLE" "$ID"
+    ok exec "$ID" cat /sys/fs/cgroup/cgroup.controllers
+    inside=" $(cat "$OUT") "
+    wanted=$(grep -Eow 'cpuset|cpu|io|memory|hugetlb|pids|rdma|misc' /sys/fs/cgroup/cgroup.controllers)
+    for c in $wanted; do
+        [[ $inside == *" $c "* ]] || fail "no $c in \"$inside\""
+    done
+    ok delete --force "$ID"
+}
+
 @test "network: the class and the priorities of packets (cgroup v1); an error without the controllers" {
     set_args /bin/sleep 1000
     edit_config '.linux.resources.network = {classID: 1048577, priorities: [{name: "lo", priority: 7}]}'

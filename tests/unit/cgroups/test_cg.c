@@ -285,17 +285,24 @@ static void test_v2_limits(void **state)
 	put_file("v2/ctr/c1/cpu.weight", "");
 	put_file("v2/ctr/c1/cpuset.cpus", "");
 	put_file("v2/ctr/c1/pids.max", "");
+	put_file("v2/cgroup.controllers", "cpuset cpu io memory hugetlb pids rdma misc\n");
 	assert_int_equal(create_fake(&h, &r, &cg, &e), 0);
 	assert_file("v2/ctr/c1/pids.max", "9");
 	assert_file("v2/ctr/c1/cpu.weight", "100");
 	assert_file("v2/ctr/c1/cpuset.cpus", "0");
-	/* Only what was missing: memory and pids were on in the root already. */
-	assert_file("v2/cgroup.subtree_control", "+cpu +cpuset +io");
-	assert_file("v2/ctr/cgroup.subtree_control", "+memory +cpu +cpuset +pids +io");
+	/* All, for what limits its own inside. In the root memory and pids were on already. */
+	assert_file("v2/cgroup.subtree_control", "+cpu +cpuset +io +hugetlb +rdma +misc");
+	assert_file("v2/ctr/cgroup.subtree_control",
+		    "+memory +cpu +cpuset +pids +io +hugetlb +rdma +misc");
 	assert_string_equal(cg_path(cg), "/ctr/c1");
 	assert_true(cg_has_v2(cg));
 	assert_true(cg_into_fd(cg) >= 0);
 	assert_null(cg_unit(cg));
+	/* The same above a unit: systemd enables those that it knows. */
+	cg->unit = strdup("c1.scope");
+	put_file("v2/cgroup.subtree_control", "cpu io memory pids\n");
+	assert_int_equal(cg_set_up(cg, &r, &e), 0);
+	assert_file("v2/cgroup.subtree_control", "+cpuset +hugetlb +rdma +misc");
 }
 
 static void test_v2_view(void **state)

@@ -387,8 +387,11 @@ static void test_live_v2_only(void **state)
 	assert_int_equal(cg_kill(cg, SIGKILL, &e), 1);
 	live_end(cg);
 	assert_int_equal(waitpid(a, NULL, 0), a);
-	if (r.hugepage_limits.n && !(before & CG_BIT(CG_CTL_HUGETLB)))
-		io_write_file(root, "cgroup.subtree_control", "-hugetlb");
+	for (int c = 0; c < CG_CTL_COUNT; c++) {
+		snprintf(p, sizeof(p), "-%s", cg_ctl_names[c].v2 ? cg_ctl_names[c].v2 : "");
+		if (have & ~before & CG_BIT(c))
+			io_write_file(root, "cgroup.subtree_control", p);
+	}
 }
 
 /* What an unprivileged caller gets: runs in a child that is nobody. Answers by a line of letters.
