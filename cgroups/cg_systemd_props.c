@@ -410,40 +410,65 @@ static const char *device_name(struct arena *a, const char *text, const struct c
 	return arena_printf(a, "/dev/%s/%" PRId64 ":%" PRId64, kind, d->major, d->minor);
 }
 
-int cg_props_devices(struct cg_props *p, const struct cg_props_in *in, struct err *e)
+/* An empty list, with room for so many entries. */
+static struct cg_prop *add_device_allow(struct cg_props *p, size_t room)
 {
-	struct cg_devs rules = { 0 }, list = { 0 };
-	struct cg_prop *prop;
-	int r = cg_device_rules(in->r ? &in->r->devices : NULL, &rules, e);
+	struct cg_prop *prop = add(p, "DeviceAllow", "ss", 2 * room);
 
-	if (r == 0)
-		r = cg_device_exceptions(&rules, &list, e);
-	cg_device_free(&rules);
-	/* "Everything but": systemd has no words for that, and no restriction is what it does by
-	 * itself. */
-	if (r < 0 || list.allow_default) {
-		cg_device_free(&list);
-		return r;
-	}
-	r = put_string(p, "DevicePolicy", false, "strict", e);
-	prop = r == 0 ? add(p, "DeviceAllow", "ss", 2 * list.n) : NULL;
 	if (prop) {
 		prop->value.array = prop->value.tuple = true;
 		prop->value.n = 0;
 	}
-	for (size_t i = 0; prop && i < list.n; i++) {
-		const char *name = device_name(&p->arena, in->proc_devices, &list.v[i]);
+	return prop;
+}
+
+static int allow_listed(struct cg_props *p, const struct cg_devs *list, const char *proc_devices,
+			struct err *e)
+{
+	struct cg_prop *prop = add_device_allow(p, list->n);
+
+	for (size_t i = 0; prop && i < list->n; i++) {
+		const char *name = device_name(&p->arena, proc_devices, &list->v[i]);
 		char text[64];
 
 		/* A driver that is not there now has no name: cgroupfs alone has this one. */
 		if (!name)
 			continue;
-		cg_device_format(&list.v[i], text, sizeof(text));
+		cg_device_format(&list->v[i], text, sizeof(text));
 		prop->value.v[prop->value.n++].s = name;
 		prop->value.v[prop->value.n++].s = arena_strdup(&p->arena, strrchr(text, ' ') + 1);
 	}
+	return prop ? 0 : no_memory(e);
+}
+
+/*
+ * "Everything but": systemd has no words for that, and no restriction is what it does by itself.
+ * Of a unit that runs the list grows by what it is told, and only an empty one takes the old away.
+ */
+static int device_policy(struct cg_props *p, const struct cg_devs *list, bool create, struct err *e)
+{
+	int r;
+
+	if (create && list->allow_default)
+		return 0;
+	r = put_string(p, "DevicePolicy", false, list->allow_default ? "auto" : "strict", e);
+	return r == 0 && !create && !add_device_allow(p, 0) ? no_memory(e) : r;
+}
+
+int cg_props_devices(struct cg_props *p, const struct cg_props_in *in, struct err *e)
+{
+	struct cg_devs rules = { 0 }, list = { 0 };
+	int r = cg_device_rules(in->r ? &in->r->devices : NULL, &rules, e);
+
+	if (r == 0)
+		r = cg_device_exceptions(&rules, &list, e);
+	cg_device_free(&rules);
+	if (r == 0)
+		r = device_policy(p, &list, in->create, e);
+	if (r == 0 && !list.allow_default)
+		r = allow_listed(p, &list, in->proc_devices, e);
 	cg_device_free(&list);
-	return r < 0 || prop ? r : no_memory(e);
+	return r;
 }
 
 /* ---- annotations ---- */

@@ -364,7 +364,9 @@ static void test_devices(void **state)
 		{ .allow = true, .type = 'c', .major = SET(999), .access = "r" },
 	};
 	struct spec_resources r = { .devices = { rules, ARRAY_SIZE(rules) } };
-	struct cg_props_in in = { .version = 252, .r = &r, .proc_devices = devices };
+	struct cg_props_in in = {
+		.version = 252, .create = true, .r = &r, .proc_devices = devices
+	};
 	struct cg_props p = { 0 };
 	struct err e;
 
@@ -384,6 +386,45 @@ static void test_devices(void **state)
 	rules[0].allow = true;
 	assert_int_equal(cg_props_devices(&p, &in, &e), 0);
 	assert_int_equal(p.n, 0);
+	cg_props_free(&p);
+}
+
+/* systemd adds to a running unit's list what it is told, and only an empty one clears it. */
+static void test_devices_live(void **state)
+{
+	struct spec_device_rule rules[] = {
+		{ .allow = false, .access = "rwm" },
+		{ .allow = true, .type = 'c', .major = SET(10), .minor = SET(229), .access = "rw" },
+	};
+	struct spec_resources r = { .devices = { rules, ARRAY_SIZE(rules) } };
+	struct cg_props_in in = { .version = 252, .create = true, .r = &r };
+	struct cg_props p = { 0 };
+	struct err e;
+
+	(void)state;
+	assert_int_equal(cg_props_devices(&p, &in, &e), 0);
+	assert_int_equal(p.n, 2);
+	cg_props_free(&p);
+
+	in.create = false;
+	assert_int_equal(cg_props_devices(&p, &in, &e), 0);
+	assert_int_equal(p.n, 3);
+	assert_s(&p, "DevicePolicy", "strict");
+	assert_string_equal(p.v[1].name, "DeviceAllow");
+	assert_string_equal(p.v[1].value.types, "ss");
+	assert_true(p.v[1].value.array && p.v[1].value.tuple);
+	assert_int_equal(p.v[1].value.n, 0);
+	assert_string_equal(p.v[2].name, "DeviceAllow");
+	assert_string_equal(allowed(&p, "/dev/char/10:229"), "rw");
+	cg_props_free(&p);
+
+	/* No restriction any more: of the old one nothing is left. */
+	rules[0].allow = true;
+	r.devices.n = 1;
+	assert_int_equal(cg_props_devices(&p, &in, &e), 0);
+	assert_int_equal(p.n, 2);
+	assert_s(&p, "DevicePolicy", "auto");
+	assert_int_equal(cg_props_get(&p, "DeviceAllow")->n, 0);
 	cg_props_free(&p);
 }
 
@@ -449,19 +490,13 @@ static void test_bad_annotations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_long_names),
-		cmocka_unit_test(test_slice_path),
-		cmocka_unit_test(test_owned),
-		cmocka_unit_test(test_unit),
-		cmocka_unit_test(test_resources),
-		cmocka_unit_test(test_no_limits),
-		cmocka_unit_test(test_sets),
-		cmocka_unit_test(test_needs),
-		cmocka_unit_test(test_unified),
-		cmocka_unit_test(test_devices),
-		cmocka_unit_test(test_annotations),
-		cmocka_unit_test(test_bad_annotations),
+		cmocka_unit_test(test_names),       cmocka_unit_test(test_long_names),
+		cmocka_unit_test(test_slice_path),  cmocka_unit_test(test_owned),
+		cmocka_unit_test(test_unit),        cmocka_unit_test(test_resources),
+		cmocka_unit_test(test_no_limits),   cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_needs),       cmocka_unit_test(test_unified),
+		cmocka_unit_test(test_devices),     cmocka_unit_test(test_devices_live),
+		cmocka_unit_test(test_annotations), cmocka_unit_test(test_bad_annotations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
