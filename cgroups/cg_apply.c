@@ -348,12 +348,19 @@ static int update_unit(struct cg *cg, const struct cg_plan *p, const struct spec
 	return ret < 0 ? ret : cg_apply_plan(cg, p, NULL, e);
 }
 
-/* The files have their old values back in a moment. */
-static void restore_unit(struct cg *cg, const struct spec_resources *old)
+/*
+ * The files have their old values back in a moment. Device rules that v1 knows and systemd does not
+ * ("everything but") are written over what it has made of them.
+ */
+static void restore_unit(struct cg *cg, const struct spec_resources *r,
+			 const struct spec_resources *old)
 {
 	struct err again = { 0 };
+	int ret = old ? cg_systemd_restore(cg, r, old, &again) : 0;
 
-	if (old && cg_systemd_update(cg, old, &again) < 0)
+	if (ret == 0 && old && r->devices.n)
+		ret = cg_apply_devices(cg, old, true, &again);
+	if (ret < 0)
 		log_warn("%s", again.msg);
 }
 
@@ -386,7 +393,7 @@ int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_r
 	if (ret == 0)
 		ret = update_devices(cg, r, old, e);
 	if (ret < 0 && told)
-		restore_unit(cg, old);
+		restore_unit(cg, r, old);
 	if (ret < 0)
 		cg_undo_run(&undo);
 	cg_undo_free(&undo);

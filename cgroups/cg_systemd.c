@@ -168,6 +168,7 @@ static int device_props(struct cg_props *p, struct cg_props_in *in, const struct
 struct wish {
 	const struct cg_host *host;
 	const struct spec_resources *r;
+	bool devices; /* its rules too, when it has none */
 	const struct cg_unit_names *names;
 	const struct cg_create_opts *o;
 	pid_t pid;
@@ -187,7 +188,7 @@ static int plan_props(struct cg_props *p, const struct wish *w, int version, int
 
 	if (r == 0)
 		r = cg_props_resources(p, &in, e);
-	if (r == 0 && (w->names || w->r->devices.n))
+	if (r == 0 && (w->names || w->devices || w->r->devices.n))
 		r = device_props(p, &in, w->host, e);
 	return r == 0 && w->names ? cg_props_annotations(p, w->o->annotations, e) : r;
 }
@@ -357,6 +358,26 @@ int cg_systemd_update(struct cg *cg, const struct spec_resources *r, struct err 
 
 	if (ret == 0)
 		ret = props_for(b, &p, &w, e);
+	return ret < 0 || !p.n ? ret : cg_bus_set(b, cg->unit, &p, e);
+}
+
+int cg_systemd_restore(struct cg *cg, const struct spec_resources *r,
+		       const struct spec_resources *old, struct err *e)
+{
+	AUTO_BUS struct cg_bus *b = NULL;
+	AUTO_PROPS struct cg_props told = { 0 }, p = { 0 };
+	const struct wish was = { .host = &cg->host, .r = r };
+	const struct wish w = { .host = &cg->host, .r = old, .devices = r->devices.n > 0 };
+	struct err never;
+	int ret = cg_bus_open(is_users(cg), CG_BUS_PATIENCE_MS, &b, e);
+
+	/* What cannot be said now could not be said then. */
+	if (ret == 0 && props_for(b, &told, &was, &never) < 0)
+		return 0;
+	if (ret == 0)
+		ret = props_for(b, &p, &w, e);
+	if (ret == 0)
+		ret = cg_props_unset(&p, &told, e);
 	return ret < 0 || !p.n ? ret : cg_bus_set(b, cg->unit, &p, e);
 }
 

@@ -16,6 +16,10 @@ int cg_systemd_create(const struct cg_host *host, const struct cg_create_opts *o
  * afterwards. */
 int cg_systemd_update(struct cg *cg, const struct spec_resources *r, struct err *e);
 
+/* After that: tells it of the old limits, and that what of r had none before has none again. */
+int cg_systemd_restore(struct cg *cg, const struct spec_resources *r,
+		       const struct spec_resources *old, struct err *e);
+
 /* Has systemd put a process into the unit. */
 int cg_systemd_attach(struct cg *cg, pid_t pid, struct err *e);
 

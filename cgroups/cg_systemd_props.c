@@ -382,6 +382,31 @@ int cg_props_resources(struct cg_props *p, const struct cg_props_in *in, struct 
 	return r < 0 ? r : unified(p, in, e);
 }
 
+static int put_unset(struct cg_props *p, const struct cg_prop *told, struct err *e)
+{
+	bool guarantee = str_eq(told->name, "MemoryLow") || str_eq(told->name, "MemoryMin");
+	struct cg_prop *prop;
+
+	/* A limit, a weight or a quota has none as the highest value, a set as the empty one. */
+	if (!told->value.array)
+		return put_t(p, told->name, guarantee ? 0 : INF, e);
+	prop = add(p, told->name, told->value.types, 0);
+	if (!prop)
+		return no_memory(e);
+	prop->value.array = true;
+	return 0;
+}
+
+int cg_props_unset(struct cg_props *p, const struct cg_props *told, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < told->n && r == 0; i++)
+		if (!str_after(told->v[i].name, "Device") && !cg_props_get(p, told->v[i].name))
+			r = put_unset(p, &told->v[i], e);
+	return r;
+}
+
 /* ---- devices ---- */
 
 /* "char-pts", from the line "136 pts" of the section "Character devices:". */

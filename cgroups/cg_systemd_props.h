@@ -70,6 +70,11 @@ int cg_props_unit(struct cg_props *p, const struct cg_unit_names *names, int ver
 int cg_props_resources(struct cg_props *p, const struct cg_props_in *in, struct err *e);
 /* Device rules for v1, where systemd writes the lists itself; v2 needs none (see cg_systemd.c). */
 int cg_props_devices(struct cg_props *p, const struct cg_props_in *in, struct err *e);
+/*
+ * For p, what a running unit had before it was told `told`: each property of told that p does not
+ * have gets the value that means "not set". Those of device rules are left out.
+ */
+int cg_props_unset(struct cg_props *p, const struct cg_props *told, struct err *e);
 /* org.systemd.property.NAME: "GVARIANT". */
 int cg_props_annotations(struct cg_props *p, const struct spec_map *annotations, struct err *e);
 void cg_props_free(struct cg_props *p);

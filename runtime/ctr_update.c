@@ -68,6 +68,15 @@ static int merge(struct update *u, int dir, struct err *e)
 	return r < 0 ? r : spec_parse(u->config, u->config_len, &u->now, e);
 }
 
+/* What holds until now: without any resources there are no limits, and the default device rules. */
+static const struct spec_resources *held(const struct update *u)
+{
+	static const struct spec_resources none;
+	const struct spec_resources *r = u->old->linux_.resources;
+
+	return r ? r : &none;
+}
+
 /*
  * What is written: of memory and processor time everything that holds from now on, as those
  * settings depend on one another (memory and swap, quota and period, idle and shares), of the rest
@@ -106,7 +115,7 @@ static int write_new(int dir, const struct update *u, struct err *e)
 static int update_machine(struct container_ref *c, struct cg *cg, const struct spec_resources *r,
 			  const struct update *u, struct err *e)
 {
-	const struct spec_resources *old = u->old->linux_.resources;
+	const struct spec_resources *old = held(u);
 	struct spec_resources around = { .cpu = r->cpu, .block_io = r->block_io };
 	AUTO_FREE char *inside = NULL;
 	struct err undo;
@@ -126,7 +135,7 @@ static int update_machine(struct container_ref *c, struct cg *cg, const struct s
 	if (ret < 0)
 		return ret;
 	ret = vm_update(c->dir, c->st->id, inside, len, e);
-	if (ret < 0 && old && (around.cpu || around.block_io)) {
+	if (ret < 0 && (around.cpu || around.block_io)) {
 		around = (struct spec_resources){ .cpu = old->cpu, .block_io = old->block_io };
 		if (cg_update(cg, &around, old, &undo) < 0)
 			log_warn("update %s: %s", c->st->id, undo.msg);
@@ -143,7 +152,7 @@ static int apply(struct container_ref *c, struct cg *cg, const struct update *u,
 
 	if (ret == 0)
 		ret = container_is_machine(c->st) ? update_machine(c, cg, &r, u, e)
-						  : cg_update(cg, &r, u->old->linux_.resources, e);
+						  : cg_update(cg, &r, held(u), e);
 	if (ret == 0 && renameat(c->dir, NEW_CONFIG, c->dir, STORE_CONFIG) < 0)
 		ret = err_sys(e, errno, "keep a copy of the configuration");
 	if (ret < 0)

@@ -342,6 +342,45 @@ static void test_unified(void **state)
 	cg_props_free(&p);
 }
 
+/* What has been told and was not there before is unset; what was there keeps its old value. */
+static void test_unset(void **state)
+{
+	struct spec_pair pairs[] = { { "memory.high", "1M" }, { "memory.min", "1M" } };
+	struct spec_memory before = { .limit = SET(77) };
+	struct spec_resources r = { .memory = &mem,
+				    .cpu = &cpu,
+				    .block_io = &io,
+				    .unified = { pairs, 2 },
+				    .pids_limit = SET(9) };
+	struct spec_resources had = { .memory = &before };
+	struct cg_props_in in = { .version = 252, .v2 = true, .r = &r };
+	struct cg_props told = { 0 }, p = { 0 };
+	struct err e;
+
+	(void)state;
+	assert_int_equal(cg_props_resources(&told, &in, &e), 0);
+	in.r = &had;
+	assert_int_equal(cg_props_resources(&p, &in, &e), 0);
+	assert_int_equal(cg_props_unset(&p, &told, &e), 0);
+	assert_u(&p, "MemoryMax", "t", 77);
+	assert_u(&p, "MemoryLow", "t", 0);
+	assert_u(&p, "MemoryMin", "t", 0);
+	assert_u(&p, "MemoryHigh", "t", INF);
+	assert_u(&p, "MemorySwapMax", "t", INF);
+	assert_u(&p, "CPUWeight", "t", INF);
+	assert_u(&p, "CPUQuotaPerSecUSec", "t", INF);
+	assert_u(&p, "CPUQuotaPeriodUSec", "t", INF);
+	assert_u(&p, "IOWeight", "t", INF);
+	assert_u(&p, "TasksMax", "t", INF);
+	assert_true(cg_props_get(&p, "AllowedCPUs")->array);
+	assert_string_equal(cg_props_get(&p, "AllowedCPUs")->types, "y");
+	assert_int_equal(cg_props_get(&p, "AllowedCPUs")->n, 0);
+	assert_int_equal(cg_props_get(&p, "AllowedMemoryNodes")->n, 0);
+	assert_int_equal(p.n, told.n);
+	cg_props_free(&told);
+	cg_props_free(&p);
+}
+
 /* The access that DeviceAllow has for this name, or NULL. */
 static const char *allowed(const struct cg_props *p, const char *name)
 {
@@ -490,13 +529,21 @@ static void test_bad_annotations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),       cmocka_unit_test(test_long_names),
-		cmocka_unit_test(test_slice_path),  cmocka_unit_test(test_owned),
-		cmocka_unit_test(test_unit),        cmocka_unit_test(test_resources),
-		cmocka_unit_test(test_no_limits),   cmocka_unit_test(test_sets),
-		cmocka_unit_test(test_needs),       cmocka_unit_test(test_unified),
-		cmocka_unit_test(test_devices),     cmocka_unit_test(test_devices_live),
-		cmocka_unit_test(test_annotations), cmocka_unit_test(test_bad_annotations),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_long_names),
+		cmocka_unit_test(test_slice_path),
+		cmocka_unit_test(test_owned),
+		cmocka_unit_test(test_unit),
+		cmocka_unit_test(test_resources),
+		cmocka_unit_test(test_no_limits),
+		cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_needs),
+		cmocka_unit_test(test_unified),
+		cmocka_unit_test(test_unset),
+		cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_devices_live),
+		cmocka_unit_test(test_annotations),
+		cmocka_unit_test(test_bad_annotations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
