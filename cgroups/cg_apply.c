@@ -341,9 +341,9 @@ static int update_devices(struct cg *cg, const struct spec_resources *r,
  * It rounds, and writes at once: the plan is written once more after it.
  */
 static int update_unit(struct cg *cg, const struct cg_plan *p, const struct spec_resources *r,
-		       struct err *e)
+		       const struct spec_resources *old, struct err *e)
 {
-	int ret = cg_systemd_update(cg, r, e);
+	int ret = cg_systemd_update(cg, r, old, e);
 
 	return ret < 0 ? ret : cg_apply_plan(cg, p, NULL, e);
 }
@@ -388,7 +388,7 @@ int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_r
 		ret = cg_apply_plan(cg, &plan, &undo, e);
 	if (ret == 0 && cg->unit) {
 		told = true;
-		ret = update_unit(cg, &plan, r, e);
+		ret = update_unit(cg, &plan, r, old, e);
 	}
 	if (ret == 0)
 		ret = update_devices(cg, r, old, e);

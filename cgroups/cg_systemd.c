@@ -167,7 +167,7 @@ static int device_props(struct cg_props *p, struct cg_props_in *in, const struct
 /* What systemd is to be told. names: of a unit to be started; NULL for one that runs. */
 struct wish {
 	const struct cg_host *host;
-	const struct spec_resources *r;
+	const struct spec_resources *r, *old;
 	bool devices; /* its rules too, when it has none */
 	const struct cg_unit_names *names;
 	const struct cg_create_opts *o;
@@ -183,6 +183,7 @@ static int plan_props(struct cg_props *p, const struct wish *w, int version, int
 		.v2 = w->host->layout == CG_LAYOUT_V2,
 		.create = w->names != NULL,
 		.r = w->r,
+		.old = w->old,
 	};
 	int r = w->names ? cg_props_unit(p, w->names, version, w->o->id, w->pid, e) : 0;
 
@@ -349,11 +350,12 @@ static bool is_users(const struct cg *cg)
 	return cg->path && strstr(cg->path, "/user@") != NULL;
 }
 
-int cg_systemd_update(struct cg *cg, const struct spec_resources *r, struct err *e)
+int cg_systemd_update(struct cg *cg, const struct spec_resources *r,
+		      const struct spec_resources *old, struct err *e)
 {
 	AUTO_BUS struct cg_bus *b = NULL;
 	AUTO_PROPS struct cg_props p = { 0 };
-	const struct wish w = { .host = &cg->host, .r = r };
+	const struct wish w = { .host = &cg->host, .r = r, .old = old };
 	int ret = cg_bus_open(is_users(cg), CG_BUS_PATIENCE_MS, &b, e);
 
 	if (ret == 0)
@@ -366,8 +368,10 @@ int cg_systemd_restore(struct cg *cg, const struct spec_resources *r,
 {
 	AUTO_BUS struct cg_bus *b = NULL;
 	AUTO_PROPS struct cg_props told = { 0 }, p = { 0 };
-	const struct wish was = { .host = &cg->host, .r = r };
-	const struct wish w = { .host = &cg->host, .r = old, .devices = r->devices.n > 0 };
+	const struct wish was = { .host = &cg->host, .r = r, .old = old };
+	const struct wish w = {
+		.host = &cg->host, .r = old, .old = r, .devices = r->devices.n > 0
+	};
 	struct err never;
 	int ret = cg_bus_open(is_users(cg), CG_BUS_PATIENCE_MS, &b, e);
 

@@ -12,9 +12,12 @@
 int cg_systemd_create(const struct cg_host *host, const struct cg_create_opts *o, struct cg **out,
 		      struct err *e);
 
-/* Tells systemd of new limits. cgroupfs has them already, exactly, and must get them again
- * afterwards. */
-int cg_systemd_update(struct cg *cg, const struct spec_resources *r, struct err *e);
+/*
+ * Tells systemd of new limits. cgroupfs has them already, exactly, and must get them again
+ * afterwards. old: those before, or NULL.
+ */
+int cg_systemd_update(struct cg *cg, const struct spec_resources *r,
+		      const struct spec_resources *old, struct err *e);
 
 /* After that: tells it of the old limits, and that what of r had none before has none again. */
 int cg_systemd_restore(struct cg *cg, const struct spec_resources *r,

@@ -368,6 +368,26 @@ static int unified(struct cg_props *p, const struct cg_props_in *in, struct err 
 	return r;
 }
 
+/* 1, 0, or -1 when nothing is said about it. */
+static int idle_of(const struct spec_resources *r)
+{
+	int idle = r->cpu && r->cpu->idle.set ? r->cpu->idle.v == 1 : -1;
+
+	for (size_t i = 0; i < r->unified.n; i++)
+		if (str_eq(r->unified.v[i].key, "cpu.idle"))
+			idle = str_eq(r->unified.v[i].value, "1");
+	return idle;
+}
+
+/* For systemd idle is a weight: a unit that is no longer idle needs another, or none. */
+static int end_idle(struct cg_props *p, const struct cg_props_in *in, struct err *e)
+{
+	bool ends =
+		!in->create && in->v2 && idle_of(in->r) == 0 && (!in->old || idle_of(in->old) == 1);
+
+	return ends && !cg_props_get(p, "CPUWeight") ? put_t(p, "CPUWeight", INF, e) : 0;
+}
+
 int cg_props_resources(struct cg_props *p, const struct cg_props_in *in, struct err *e)
 {
 	int r = 0;
@@ -379,7 +399,9 @@ int cg_props_resources(struct cg_props *p, const struct cg_props_in *in, struct 
 		r = cpu(p, in, e);
 	if (r == 0)
 		r = tasks_and_io(p, in, e);
-	return r < 0 ? r : unified(p, in, e);
+	if (r == 0)
+		r = unified(p, in, e);
+	return r < 0 ? r : end_idle(p, in, e);
 }
 
 static int put_unset(struct cg_props *p, const struct cg_prop *told, struct err *e)

@@ -62,6 +62,7 @@ struct cg_props_in {
 	bool create; /* for a unit to be started, not for a running one */
 	const char *proc_devices; /* text of /proc/devices, on v1; may be NULL */
 	const struct spec_resources *r;
+	const struct spec_resources *old; /* of a running unit, before r; NULL: not known */
 };
 
 /* Delegation, accounting and the like; pid is the first process (0: none, for a slice). */

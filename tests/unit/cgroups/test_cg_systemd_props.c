@@ -342,6 +342,54 @@ static void test_unified(void **state)
 	cg_props_free(&p);
 }
 
+/* CPUWeight holds "idle" for systemd: a unit that stops being idle needs another value. */
+static void test_not_idle(void **state)
+{
+	struct spec_cpu c = { .idle = SET(0) }, was = { .idle = SET(1) };
+	struct spec_pair zero[] = { { "cpu.idle", "0" }, { "cpu.weight", "77" } };
+	struct spec_pair one[] = { { "cpu.idle", "1" } };
+	struct spec_resources r = { .cpu = &c }, old = { .cpu = &was };
+	struct cg_props_in in = { .version = 252, .v2 = true, .r = &r, .old = &old };
+	struct cg_props p = { 0 };
+	struct err e;
+
+	(void)state;
+	assert_int_equal(cg_props_resources(&p, &in, &e), 0);
+	assert_u(&p, "CPUWeight", "t", INF);
+	cg_props_free(&p);
+	in.old = NULL; /* what it was is not known */
+	assert_int_equal(cg_props_resources(&p, &in, &e), 0);
+	assert_u(&p, "CPUWeight", "t", INF);
+	cg_props_free(&p);
+	in.old = &old;
+	c.shares = (struct opt_u64){ true, 1024 };
+	assert_int_equal(cg_props_resources(&p, &in, &e), 0);
+	assert_u(&p, "CPUWeight", "t", 100);
+	cg_props_free(&p);
+
+	/* The same by the file's name, whichever way it had become idle. */
+	r = (struct spec_resources){ .unified = { zero, 1 } };
+	old = (struct spec_resources){ .unified = { one, 1 } };
+	assert_int_equal(cg_props_resources(&p, &in, &e), 0);
+	assert_u(&p, "CPUWeight", "t", INF);
+	cg_props_free(&p);
+	r.unified.n = 2;
+	assert_int_equal(cg_props_resources(&p, &in, &e), 0);
+	assert_u(&p, "CPUWeight", "t", 77);
+	cg_props_free(&p);
+
+	/* One that was not idle may have a weight that nobody speaks of now; a new one has none. */
+	r.unified.n = 1;
+	old.unified.n = 0;
+	assert_int_equal(cg_props_resources(&p, &in, &e), 0);
+	assert_null(cg_props_get(&p, "CPUWeight"));
+	in.old = NULL;
+	in.create = true;
+	assert_int_equal(cg_props_resources(&p, &in, &e), 0);
+	assert_null(cg_props_get(&p, "CPUWeight"));
+	cg_props_free(&p);
+}
+
 /* What has been told and was not there before is unset; what was there keeps its old value. */
 static void test_unset(void **state)
 {
@@ -529,21 +577,14 @@ static void test_bad_annotations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_long_names),
-		cmocka_unit_test(test_slice_path),
-		cmocka_unit_test(test_owned),
-		cmocka_unit_test(test_unit),
-		cmocka_unit_test(test_resources),
-		cmocka_unit_test(test_no_limits),
-		cmocka_unit_test(test_sets),
-		cmocka_unit_test(test_needs),
-		cmocka_unit_test(test_unified),
-		cmocka_unit_test(test_unset),
-		cmocka_unit_test(test_devices),
-		cmocka_unit_test(test_devices_live),
-		cmocka_unit_test(test_annotations),
-		cmocka_unit_test(test_bad_annotations),
+		cmocka_unit_test(test_names),       cmocka_unit_test(test_long_names),
+		cmocka_unit_test(test_slice_path),  cmocka_unit_test(test_owned),
+		cmocka_unit_test(test_unit),        cmocka_unit_test(test_resources),
+		cmocka_unit_test(test_no_limits),   cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_needs),       cmocka_unit_test(test_unified),
+		cmocka_unit_test(test_not_idle),    cmocka_unit_test(test_unset),
+		cmocka_unit_test(test_devices),     cmocka_unit_test(test_devices_live),
+		cmocka_unit_test(test_annotations), cmocka_unit_test(test_bad_annotations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
