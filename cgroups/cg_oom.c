@@ -61,6 +61,13 @@ static int read_kills(int fd, uint64_t *out)
 	return 0;
 }
 
+static void close_above(struct cg_oom *o)
+{
+	if (o->above_fd >= 0)
+		close(o->above_fd);
+	o->above_fd = -1;
+}
+
 static int open_v2(struct cg_dir *d, struct cg_oom *o, struct err *e)
 {
 	AUTO_CLOSE int fd = openat(d->fd, "memory.events", O_RDONLY | O_CLOEXEC);
@@ -73,20 +80,31 @@ static int open_v2(struct cg_dir *d, struct cg_oom *o, struct err *e)
 	o->v2 = true;
 	o->above_fd = openat(d->fd, "../memory.events", O_RDONLY | O_CLOEXEC);
 	if (o->above_fd >= 0 && read_kills(o->above_fd, &o->above) < 0)
-		o->above = UINT64_MAX;
+		close_above(o);
 	return 0;
 }
 
+/*
+ * Above, the neighbours are counted too. What is there while ours can still be read is theirs, or
+ * has been told: only what comes between the last look and the removal is taken for ours, and as
+ * one, which is what a container ends of.
+ */
 static uint64_t count_v2(struct cg_oom *o)
 {
 	uint64_t before = o->kills, above = o->above;
+	bool counted = o->above_fd >= 0 && read_kills(o->above_fd, &o->above) == 0;
 	int r = read_kills(o->fd, &o->kills);
 
-	if (o->above_fd < 0 || read_kills(o->above_fd, &o->above) < 0)
-		o->above = above;
-	if (r == -ENODEV)
-		return o->above > above ? o->above - above : 0;
-	return r < 0 || o->kills < before ? 0 : o->kills - before;
+	if (r == -ENODEV) {
+		close_above(o); /* what it counts from now on is not ours */
+		return counted && o->above > above;
+	}
+	if (r < 0 || o->kills <= before)
+		return 0;
+	/* It may have happened between the two. */
+	if (counted)
+		read_kills(o->above_fd, &o->above);
+	return o->kills - before;
 }
 
 int cg_oom_open(struct cg *cg, struct cg_oom *o, struct err *e)
@@ -135,9 +153,8 @@ void cg_oom_close(struct cg_oom *o)
 {
 	if (o->fd >= 0)
 		close(o->fd);
-	if (o->above_fd >= 0)
-		close(o->above_fd);
-	o->fd = o->above_fd = -1;
+	o->fd = -1;
+	close_above(o);
 	free(o->dir);
 	o->dir = NULL;
 }

@@ -119,7 +119,10 @@ struct cg_oom {
 	uint32_t events;
 	bool v2;
 	uint64_t kills; /* v2: how many there had been */
-	/* v2: memory.events of the cgroup above, which counts ours too, or -1; what it had last */
+	/*
+	 * v2: memory.events of the cgroup above, which counts ours and its neighbours', or -1: to
+	 * be waited for like fd. What it had last.
+	 */
 	int above_fd;
 	uint64_t above;
 	char *dir; /* v1 */
@@ -133,9 +136,9 @@ struct cg_oom {
 int cg_oom_open(struct cg *cg, struct cg_oom *o, struct err *e);
 
 /*
- * After the descriptor's event: how many times since it was last asked. The removal of the cgroup
- * is none. Where somebody (systemd) removed a cgroup of v2 before its last shortage was read, what
- * the cgroup above has counted since then is taken for ours.
+ * After an event of either descriptor: how many times since it was last asked. The removal of the
+ * cgroup is none. Where somebody (systemd) removed a cgroup of v2 before its last shortage was
+ * read, it is one when the cgroup above has counted any since it was last asked.
  */
 uint64_t cg_oom_count(struct cg_oom *o);
 void cg_oom_close(struct cg_oom *o);

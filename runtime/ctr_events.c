@@ -33,7 +33,7 @@ struct events {
 	struct cg_oom oom;
 };
 
-enum { ON_TIMER, ON_OOM, ON_END, ON_COUNT };
+enum { ON_TIMER, ON_OOM, ON_OOM_ABOVE, ON_END, ON_COUNT };
 
 /* Its own interfaces only: those of the host are no numbers of the container. */
 static char *net_dev(const struct events *v)
@@ -111,6 +111,9 @@ static int watch_all(int ep, const struct events *v, int timer, int pidfd, struc
 		r = watch(ep, pidfd, EPOLLIN, ON_END, e);
 	if (r == 0 && v->oom.fd >= 0)
 		r = watch(ep, v->oom.fd, v->oom.events, ON_OOM, e);
+	/* A neighbour's shortage, to know at the end that it was not ours. */
+	if (r == 0 && v->oom.above_fd >= 0)
+		r = watch(ep, v->oom.above_fd, v->oom.events, ON_OOM_ABOVE, e);
 	return r;
 }
 

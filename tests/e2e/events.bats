@@ -176,6 +176,40 @@ watch_a_hog() {
     [ "$(count oom)" -ge 1 ]
 }
 
+@test "events: a neighbour's shortage is not told, nor when the container's cgroup is gone afterwards" {
+    local pid dir slept neighbours=
+    edit_config '.linux.resources.memory = {limit: 16777216, swap: 16777216}'
+    if ! is_systemd; then # a slice counts anyway
+        neighbours=/$TESTID-neighbours
+        edit_config ".linux.cgroupsPath = \"$neighbours/a\""
+    fi
+    set_args /bin/sleep 1000
+    ctr run --detach --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 0 ] || skip "$stderr"
+    stream --interval 1h
+    wait_for 10 watching
+    pid=$(pgrep -P "$STREAM")
+    dir=$(dirname "$(cgroup_file "$ID" memory memory.oom_control memory.events)")
+    times_slept() { grep voluntary_ctxt "/proc/$pid/status"; }
+    woken() { [ "$(times_slept)" != "$slept" ]; }
+    slept=$(times_slept)
+    [ -z "$neighbours" ] || edit_config ".linux.cgroupsPath = \"$neighbours/b\""
+    set_args /bin/tail /dev/zero
+    ctr run --bundle "$BUNDLE" "$ID-b"
+    [ "$status" -eq 137 ]
+    [ ! -e "$dir/../memory.events" ] || wait_for 10 woken
+    wait_for 10 watching
+    kill -STOP "$pid"
+    ok kill "$ID" KILL
+    wait_state "$ID" stopped
+    rmdir "$dir" 2>/dev/null || [ ! -d "$dir" ]
+    kill -CONT "$pid"
+    end_of_stream
+    [ "$(count oom)" -eq 0 ]
+    ok delete "$ID"
+    [ -z "$neighbours" ] || find /sys/fs/cgroup -depth -type d -path "*$neighbours*" -exec rmdir {} +
+}
+
 @test "events: a deleted container's stream ends without a shortage" {
     start_sleep
     stream --interval 50ms
