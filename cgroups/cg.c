@@ -183,8 +183,6 @@ static bool no_right(int r)
 static int check_unused(struct cg_dir *d, pid_t parked, struct err *e)
 {
 	struct cg_pid_list l = { 0 };
-	bool frozen = false;
-	char buf[32];
 	size_t n;
 	int r = cg_dir_pids(AT_FDCWD, d->dir, &l);
 
@@ -198,16 +196,23 @@ static int check_unused(struct cg_dir *d, pid_t parked, struct err *e)
 		return err_set(e, EBUSY,
 			       "cgroup %s: container's cgroup is not empty: %zu process(es) found",
 			       d->dir, n);
-	r = cg_dir_fd(d);
-	if (r < 0)
-		return err_sys(e, -r, "open %s", d->dir);
-	if (io_read_small(d->fd, d->hier->v2 ? "cgroup.freeze" : "freezer.state", buf,
-			  sizeof(buf)) > 0)
-		frozen = d->hier->v2 ? str_eq(buf, "1") : !str_eq(buf, "THAWED");
-	if (frozen)
-		return err_set(e, EBUSY, "cgroup %s: container's cgroup unexpectedly frozen",
-			       d->dir);
 	return 0;
+}
+
+/* Below the root a cgroup that was just made is thawed; elsewhere one above it may not be. */
+static int check_thawed(const struct cg *cg, struct cg_dir *d, struct err *e)
+{
+	AUTO_FREE char *where = NULL;
+	unsigned int levels = 0;
+	int r;
+
+	for (const char *p = cg->path; *p; p++)
+		levels += *p == '/';
+	r = d->made < levels ? cg_dir_frozen(d, &where) : 0;
+	if (r < 0)
+		return err_sys(e, -r, "read the state of cgroup %s", d->dir);
+	return r > 0 ? err_set(e, EBUSY, "cgroup %s: container's cgroup unexpectedly frozen", where)
+		     : 0;
 }
 
 /* A child of a threaded cgroup cannot hold processes that have their own memory. */
@@ -240,6 +245,9 @@ static int make_one(struct cg *cg, struct cg_dir *d, unsigned int need, unsigned
 		if (r < 0)
 			return r;
 	}
+	r = check_thawed(cg, d, e);
+	if (r < 0)
+		return r;
 	/* Below the root, our own parent, or one just made, nothing is threaded. */
 	if (d->hier->v2 && d->made < 2 && strchr(cg->path + 1, '/') &&
 	    !str_after(cg->path, CG_PARENT "/"))
@@ -360,7 +368,7 @@ int cg_set_up(struct cg *cg, const struct spec_resources *r, struct err *e)
 	if (ret == 0)
 		ret = cg_apply_plan(cg, &plan, NULL, e);
 	if (ret == 0)
-		ret = cg_apply_devices(cg, r, false, e);
+		ret = cg_apply_devices(cg, r, NULL, false, e);
 	cg_plan_free(&plan);
 	return ret;
 }

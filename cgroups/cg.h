@@ -142,15 +142,34 @@ int cg_delegate(struct cg *cg, uid_t owner, struct err *e);
 /* All processes, sub-cgroups too. *pids is malloc'ed. A cgroup that is gone has none. */
 int cg_pids(struct cg *cg, pid_t **pids, size_t *n, struct err *e);
 
-/* Freezes or thaws and waits for the state (event, with a deadline; thawed again when it fails). */
+/*
+ * Freezes or thaws and waits for the state (event, with a deadline; thawed again when it fails).
+ * Thawed is what somebody else has frozen by the v1 freezer, too.
+ */
 int cg_freeze(struct cg *cg, bool freeze, struct err *e);
 int cg_is_frozen(struct cg *cg, bool *frozen);
 
 /*
- * SIGKILLs everything inside: cgroup.kill where it exists, freeze-kill-thaw otherwise. Any other
- * signal is sent to each process. Returns the number of processes signalled, or -errno.
+ * -EBUSY with the path when a process that goes where cg_into_fd and cg_join_* lead would stand
+ * still there: that cgroup or one above it is frozen, by whomever.
+ */
+int cg_check_thawed(struct cg *cg, struct err *e);
+
+/*
+ * SIGKILLs everything inside: cgroup.kill where it exists, freeze-kill-thaw otherwise; v1 freezers
+ * are thawed, or nothing would die. Any other signal is sent to each process. A cgroup that is gone
+ * has none.
  */
 int cg_kill(struct cg *cg, int sig, struct err *e);
+
+/*
+ * Thaws the v1 freezer and all below it: what is frozen there does not die of a SIGKILL that it got
+ * otherwise. Nothing to do on v2.
+ */
+void cg_let_die(struct cg *cg);
+
+/* Waits until no process is in there. 0, -ETIMEDOUT after ms milliseconds, or another -errno. */
+int cg_wait_empty(struct cg *cg, int ms);
 
 /*
  * Removes the cgroups with all sub-cgroups, in every hierarchy; absent ones are fine. Waits (by

@@ -72,6 +72,17 @@ static int check_usage(const struct cg_op *op, int fd, struct err *e)
 		       op->field, op->value, buf);
 }
 
+/* A group that becomes idle loses its weight, and does not get it back when it no longer is. */
+static int save_weight(const struct cg_dir *d, const char *file, struct cg_undo *undo)
+{
+	char idle[8];
+
+	if (!str_eq(file, "cpu.idle") || io_read_small(d->fd, file, idle, sizeof(idle)) < 0 ||
+	    !str_eq(idle, "0"))
+		return 0;
+	return cg_undo_save(undo, d->dir, d->hier->v2 ? "cpu.weight" : "cpu.shares", "");
+}
+
 /*
  * Returns the kernel's -errno as it is, so that a group can be tried in another order. With undo,
  * what was there before is in it when the write succeeds.
@@ -79,8 +90,10 @@ static int check_usage(const struct cg_op *op, int fd, struct err *e)
 static int write_file(const struct cg_dir *d, const char *file, const char *value,
 		      struct cg_undo *undo)
 {
-	int r = undo ? cg_undo_save(undo, d->dir, file, value) : 0;
+	int r = undo ? save_weight(d, file, undo) : 0;
 
+	if (r == 0 && undo)
+		r = cg_undo_save(undo, d->dir, file, value);
 	if (r < 0)
 		return r;
 	r = io_write_file(d->fd, file, value);
@@ -221,30 +234,42 @@ static int read_devs(struct cg_dir *d, struct cg_devs *out, struct err *e)
 	return r < 0 ? err_sys(e, -r, "read %s/devices.list", d->dir) : 0;
 }
 
+/* Allowing first: a running container never misses a device that it may keep. */
+static int write_difference(struct cg_dir *d, const struct cg_devs *want,
+			    const struct cg_devs *have, struct err *e)
+{
+	bool all = want->allow_default;
+	const struct cg_devs *allow = all ? have : want, *deny = all ? want : have;
+	int r = write_devs(d, "devices.allow", allow, ~0U, deny, e);
+
+	return r < 0 ? r : write_devs(d, "devices.deny", deny, ~0U, all ? NULL : allow, e);
+}
+
 /*
- * "a" sets the default and forgets the exceptions. With the default denied already, the difference
- * alone is written, allowing first: a running container never misses a device that it may keep.
+ * "a" sets the default and forgets the exceptions, which the kernel refuses once the container has
+ * cgroups below its own. With the same default as before the difference alone is written. What is
+ * denied where all is allowed cannot be read, so had says it: what was applied last, or NULL.
  */
-static int devices_v1(struct cg_dir *d, const struct cg_devs *want, bool live, struct err *e)
+static int devices_v1(struct cg_dir *d, const struct cg_devs *want, const struct cg_devs *had,
+		      bool live, struct err *e)
 {
 	const char *except = want->allow_default ? "devices.deny" : "devices.allow";
 	const char *clear = want->allow_default ? "devices.allow" : "devices.deny";
 	struct cg_devs have = { 0 };
-	int r;
+	bool same = false;
+	int r = 0;
 
 	if (live) {
 		r = read_devs(d, &have, e);
-		if (r == 0 && !have.allow_default && !want->allow_default) {
-			r = write_devs(d, "devices.allow", want, ~0U, &have, e);
-			if (r == 0)
-				r = write_devs(d, "devices.deny", &have, ~0U, want, e);
-			cg_device_free(&have);
-			return r;
-		}
+		same = have.allow_default == want->allow_default;
+		if (same && have.allow_default)
+			same = had && had->allow_default;
+		if (r == 0 && same)
+			r = write_difference(d, want, want->allow_default ? had : &have, e);
 		cg_device_free(&have);
-		if (r < 0)
-			return r;
 	}
+	if (r < 0 || same)
+		return r;
 	r = io_write_file(cg_dir_fd(d), clear, "a");
 	if (r < 0)
 		return err_sys(e, -r, "linux.resources.devices: write \"a\" to %s/%s", d->dir,
@@ -275,19 +300,34 @@ static int devices_v2(struct cg_dir *d, const struct cg_devs *rules, struct err 
 		     : 0;
 }
 
-static int devices_to(struct cg *cg, const struct cg_devs *rules, bool live, struct err *e)
+static int exceptions(const struct spec_device_rules *list, struct cg_devs *out, struct err *e)
+{
+	struct cg_devs rules = { 0 };
+	int r = cg_device_rules(list, &rules, e);
+
+	if (r == 0)
+		r = cg_device_exceptions(&rules, out, e);
+	cg_device_free(&rules);
+	return r;
+}
+
+static int devices_to(struct cg *cg, const struct cg_devs *rules, const struct spec_resources *old,
+		      bool live, struct err *e)
 {
 	struct cg_dir *v1 = cg_find_v1(cg, "devices"), *v2 = v1 ? NULL : cg_find_v2(cg);
-	struct cg_devs exceptions = { 0 };
+	struct cg_devs want = { 0 }, had = { 0 };
 	int r;
 
 	if (v1) {
 		if (cg_dir_fd(v1) < 0)
 			return err_sys(e, errno, "open %s", v1->dir);
-		r = cg_device_exceptions(rules, &exceptions, e);
+		r = old ? exceptions(&old->devices, &had, e) : 0;
 		if (r == 0)
-			r = devices_v1(v1, &exceptions, live, e);
-		cg_device_free(&exceptions);
+			r = cg_device_exceptions(rules, &want, e);
+		if (r == 0)
+			r = devices_v1(v1, &want, old ? &had : NULL, live, e);
+		cg_device_free(&want);
+		cg_device_free(&had);
 		return r;
 	}
 	return v2 ? devices_v2(v2, rules, e)
@@ -295,7 +335,8 @@ static int devices_to(struct cg *cg, const struct cg_devs *rules, bool live, str
 			    "linux.resources.devices: the devices controller is not available");
 }
 
-int cg_apply_devices(struct cg *cg, const struct spec_resources *r, bool live, struct err *e)
+int cg_apply_devices(struct cg *cg, const struct spec_resources *r,
+		     const struct spec_resources *old, bool live, struct err *e)
 {
 	const struct spec_device_rules *list = r ? &r->devices : NULL;
 	struct cg_devs rules = { 0 };
@@ -303,7 +344,7 @@ int cg_apply_devices(struct cg *cg, const struct spec_resources *r, bool live, s
 
 	if (ret < 0)
 		return ret;
-	ret = devices_to(cg, &rules, live, e);
+	ret = devices_to(cg, &rules, old, live, e);
 	cg_device_free(&rules);
 	/* A user namespace cannot make device nodes, so nothing is lost without the rules. */
 	if (ret < 0 && cg->rootless && (ret == -EPERM || ret == -EACCES || ret == -ENOTSUP)) {
@@ -330,8 +371,8 @@ static int update_devices(struct cg *cg, const struct spec_resources *r,
 	/* Without a list the rules stay as they are. */
 	if (!r->devices.n)
 		return 0;
-	ret = cg_apply_devices(cg, r, true, e);
-	if (ret < 0 && old && cg_apply_devices(cg, old, true, &again) < 0)
+	ret = cg_apply_devices(cg, r, old, true, e);
+	if (ret < 0 && old && cg_apply_devices(cg, old, r, true, &again) < 0)
 		log_warn("put the device rules back: %s", again.msg);
 	return ret;
 }

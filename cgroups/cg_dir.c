@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define MAX_DEPTH 64       /* of sub-cgroups that a container may have made */
 #define MAX_MAKE_TRIES 100 /* another container may remove the common parent in between */
 
 int64_t cg_now_ms(void)
@@ -53,8 +52,17 @@ struct cg_dir *cg_find_v1(struct cg *cg, const char *controller)
 	return NULL;
 }
 
-/* A cgroup that is being removed answers ENODEV until its name is gone. */
-static bool is_gone(int r)
+struct cg_dir *cg_find_any(struct cg *cg)
+{
+	struct cg_dir *d = cg_find_v2(cg);
+
+	for (size_t i = 0; i < cg->n && !d; i++)
+		if (cg->dir[i].present)
+			d = &cg->dir[i];
+	return d;
+}
+
+bool cg_is_gone(int r)
 {
 	return r == -ENOENT || r == -ENODEV;
 }
@@ -69,7 +77,7 @@ static int make_level(struct cg_dir *d, const char *dir)
 		return 0;
 	}
 	if (errno != EEXIST)
-		return is_gone(-errno) ? -ENOENT : -errno;
+		return cg_is_gone(-errno) ? -ENOENT : -errno;
 	d->made = 0;
 	return 0;
 }
@@ -131,7 +139,7 @@ int cg_dir_make(struct cg_dir *d, const char *path, unsigned int need, unsigned 
 		}
 		if (errno == EEXIST)
 			return 0;
-		if (!is_gone(-errno))
+		if (!cg_is_gone(-errno))
 			return err_sys(e, errno, "create cgroup %s", d->dir);
 	}
 	for (int i = 0; r == -ENOENT && i < MAX_MAKE_TRIES; i++) {
@@ -199,52 +207,20 @@ static int parse_pids(const char *text, struct cg_pid_list *l)
 	return 0;
 }
 
-static int list_level(int fd, struct cg_pid_list *l)
+static int list_level(int fd, void *list)
 {
 	AUTO_FREE char *text = NULL;
 	int r = io_read_file(fd, "cgroup.procs", (size_t)64 << 20, &text, NULL);
 
 	/* A threaded cgroup has no list: its processes are in the one of its domain, above it. */
-	if (is_gone(r) || r == -EOPNOTSUPP)
+	if (cg_is_gone(r) || r == -EOPNOTSUPP)
 		return 0;
-	return r < 0 ? r : parse_pids(text, l);
-}
-
-/* The link count tells a leaf without reading the directory: 2, and one more for each child. */
-static bool has_children(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) < 0 || st.st_nlink != 2;
-}
-
-static int list_tree(int parent, const char *name, struct cg_pid_list *l, int depth)
-{
-	AUTO_CLOSE int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	AUTO_CLOSEDIR DIR *dir = NULL;
-	struct dirent *de;
-	int r;
-
-	if (fd < 0)
-		return is_gone(-errno) ? 0 : -errno;
-	if (depth > MAX_DEPTH)
-		return -ELOOP;
-	r = list_level(fd, l);
-	if (r < 0 || !has_children(fd))
-		return r;
-	dir = fdopendir(fd);
-	if (!dir)
-		return -errno;
-	fd = -1; /* closedir closes it */
-	while (r == 0 && (de = readdir(dir)))
-		if (de->d_type == DT_DIR && !str_eq(de->d_name, ".") && !str_eq(de->d_name, ".."))
-			r = list_tree(dirfd(dir), de->d_name, l, depth + 1);
-	return r;
+	return r < 0 ? r : parse_pids(text, list);
 }
 
 int cg_dir_pids(int dirfd, const char *name, struct cg_pid_list *l)
 {
-	return list_tree(dirfd, name, l, 0);
+	return cg_tree_walk(dirfd, name, &(struct cg_visit){ .enter = list_level, .ctx = l });
 }
 
 int cg_dir_key(int dirfd, const char *file, const char *key, uint64_t *value)
@@ -264,36 +240,20 @@ int cg_dir_key(int dirfd, const char *file, const char *key, uint64_t *value)
 
 /* ---- remove ---- */
 
-static int remove_tree(int parent, const char *name, int depth)
+static int remove_level(int parent, const char *name, void *ctx)
 {
-	AUTO_CLOSEDIR DIR *dir = NULL;
-	struct dirent *de;
-	int fd, r = 0;
-
-	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || is_gone(-errno))
+	(void)ctx;
+	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || cg_is_gone(-errno))
 		return 0;
-	if (errno != EBUSY && errno != ENOTEMPTY)
-		return -errno;
-	if (depth > MAX_DEPTH)
-		return -ELOOP;
-	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return is_gone(-errno) ? 0 : -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		r = -errno;
-		close(fd);
-		return r;
-	}
-	while (r == 0 && (de = readdir(dir)))
-		if (de->d_type == DT_DIR && !str_eq(de->d_name, ".") && !str_eq(de->d_name, ".."))
-			r = remove_tree(fd, de->d_name, depth + 1);
-	if (r == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0 && !is_gone(-errno))
-		r = errno == ENOTEMPTY ? -EBUSY : -errno;
-	return r;
+	return errno == ENOTEMPTY ? -EBUSY : -errno;
 }
 
 int cg_dir_remove(const char *dir)
 {
-	return remove_tree(AT_FDCWD, dir, 0);
+	int r = remove_level(AT_FDCWD, dir, NULL);
+
+	/* Busy is also one that has others below it. */
+	return r == -EBUSY
+		       ? cg_tree_walk(AT_FDCWD, dir, &(struct cg_visit){ .leave = remove_level })
+		       : r;
 }

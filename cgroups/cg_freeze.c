@@ -29,6 +29,8 @@ static int failed(const struct cg_dir *d, bool freeze, int code, struct err *e)
 	if (code == ETIMEDOUT)
 		return err_set(e, code, "%s cgroup %s: not done within %d s", what, d->dir,
 			       CG_DEADLINE_MS / 1000);
+	if (code == EDEADLK)
+		return err_set(e, EBUSY, "%s cgroup %s: a cgroup above it is frozen", what, d->dir);
 	return err_sys(e, code, "%s cgroup %s", what, d->dir);
 }
 
@@ -112,6 +114,14 @@ static bool move_kernel_threads(struct cg_dir *d)
 	return moved;
 }
 
+/* Thawed itself, but below one that is not. */
+static bool is_held(struct cg_dir *d)
+{
+	AUTO_FREE char *where = NULL;
+
+	return cg_dir_frozen(d, &where) > 0;
+}
+
 static int freeze_v2(struct cg_dir *d, bool freeze, struct err *e)
 {
 	int r = cg_dir_fd(d);
@@ -127,11 +137,21 @@ static int freeze_v2(struct cg_dir *d, bool freeze, struct err *e)
 		if (freeze && move_kernel_threads(d) &&
 		    io_write_file(d->fd, "cgroup.freeze", "0") == 0)
 			io_write_file(d->fd, "cgroup.freeze", "1");
-		r = cg_wait_event(d->fd, "frozen", freeze, cg_now_ms() + CG_DEADLINE_MS);
+		r = !freeze && is_held(d)
+			    ? -EDEADLK
+			    : cg_wait_event(d->fd, "frozen", freeze, cg_now_ms() + CG_DEADLINE_MS);
 	}
 	if (r < 0 && freeze)
 		io_write_file(d->fd, "cgroup.freeze", "0");
 	return r < 0 ? failed(d, freeze, -r, e) : 0;
+}
+
+static bool parent_is_freezing(const struct cg_dir *d)
+{
+	char value[8];
+
+	return io_read_small(d->fd, "freezer.parent_freezing", value, sizeof(value)) > 0 &&
+	       str_eq(value, "1");
 }
 
 /*
@@ -154,6 +174,8 @@ static int wait_v1(struct cg_dir *d, const char *want)
 			return (int)n;
 		if (str_eq(state, want))
 			return 0;
+		if (str_eq(want, "THAWED") && parent_is_freezing(d))
+			return -EDEADLK;
 		if (cg_now_ms() >= deadline)
 			return -ETIMEDOUT;
 		poll(NULL, 0, pause);
@@ -177,35 +199,94 @@ static bool v2_can_freeze(struct cg_dir *d)
 	return d && cg_dir_fd(d) >= 0 && faccessat(d->fd, "cgroup.freeze", F_OK, 0) == 0;
 }
 
+/* Beside a v2 cgroup the v1 freezer is not used here; others may have frozen it. */
 int cg_freeze(struct cg *cg, bool freeze, struct err *e)
 {
-	struct cg_dir *v2 = cg_find_v2(cg), *v1;
+	struct cg_dir *v2 = cg_find_v2(cg), *v1 = cg_find_v1(cg, "freezer");
+	bool use_v2 = v2_can_freeze(v2);
+	int r = use_v2 ? freeze_v2(v2, freeze, e) : 0;
 
-	if (v2_can_freeze(v2))
-		return freeze_v2(v2, freeze, e);
-	v1 = cg_find_v1(cg, "freezer");
-	if (v1)
-		return freeze_v1(v1, freeze, e);
-	return err_set(e, ENOTSUP, "%s: the container has no cgroup that can be frozen",
-		       freeze ? "freeze" : "thaw");
+	if (!use_v2 && !v1)
+		return err_set(e, ENOTSUP, "%s: the container has no cgroup that can be frozen",
+			       freeze ? "freeze" : "thaw");
+	if (r == 0 && v1 && !(use_v2 && freeze))
+		r = freeze_v1(v1, freeze, e);
+	return r;
 }
 
+static ssize_t read_state(struct cg_dir *d, const char *file, const char *thawed, bool *frozen)
+{
+	char state[32];
+	ssize_t n = cg_dir_fd(d);
+
+	if (n >= 0)
+		n = io_read_small(d->fd, file, state, sizeof(state));
+	*frozen = n > 0 && !str_eq(state, thawed);
+	return n == -ENOENT || n == -ENODEV ? 0 : n;
+}
+
+/* What is above counts for v1 only: so do other runtimes tell it. */
 int cg_is_frozen(struct cg *cg, bool *frozen)
 {
-	struct cg_dir *d = cg_find_v2(cg);
-	char state[32];
-	ssize_t n;
+	struct cg_dir *v2 = cg_find_v2(cg), *v1 = cg_find_v1(cg, "freezer");
+	ssize_t n = 0;
 
 	*frozen = false;
-	if (v2_can_freeze(d)) {
-		n = io_read_small(d->fd, "cgroup.freeze", state, sizeof(state));
-		*frozen = n > 0 && str_eq(state, "1");
-	} else {
-		d = cg_find_v1(cg, "freezer");
-		if (!d || cg_dir_fd(d) < 0)
-			return 0;
-		n = io_read_small(d->fd, "freezer.state", state, sizeof(state));
-		*frozen = n > 0 && !str_eq(state, "THAWED");
+	if (v2)
+		n = read_state(v2, "cgroup.freeze", "0", frozen);
+	if (n >= 0 && !*frozen && v1)
+		n = read_state(v1, "freezer.state", "THAWED", frozen);
+	return n < 0 ? (int)n : 0;
+}
+
+/* From here up to the root, which has no such file: a frozen one holds all below it. */
+static int frozen_above(const struct cg_dir *d, char **where)
+{
+	AUTO_FREE char *dir = strdup(d->dir);
+	size_t keep = strlen(d->hier->mount);
+
+	while (dir && strlen(dir) > keep) {
+		AUTO_FREE char *file = str_printf("%s/cgroup.freeze", dir);
+		char state[8];
+
+		if (!file)
+			return -ENOMEM;
+		if (io_read_small(AT_FDCWD, file, state, sizeof(state)) > 0 && str_eq(state, "1")) {
+			*where = TAKE_PTR(dir);
+			return 1;
+		}
+		*strrchr(dir, '/') = '\0';
 	}
-	return n < 0 && n != -ENOENT && n != -ENODEV ? (int)n : 0;
+	return dir ? 0 : -ENOMEM;
+}
+
+int cg_dir_frozen(struct cg_dir *d, char **where)
+{
+	bool frozen;
+	int r;
+
+	*where = NULL;
+	if (d->hier->v2)
+		return frozen_above(d, where);
+	r = (int)read_state(d, "freezer.state", "THAWED", &frozen);
+	if (r < 0 || !frozen)
+		return r < 0 ? r : 0;
+	*where = strdup(d->dir);
+	return *where ? 1 : -ENOMEM;
+}
+
+int cg_check_thawed(struct cg *cg, struct err *e)
+{
+	struct cg_dir *of[] = { cg_find_v2(cg), cg_find_v1(cg, "freezer") };
+
+	for (size_t i = 0; i < ARRAY_SIZE(of); i++) {
+		AUTO_FREE char *where = NULL;
+		int r = of[i] ? cg_dir_frozen(of[i], &where) : 0;
+
+		if (r < 0)
+			return err_sys(e, -r, "read the state of cgroup %s", of[i]->dir);
+		if (r > 0)
+			return err_set(e, EBUSY, "cgroup %s is frozen", where);
+	}
+	return 0;
 }

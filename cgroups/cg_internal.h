@@ -71,6 +71,8 @@ int cg_dir_fd(struct cg_dir *d);
 /* The present v2 directory, the present v1 one that has the controller, or NULL. */
 struct cg_dir *cg_find_v2(struct cg *cg);
 struct cg_dir *cg_find_v1(struct cg *cg, const char *controller);
+/* The one that tells best who is in there: v2 before v1; NULL without any. */
+struct cg_dir *cg_find_any(struct cg *cg);
 const struct cg_hier *cg_host_v1(const struct cg_host *h, const char *controller);
 const struct cg_hier *cg_host_v2(const struct cg_host *h);
 
@@ -78,6 +80,9 @@ const struct cg_hier *cg_host_v2(const struct cg_host *h);
 int cg_dir_make(struct cg_dir *d, const char *path, unsigned int v2_need, unsigned int v2_want,
 		struct err *e);
 void cg_dir_unmake(struct cg_dir *d); /* removes what cg_dir_make has made */
+
+/* A cgroup that is being removed answers ENODEV until its name is gone. */
+bool cg_is_gone(int r);
 
 /* Appends all processes of the tree at dirfd/name. A tree that is gone has none. */
 struct cg_pid_list {
@@ -92,6 +97,29 @@ int cg_dir_remove(const char *dir);
 
 /* The value of KEY in a flat-keyed file like cgroup.events; -ENOENT without such a file or key. */
 int cg_dir_key(int dirfd, const char *file, const char *key, uint64_t *value);
+
+/* ---- cg_freeze.c ---- */
+
+/*
+ * 1 when what is in there stands still, because of it or of a cgroup above; *where (malloc'ed) says
+ * which one, for v1 its own path. Else 0, with *where NULL, or -errno.
+ */
+int cg_dir_frozen(struct cg_dir *d, char **where);
+
+/* ---- cg_tree.c ---- */
+
+/*
+ * Visits the cgroup at parent/name and all that are below it, however deep. enter gets the open
+ * directory, before those below it; leave its parent's descriptor and its name, after them. Either
+ * may be NULL. The first that does not return 0 ends the walk, with its value. A cgroup that is
+ * gone, or goes meanwhile, is no error.
+ */
+struct cg_visit {
+	int (*enter)(int fd, void *ctx);
+	int (*leave)(int parent, const char *name, void *ctx);
+	void *ctx;
+};
+int cg_tree_walk(int parent, const char *name, const struct cg_visit *visit);
 
 /* ---- controllers of cgroup v2 (cg_v2.c) ---- */
 
@@ -131,8 +159,12 @@ int cg_realtime_budget(struct cg *cg, const struct cg_op *op, size_t n, struct c
 
 /* ---- devices ---- */
 
-/* Device rules: v1 lists or a v2 program. r may be NULL: the default rules alone. */
-int cg_apply_devices(struct cg *cg, const struct spec_resources *r, bool live, struct err *e);
+/*
+ * Device rules: v1 lists or a v2 program. r may be NULL: the default rules alone. live: processes
+ * are inside, under the rules of old, if that is known (else NULL).
+ */
+int cg_apply_devices(struct cg *cg, const struct spec_resources *r,
+		     const struct spec_resources *old, bool live, struct err *e);
 
 /*
  * Waits until KEY of cgroup.events at dirfd is `want`. 0, -ETIMEDOUT at the deadline (cg_now_ms's

@@ -79,12 +79,9 @@ int cg_attach(struct cg *cg, pid_t pid, struct err *e)
 int cg_pids(struct cg *cg, pid_t **pids, size_t *n, struct err *e)
 {
 	struct cg_pid_list l = { 0 };
-	struct cg_dir *d = cg_find_v2(cg);
+	struct cg_dir *d = cg_find_any(cg);
 	int r = 0;
 
-	for (size_t i = 0; i < cg->n && !d; i++)
-		if (cg->dir[i].present)
-			d = &cg->dir[i];
 	if (d)
 		r = cg_dir_pids(AT_FDCWD, d->dir, &l);
 	if (r < 0) {

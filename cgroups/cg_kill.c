@@ -5,6 +5,7 @@
 #include "base/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 
@@ -41,15 +42,13 @@ static size_t keep_new(pid_t *v, size_t n, const pid_t *old, size_t n_old)
 
 /*
  * Again and again until a listing shows nobody new, each process once: what has forked between the
- * listing and the signal is met in the next one. *all gets how many they were; -EAGAIN when there
- * is no end to it.
+ * listing and the signal is met in the next one. -EAGAIN when there is no end to it.
  */
-static int signal_rounds(struct cg *cg, int sig, size_t *all, struct err *e)
+static int signal_rounds(struct cg *cg, int sig, struct err *e)
 {
 	AUTO_FREE pid_t *told = NULL;
 	size_t n_told = 0;
 
-	*all = 0;
 	for (int i = 0; i < MAX_ROUNDS; i++) {
 		AUTO_FREE pid_t *pids = NULL;
 		pid_t *grown;
@@ -64,7 +63,6 @@ static int signal_rounds(struct cg *cg, int sig, size_t *all, struct err *e)
 		r = signal_all(pids, n, sig, e);
 		if (r < 0)
 			return r;
-		*all += n;
 		grown = reallocarray(told, n_told + n, sizeof(*told));
 		if (!grown)
 			return err_sys(e, ENOMEM, "kill the processes of cgroup %s", cg->path);
@@ -78,8 +76,7 @@ static int signal_rounds(struct cg *cg, int sig, size_t *all, struct err *e)
 /* Without any freezer. */
 static int kill_rounds(struct cg *cg, struct err *e)
 {
-	size_t n;
-	int r = signal_rounds(cg, SIGKILL, &n, e);
+	int r = signal_rounds(cg, SIGKILL, e);
 
 	return r == -EAGAIN
 		       ? err_set(e, EAGAIN,
@@ -105,38 +102,40 @@ static int kill_frozen(struct cg *cg, struct err *e)
 	return r < 0 ? r : t < 0 ? err_set(e, thaw.code, "%s", thaw.msg) : 0;
 }
 
-/* In a v1 freezer that somebody has frozen nothing can die. */
-static void thaw_v1(struct cg *cg)
+/* One that has gone, or that may not be thawed, keeps nobody from the others. */
+static int thaw_level(int fd, void *ctx)
+{
+	(void)ctx;
+	io_write_file(fd, "freezer.state", "THAWED");
+	return 0;
+}
+
+/* The container may have frozen any that it has made below its own; from the top down. */
+void cg_let_die(struct cg *cg)
 {
 	struct cg_dir *d = cg_find_v1(cg, "freezer");
 
-	if (d && cg_dir_fd(d) >= 0)
-		io_write_file(d->fd, "freezer.state", "THAWED");
+	if (d)
+		cg_tree_walk(AT_FDCWD, d->dir, &(struct cg_visit){ .enter = thaw_level });
 }
 
 int cg_kill(struct cg *cg, int sig, struct err *e)
 {
-	AUTO_FREE pid_t *pids = NULL;
 	struct cg_dir *v2 = cg_find_v2(cg);
-	size_t n;
 	int r;
 
 	/* Who forks without end and lives on with this signal has been told often enough. */
 	if (sig != SIGKILL) {
-		r = signal_rounds(cg, sig, &n, e);
-		return r < 0 && r != -EAGAIN ? r : (int)n;
+		r = signal_rounds(cg, sig, e);
+		return r == -EAGAIN ? 0 : r;
 	}
-	r = cg_pids(cg, &pids, &n, e);
-	if (r < 0 || n == 0)
-		return r;
+	/* Before anything else: a tree that is too large to be listed dies as well. */
 	r = v2 ? cg_dir_fd(v2) : -ENOENT;
 	if (r >= 0)
 		r = io_write_file(v2->fd, "cgroup.kill", "1");
-	if (r == 0) {
-		thaw_v1(cg);
-		return (int)n;
-	}
 	/* Linux before 5.14, pure v1, or a threaded cgroup. */
-	r = kill_frozen(cg, e);
-	return r < 0 ? r : (int)n;
+	if (r < 0)
+		r = kill_frozen(cg, e);
+	cg_let_die(cg);
+	return r;
 }

@@ -51,6 +51,27 @@ static int wait_v1(struct cg_dir *d, int64_t deadline)
 	return r;
 }
 
+int cg_wait_empty(struct cg *cg, int ms)
+{
+	int64_t deadline = cg_now_ms() + ms;
+	struct cg_dir *d = cg_find_v2(cg);
+	int r = d ? wait_v2(d, deadline) : 0;
+
+	if (d)
+		return cg_is_gone(r) ? 0 : r;
+	for (d = cg_find_any(cg); d && r == 0;) {
+		AUTO_FREE pid_t *pids = NULL;
+		size_t n;
+
+		r = cg_pids(cg, &pids, &n, NULL);
+		if (r == 0 && n == 0)
+			return 0;
+		if (r == 0)
+			r = wait_v1(d, deadline);
+	}
+	return r;
+}
+
 static int still_there(struct cg_dir *d, int code, struct err *e)
 {
 	struct str_buf b = { 0 };

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "base/sys.h"
 #include "hooks.h"
 #include "network.h"
@@ -16,6 +17,7 @@
 #include <sys/file.h>
 
 #define KILL_MS 10000
+#define LEAVE_MS 500 /* for the last processes of a container whose init has ended */
 
 int container_cgroup(const struct state *st, struct cg **cg, struct err *e)
 {
@@ -138,6 +140,63 @@ int container_hooks(const struct container_ref *r, enum hook_kind kind, enum sta
 	return rc;
 }
 
+bool container_owns_pids(const struct container_ref *r)
+{
+	AUTO_SPEC struct spec *spec = NULL;
+
+	if (container_is_machine(r->st))
+		return true;
+	if (store_read_config(r->dir, &spec, NULL) < 0)
+		return false;
+	return spec->linux_.ns[NS_PID].wanted && !spec->linux_.ns[NS_PID].path;
+}
+
+static bool is_at_or_below(const char *path, const char *top)
+{
+	const char *rest = str_after(path, top);
+
+	return rest && (!*rest || *rest == '/');
+}
+
+/* Another container that may have processes where r has its cgroup. */
+static bool lives_there(const struct container_ref *r, const char *other)
+{
+	AUTO_CLOSE int dir = store_get(&r->store, other, false, NULL);
+	struct state *st = NULL;
+	bool is = false;
+
+	if (dir >= 0 && store_read_state(dir, &st, NULL) == 0 && st->cgroup_path)
+		is = (is_at_or_below(st->cgroup_path, r->st->cgroup_path) ||
+		      is_at_or_below(r->st->cgroup_path, st->cgroup_path)) &&
+		     container_status(dir, st) != STATUS_STOPPED;
+	state_free(st);
+	return is;
+}
+
+static bool is_shared(const struct container_ref *r, const char *id)
+{
+	int fd = openat(r->store.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSEDIR DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *de;
+	bool is = false;
+
+	while (d && r->st->cgroup_path && !is && (de = readdir(d)))
+		is = de->d_name[0] != '.' && !str_eq(de->d_name, id) && lives_there(r, de->d_name);
+	return is;
+}
+
+/*
+ * One without a pid was interrupted while it was made: what of it may still be there is on its way
+ * out.
+ */
+bool container_is_over(const struct container_ref *r, const char *id)
+{
+	if (r->st->pid <= 0)
+		return is_shared(r, id);
+	return proc_ended(r->st->pid, r->st->pid_start) &&
+	       (container_owns_pids(r) || is_shared(r, id));
+}
+
 /* Init first (its pid namespace takes the rest along), then whatever else sits in the cgroup. */
 static int kill_all(const struct container_ref *r, struct cg *cg, const char *id, struct err *e)
 {
@@ -178,9 +237,37 @@ static int remove_unrecorded(const struct container_ref *r, const char *id, stru
 	return cg_remove_unused(id, spec->linux_.cgroups_path, e);
 }
 
-int container_destroy(struct container_ref *r, const char *id, struct err *e)
+/*
+ * Somebody may be in there who came when this container had ended. Whoever is about to leave is
+ * waited for.
+ */
+static int end_processes(const struct container_ref *r, const char *id, struct err *e)
 {
 	AUTO_CG struct cg *cg = NULL;
+	AUTO_FREE pid_t *pids = NULL;
+	bool alive = proc_alive(r->st->pid, r->st->pid_start);
+	size_t n = 0;
+	int rc = container_cgroup(r->st, &cg, e);
+
+	if (rc == 0 && cg && !alive)
+		rc = cg_pids(cg, &pids, &n, e);
+	if (rc < 0)
+		return rc;
+	if (alive || (n > 0 && !container_is_over(r, id))) {
+		rc = kill_all(r, cg, id, e);
+	} else if (n > 0) {
+		rc = cg_wait_empty(cg, container_is_machine(r->st) ? KILL_MS : LEAVE_MS);
+		if (rc < 0) {
+			log_warn("delete %s: cgroup %s is in use by others: left alone", id,
+				 cg_path(cg));
+			return 0;
+		}
+	}
+	return rc == 0 && cg ? cg_remove(cg, e) : rc;
+}
+
+int container_destroy(struct container_ref *r, const char *id, struct err *e)
+{
 	struct err ignored;
 	int rc;
 
@@ -189,11 +276,7 @@ int container_destroy(struct container_ref *r, const char *id, struct err *e)
 		if (rc < 0)
 			return rc;
 	} else {
-		rc = container_cgroup(r->st, &cg, e);
-		if (rc == 0)
-			rc = kill_all(r, cg, id, e);
-		if (rc == 0 && cg)
-			rc = cg_remove(cg, e);
+		rc = end_processes(r, id, e);
 		if (rc == 0)
 			rc = rdt_remove(r->st->rdt_clos_made ? r->st->rdt_clos : NULL,
 					r->st->rdt_mon, e);

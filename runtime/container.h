@@ -44,6 +44,16 @@ int container_cgroup(const struct state *st, struct cg **cg, struct err *e);
 int container_hooks(const struct container_ref *r, enum hook_kind kind, enum status status,
 		    struct err *e);
 
+/* True when the container has a pid namespace of its own: with its init, all of it ends. */
+bool container_owns_pids(const struct container_ref *r);
+
+/*
+ * True when the container has ended and whoever is in its cgroup, or in one below, is not of it:
+ * nothing can be left in a pid namespace of its own, and with a shared one a cgroup that a running
+ * container of the same root has as well is that one's.
+ */
+bool container_is_over(const struct container_ref *r, const char *id);
+
 /* Kills what is left, runs poststop hooks, removes cgroup and state directory. Idempotent. */
 int container_destroy(struct container_ref *r, const char *id, struct err *e);
 

@@ -47,6 +47,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#define END_MS 10000 /* what was killed stays only where somebody has frozen it */
+
 bool create_init_waits(const struct create *c)
 {
 	return c->ns.new_flags & CLONE_NEWUSER || c->two || c->spec->linux_.net_devices.n ||
@@ -242,7 +244,7 @@ static void undo_spawn(void *ctx)
 	sys_pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
 	if (c->cg)
 		cg_kill(c->cg, SIGKILL, NULL);
-	waitpid(c->pid, NULL, 0);
+	proc_reap(c->pid, c->pidfd, END_MS);
 	c->poststop_due = true;
 }
 
@@ -400,22 +402,26 @@ static int ended(const struct create *c, struct err *e)
 		       si.si_status);
 }
 
+int create_recv(struct create *c, struct sync_msg *m, int *fd, struct err *e)
+{
+	int r = supervise_await(c->sync_parent, "the container was made", e);
+
+	if (r < 0)
+		return r;
+	r = sync_recv(c->sync_parent, m, fd);
+	return r < 0 ? err_sys(e, -r, "await the container's init") : r;
+}
+
 static int handshake(void *ctx, struct err *e)
 {
 	struct create *c = ctx;
 
 	for (;;) {
 		struct sync_msg m;
-		int fd = -1, r = 0;
+		int fd = -1, r = create_recv(c, &m, &fd, e);
 
-		/* A machine boots: whoever waits for it may change his mind. */
-		if (c->machine && c->sup_blocked)
-			r = supervise_await(c->sync_parent, e);
 		if (r < 0)
 			return r;
-		r = sync_recv(c->sync_parent, &m, &fd);
-		if (r < 0)
-			return err_sys(e, -r, "await the container's init");
 		if (r == 0)
 			return ended(c, e);
 		/* Whatever it says, it is in its cgroups since before that. */
@@ -469,11 +475,9 @@ static int let_go(struct create *c, struct err *e)
 		return err_sys(e, -r, "let the container's init go on");
 	if (c->wait_here)
 		return 0;
-	r = sync_recv(c->sync_parent, &m, NULL);
-	if (r < 0)
-		return err_sys(e, -r, "await the container's init");
-	if (r == 0)
-		return 0;
+	r = create_recv(c, &m, NULL, e);
+	if (r <= 0)
+		return r;
 	if (m.type != SYNC_ERROR)
 		return unexpected(m.type, e);
 	*e = m.err;

@@ -89,6 +89,13 @@ int create_load(struct create *c, struct err *e);
 /* Makes the child (spawn.c): sets pid and pidfd. */
 int spawn_child(struct create *c, struct err *e);
 
+/*
+ * The next message of the child: 1, 0 when it is gone, or -errno with *e; -EINTR when a signal
+ * asked us to end. It may take long: a machine boots, and a cgroup may be frozen just then.
+ */
+struct sync_msg;
+int create_recv(struct create *c, struct sync_msg *m, int *fd, struct err *e);
+
 /* The child's whole life (init.c): does not return. */
 _Noreturn void init_main(struct create *c);
 

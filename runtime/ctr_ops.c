@@ -31,19 +31,6 @@ static int signal_init(const struct container_ref *c, const char *id, int sig, s
 	return r < 0 ? err_sys(e, -r, "kill %s: signal %d", id, sig) : 0;
 }
 
-/*
- * A container that shares its pid namespace loses only init with a signal to init: SIGKILL means
- * all of it.
- */
-static bool kill_means_all(const struct container_ref *c)
-{
-	AUTO_SPEC struct spec *spec = NULL;
-
-	if (store_read_config(c->dir, &spec, NULL) < 0)
-		return true;
-	return !spec->linux_.ns[NS_PID].wanted || spec->linux_.ns[NS_PID].path;
-}
-
 #define MACHINE_KILL_MS 3000
 
 /*
@@ -76,10 +63,44 @@ static int kill_machine(const struct container_ref *c, const char *id, int sig, 
 	return r == -ESRCH ? 0 : r;
 }
 
+/* Without a cgroup nobody can tell who else belongs to it. */
+static int signal_known(const struct container_ref *c, const char *id, int sig, bool own,
+			struct err *e)
+{
+	int r = signal_init(c, id, sig, e);
+
+	if (r == 0 && !(own && sig == SIGKILL))
+		log_warn(
+			"kill %s: the container has no cgroup: only its first process got the signal",
+			id);
+	return r;
+}
+
+static int kill_members(const struct container_ref *c, const char *id, int sig, bool all, bool own,
+			struct err *e)
+{
+	AUTO_CG struct cg *cg = NULL;
+	int r;
+
+	if (container_is_over(c, id))
+		return 0;
+	r = container_cgroup(c->st, &cg, e);
+	if (r < 0)
+		return r;
+	if (!cg)
+		r = signal_known(c, id, sig, own, e);
+	else
+		r = cg_kill(cg, sig, e);
+	if (r == 0 && cg && !all)
+		r = signal_init(c, id, sig, e);
+	return r == -ESRCH ? 0 : r;
+}
+
 int ctr_kill(const struct ctr_global *g, const char *id, int sig, bool all, struct err *e)
 {
 	AUTO_CONTAINER struct container_ref c = CONTAINER_REF_INIT;
 	AUTO_CG struct cg *cg = NULL;
+	bool own;
 	int r = container_open(&c, g, id, false, e);
 
 	if (r < 0)
@@ -91,23 +112,15 @@ int ctr_kill(const struct ctr_global *g, const char *id, int sig, bool all, stru
 	}
 	if (container_is_machine(c.st))
 		return kill_machine(&c, id, sig, all, e);
-	if (all || (sig == SIGKILL && kill_means_all(&c))) {
-		r = container_cgroup(c.st, &cg, e);
-		if (r == 0 && cg)
-			r = cg_kill(cg, sig, e);
-		if (r < 0)
-			return r;
-		if (all)
-			return 0;
-		r = signal_init(&c, id, sig, e);
-		return r == -ESRCH ? 0 : r;
-	}
+	own = (all || sig == SIGKILL) && container_owns_pids(&c);
+	/* A signal to init alone would leave the others of a shared pid namespace. */
+	if (all || (sig == SIGKILL && !own))
+		return kill_members(&c, id, sig, all, own, e);
 	r = signal_init(&c, id, sig, e);
-	/* A frozen process of cgroup v1 dies only when it is thawed. */
-	if (r == 0 && sig == SIGKILL && c.status == STATUS_PAUSED) {
+	if (r == 0 && sig == SIGKILL) {
 		r = container_cgroup(c.st, &cg, e);
 		if (r == 0 && cg)
-			r = cg_freeze(cg, false, e);
+			cg_let_die(cg);
 	}
 	return r;
 }

@@ -32,6 +32,9 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#define BEFORE "the process was made"
+#define END_MS 1000 /* what was killed stays only where somebody has frozen it */
+
 struct exec {
 	const struct exec_opts *o;
 	struct container_ref c;
@@ -269,6 +272,10 @@ static int cgroup(struct exec *x, struct err *e)
 					 x->o->cgroups.v[0]);
 	r = x->o->cgroups.n ? cg_sub_select(x->cg, &x->o->cgroups, e)
 			    : cg_sub_of(x->cg, x->c.st->pid, e);
+	/* Who ignores that waits until it is thawed. */
+	if (r == 0 && !x->o->ignore_paused && cg_check_thawed(x->cg, e) < 0)
+		r = err_wrap(e, "cannot exec in a paused container (use --ignore-paused to "
+				"override)");
 	if (r < 0)
 		return r;
 	return cg_join_open(x->cg, cg_into_fd(x->cg) < 0, x->join_fd, &x->n_join, e);
@@ -317,14 +324,17 @@ static void leave_pid_ns(const struct exec *x)
 
 static int await_second(struct exec *x, struct err *e)
 {
+	AUTO_CLOSE int of_first = TAKE_FD(x->pidfd);
 	pid_t first = x->pid;
 	struct sync_msg m;
-	int r;
+	int r = supervise_await(x->sync_parent, BEFORE, e);
 
-	close(TAKE_FD(x->pidfd));
-	r = sync_expect(x->sync_parent, SYNC_PID, "the process that joins namespaces", &m,
-			&x->pidfd, e);
-	waitpid(first, NULL, 0);
+	if (r == 0)
+		r = sync_expect(x->sync_parent, SYNC_PID, "the process that joins namespaces", &m,
+				&x->pidfd, e);
+	if (r < 0)
+		sys_pidfd_send_signal(of_first, SIGKILL, NULL, 0);
+	proc_reap(first, of_first, END_MS);
 	if (r < 0)
 		return r;
 	r = proc_pid_of(x->pidfd, &x->pid);
@@ -368,6 +378,14 @@ static int spawn(struct exec *x, struct err *e)
 	return r == 0 && x->attach ? cg_attach(x->cg, x->pid, e) : r;
 }
 
+/* It stands still for as long as it is in a frozen cgroup: who waits for that may give up. */
+static int expect(struct exec *x, enum sync_type type, int *fd, struct err *e)
+{
+	int r = supervise_await(x->sync_parent, BEFORE, e);
+
+	return r < 0 ? r : sync_expect(x->sync_parent, type, "the new process", NULL, fd, e);
+}
+
 static int handshake(struct exec *x, struct err *e)
 {
 	struct sync_msg m;
@@ -383,12 +401,12 @@ static int handshake(struct exec *x, struct err *e)
 	if (r < 0)
 		return r;
 	if (x->spec.process->terminal && !x->o->console_socket) {
-		r = sync_expect(x->sync_parent, SYNC_MASTER, "the new process", &m, &x->master, e);
+		r = expect(x, SYNC_MASTER, &x->master, e);
 		if (r < 0)
 			return r;
 		console_user_size(x->master);
 	}
-	r = sync_expect(x->sync_parent, SYNC_READY, "the new process", &m, NULL, e);
+	r = expect(x, SYNC_READY, NULL, e);
 	if (r == 0 && x->o->pidfd_socket)
 		r = proc_send_pidfd(x->o->pidfd_socket, x->pidfd, e);
 	if (r < 0)
@@ -396,6 +414,9 @@ static int handshake(struct exec *x, struct err *e)
 	r = sync_send(x->sync_parent, SYNC_GO, 0, NULL, -1);
 	if (r < 0)
 		return err_sys(e, -r, "let the new process go on");
+	r = supervise_await(x->sync_parent, BEFORE, e);
+	if (r < 0)
+		return r;
 	/* End of file: it has executed the program. */
 	r = sync_recv(x->sync_parent, &m, NULL);
 	if (r > 0) {
@@ -429,7 +450,7 @@ static int run(struct exec *x, int *status, struct err *e)
 	if (r < 0) {
 		if (x->pidfd >= 0) {
 			sys_pidfd_send_signal(x->pidfd, SIGKILL, NULL, 0);
-			waitpid(x->pid, NULL, 0);
+			proc_reap(x->pid, x->pidfd, END_MS);
 		}
 		return r;
 	}

@@ -13,11 +13,13 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 
-int proc_start_time(pid_t pid, uint64_t *start)
+/* Of a dead process or a zombie, too. */
+static int read_stat(pid_t pid, char *state, uint64_t *start)
 {
-	char path[32], buf[1024], state;
+	char path[32], buf[1024];
 	unsigned long long t;
 	ssize_t n;
 	char *p;
@@ -31,12 +33,33 @@ int proc_start_time(pid_t pid, uint64_t *start)
 	if (!p ||
 	    sscanf(p + 1,
 		   " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-		   &state, &t) != 2)
+		   state, &t) != 2)
 		return -EIO;
-	if (state == 'Z' || state == 'X')
-		return -ESRCH;
 	*start = t;
 	return 0;
+}
+
+int proc_start_time(pid_t pid, uint64_t *start)
+{
+	char state;
+	int r = read_stat(pid, &state, start);
+
+	return r == 0 && (state == 'Z' || state == 'X') ? -ESRCH : r;
+}
+
+bool proc_ended(pid_t pid, uint64_t start)
+{
+	AUTO_CLOSE int fd = sys_pidfd_open(pid, 0);
+	uint64_t now;
+	char state;
+	int r;
+
+	if (fd < 0) /* the number may be a thread's by now */
+		return fd == -ESRCH || fd == -EINVAL || fd == -ENOENT;
+	r = read_stat(pid, &state, &now);
+	if (r < 0 || now != start)
+		return r == 0 || r == -ESRCH;
+	return proc_wait_end(fd, 0) == 0;
 }
 
 /* The number that is ours, whatever the namespace is where the pidfd came from. */
@@ -102,6 +125,12 @@ int proc_wait_end(int pidfd, int ms)
 		if (now.tv_sec > end.tv_sec)
 			return -ETIMEDOUT;
 	}
+}
+
+void proc_reap(pid_t pid, int pidfd, int ms)
+{
+	proc_wait_end(pidfd, ms);
+	waitpid(pid, NULL, WNOHANG);
 }
 
 int proc_write_pid_file(const char *path, pid_t pid)

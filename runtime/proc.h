@@ -18,6 +18,12 @@ int proc_start_time(pid_t pid, uint64_t *start);
 /* True while pid is the very process that started then. */
 bool proc_alive(pid_t pid, uint64_t start);
 
+/*
+ * True when nothing of it runs. Not the opposite of proc_alive: a process whose first thread has
+ * ended looks dead and lives on in the others.
+ */
+bool proc_ended(pid_t pid, uint64_t start);
+
 /* A pidfd of that very process, or -ESRCH. */
 int proc_pidfd(pid_t pid, uint64_t start);
 
@@ -29,6 +35,12 @@ int proc_pid_of(int pidfd, pid_t *pid);
 
 /* Waits until the process has ended: 0, or -ETIMEDOUT after ms milliseconds. */
 int proc_wait_end(int pidfd, int ms);
+
+/*
+ * Reaps a child that was killed. Where it has not ended after ms milliseconds (it stands still in a
+ * frozen cgroup, and ends when that is thawed) it is left to who comes after us.
+ */
+void proc_reap(pid_t pid, int pidfd, int ms);
 
 /* Writes a pid file so that readers see all of it or nothing. 0 or -errno. */
 int proc_write_pid_file(const char *path, pid_t pid);

@@ -32,6 +32,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#define END_MS 10000
 #define LATE_FLAGS ((uint64_t)CLONE_NEWCGROUP | CLONE_NEWTIME)
 
 static bool joins(const struct ns_plan *p)
@@ -148,13 +149,22 @@ static _Noreturn void intermediate(struct create *c, uint64_t flags)
 	_exit(r < 0);
 }
 
-static int await_second(struct create *c, pid_t first, struct err *e)
+/* Takes the first one's pidfd. */
+static int await_second(struct create *c, pid_t first, int pidfd, struct err *e)
 {
+	AUTO_CLOSE int of_first = pidfd;
 	struct sync_msg m;
-	int r = sync_expect(c->sync_parent, SYNC_PID, "the process that joins namespaces", &m,
-			    &c->pidfd, e);
+	int r = supervise_await(c->sync_parent, "the container was made", e);
 
-	waitpid(first, NULL, 0);
+	if (r == 0)
+		r = sync_expect(c->sync_parent, SYNC_PID, "the process that joins namespaces", &m,
+				&c->pidfd, e);
+	if (r < 0) {
+		sys_pidfd_send_signal(of_first, SIGKILL, NULL, 0);
+		if (c->cg)
+			cg_kill(c->cg, SIGKILL, NULL);
+	}
+	proc_reap(first, of_first, END_MS);
 	if (r < 0)
 		return r;
 	/* A number would be that of the namespace where it was made. */
@@ -189,8 +199,7 @@ int spawn_child(struct create *c, struct err *e)
 	if (pid < 0)
 		return err_sys(e, -pid, "make a process with new namespaces");
 	if (c->two) {
-		close(pidfd);
-		r = await_second(c, pid, e);
+		r = await_second(c, pid, pidfd, e);
 	} else {
 		c->pid = pid;
 		c->pidfd = pidfd;

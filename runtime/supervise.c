@@ -63,18 +63,27 @@ void supervise_unblock(struct supervise *s)
 	sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
 }
 
-int supervise_await(int fd, struct err *e)
+/* Those that ask to end, but for what the caller has told us to ignore (as nohup does). */
+static void ending_set(sigset_t *set)
 {
 	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	AUTO_CLOSE int sigfd = -1;
+
+	sigemptyset(set);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct sigaction sa;
+
+		if (sigaction(ends[i], NULL, &sa) < 0 || sa.sa_handler != SIG_IGN)
+			sigaddset(set, ends[i]);
+	}
+}
+
+/* The signals in set are blocked. */
+static int await(int fd, const sigset_t *set, const char *what, struct err *e)
+{
+	AUTO_CLOSE int sigfd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
 	struct signalfd_siginfo si;
-	sigset_t set;
 	int r;
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
-		sigaddset(&set, ends[i]);
-	sigfd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (sigfd < 0)
 		return err_sys(e, errno, "watch for signals");
 
@@ -84,10 +93,23 @@ int supervise_await(int fd, struct err *e)
 		r = poll(p, ARRAY_SIZE(p), -1);
 	while (r < 0 && errno == EINTR);
 	if (r < 0)
-		return err_sys(e, errno, "wait for the container's init");
+		return err_sys(e, errno, "wait until %s", what);
 	if (p[0].revents || read(sigfd, &si, sizeof(si)) != sizeof(si))
 		return 0;
-	return err_set(e, EINTR, "ended by signal %u before the container was made", si.ssi_signo);
+	return err_set(e, EINTR, "ended by signal %u before %s", si.ssi_signo, what);
+}
+
+int supervise_await(int fd, const char *what, struct err *e)
+{
+	sigset_t set, old;
+	int r;
+
+	ending_set(&set);
+	if (sigprocmask(SIG_BLOCK, &set, &old) < 0)
+		return err_sys(e, errno, "block signals");
+	r = await(fd, &set, what, e);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return r;
 }
 
 static bool stops_only_us(int sig)

@@ -31,10 +31,11 @@ int supervise_block(struct supervise *s, struct err *e);
 void supervise_unblock(struct supervise *s);
 
 /*
- * Between the two, for what takes longer than a moment: waits until fd is readable. -EINTR with *e
- * when a signal that asks to end (INT, TERM, HUP, QUIT) came first; it is taken.
+ * Waits until fd is readable. -EINTR with *e, "ended by signal N before WHAT", when a signal that
+ * asks to end (INT, TERM, HUP, QUIT) came first; it is taken, so that the caller can undo what it
+ * has made. With or without supervise_block.
  */
-int supervise_await(int fd, struct err *e);
+int supervise_await(int fd, const char *what, struct err *e);
 
 /*
  * Runs until the process has ended. *status: 0..255, or 128 + signal. All signals but SIGCHLD,

@@ -317,6 +317,55 @@ start_sleep() {
     [ "$(kept cpu)" = '{"shares":4096,"idle":0}' ]
 }
 
+@test "update: what is refused gives an idle group its weight back" {
+    edit_config '.linux.resources.cpu = {shares: 300}'
+    start_sleep
+    [ -e "$(cgroup_file "$ID" cpu cpu.idle cpu.idle)" ] || skip "this kernel has no cpu.idle"
+    local before
+    before=$(value "$ID" cpu cpu.shares cpu.weight)
+    fails 1 'linux.resources.cpu.cpus' update --cpu-idle 1 --cpuset-cpus 4096 "$ID"
+    assert_value 0 cpu cpu.idle cpu.idle
+    assert_value "$before" cpu cpu.shares cpu.weight
+    [[ $stderr != *"put back"* ]]
+    ok update --cpu-idle 1 "$ID"
+    fails 1 'linux.resources.cpu.cpus' update --cpu-idle 0 --cpuset-cpus 4096 "$ID"
+    assert_value 1 cpu cpu.idle cpu.idle
+}
+
+@test "update: device rules of a container that has cgroups below its own" {
+    is_v1 devices || skip "no v1 devices controller"
+    local dev=/dev/loop-control major minor rule all='{"allow": true, "access": "rwm"}'
+    [ -e "$dev" ] || dev=/dev/fuse
+    (: <"$dev") 2>/dev/null || skip "no device here that no default rule names"
+    major=$((0x$(stat -c %t "$dev"))) minor=$((0x$(stat -c %T "$dev")))
+    rule='{"allow": false, "type": "c", "major": '$major', "minor": '$minor', "access": "rw"}'
+    mknod "$BUNDLE/rootfs/tmp/dev" c "$major" "$minor"
+    edit_config '.linux.resources.devices = [{allow: true, access: "rwm"}]'
+    start_sleep
+    mkdir "$(cgroup_file "$ID" devices sub '')"
+    opens() { ctr exec "$ID" sh -c ': </tmp/dev'; [ "$status" -eq 0 ]; }
+    denied() { ! opens || fail "the device opens"; }
+    opens
+    STDIN=$BATS_TEST_TMPDIR/r.json
+    # the same rules, as an engine sends them with every update
+    echo "{\"devices\": [$all], \"pids\": {\"limit\": 44}}" >"$STDIN"
+    ok update -r - "$ID"
+    opens
+    echo "{\"devices\": [$all, $rule]}" >"$STDIN"
+    ok update -r - "$ID"
+    denied
+    ok update -r - "$ID"
+    denied
+    echo "{\"devices\": [$all]}" >"$STDIN"
+    ok update -r - "$ID"
+    opens
+    # another default is what the kernel refuses then; nothing changes
+    echo '{"devices": [{"allow": false, "access": "rwm"}]}' >"$STDIN"
+    fails 1 'linux.resources.devices' update -r - "$ID"
+    opens
+    ok delete --force "$ID"
+}
+
 @test "update: burst, cpus, mems and the weight of block I/O" {
     start_sleep
     ok update --cpuset-cpus 0 --cpuset-mems 0 "$ID"
