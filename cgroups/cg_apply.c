@@ -400,7 +400,7 @@ static void restore_unit(struct cg *cg, const struct spec_resources *r,
 	int ret = old ? cg_systemd_restore(cg, r, old, &again) : 0;
 
 	if (ret == 0 && old && r->devices.n)
-		ret = cg_apply_devices(cg, old, true, &again);
+		ret = cg_apply_devices(cg, old, r, true, &again);
 	if (ret < 0)
 		log_warn("%s", again.msg);
 }

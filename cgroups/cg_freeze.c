@@ -245,7 +245,9 @@ static int frozen_above(const struct cg_dir *d, char **where)
 	AUTO_FREE char *dir = strdup(d->dir);
 	size_t keep = strlen(d->hier->mount);
 
-	while (dir && strlen(dir) > keep) {
+	if (!dir)
+		return -ENOMEM;
+	while (strlen(dir) > keep) {
 		AUTO_FREE char *file = str_printf("%s/cgroup.freeze", dir);
 		char state[8];
 
@@ -257,7 +259,7 @@ static int frozen_above(const struct cg_dir *d, char **where)
 		}
 		*strrchr(dir, '/') = '\0';
 	}
-	return dir ? 0 : -ENOMEM;
+	return 0;
 }
 
 int cg_dir_frozen(struct cg_dir *d, char **where)

@@ -27,7 +27,7 @@ enum {
 	DEFAULT_MS = 60000,
 	/* The port is closed or the agent has reported: the machine's own end follows at once. */
 	END_MS = 2000,
-	/* Init has ended: a reader of something else that takes nothing for so long gets no more. */
+	/* Init has ended: who takes nothing of something else for so long gets no more of it. */
 	STALLED_MS = 2000,
 };
 
