@@ -3,6 +3,7 @@
 #include "microvm/agent_host_internal.h"
 
 #include "base/log.h"
+#include "base/str.h"
 
 #include <errno.h>
 #include <string.h>
@@ -90,7 +91,7 @@ static const char *quote(const struct agent_host *h, char out[HOST_TAIL + 1])
 			out[i] = '|';
 		else if (out[i] == '\r')
 			out[i] = ' ';
-	agent_clean_text(out + from, len - from);
+	str_clean(out + from, len - from, '?');
 	return out + from;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "microvm/agent_proto.h"
 
+#include "base/str.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -67,16 +69,6 @@ int agent_frame_parse(const uint8_t *buf, size_t len, struct agent_frame *frame)
 	return (int)(AGENT_HEADER + f.len);
 }
 
-void agent_clean_text(char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)s[i];
-
-		if ((c < ' ' && c != '\t') || c == 0x7f)
-			s[i] = '?';
-	}
-}
-
 /* u32 code, u32 kind, text */
 size_t agent_err_put(uint8_t *out, size_t size, const struct err *e)
 {
@@ -94,23 +86,25 @@ size_t agent_err_put(uint8_t *out, size_t size, const struct err *e)
 
 enum { ERRNO_LAST = 4095 };
 
-void agent_err_get(const uint8_t *data, size_t len, struct err *e)
+int agent_err_get(const uint8_t *data, size_t len, struct err *e)
 {
-	uint32_t code = 0, kind = ERR_PLAIN;
+	uint32_t code = len < 8 ? 0 : agent_get_u32(data);
+	uint32_t kind = len < 8 ? ERR_PLAIN : agent_get_u32(data + 4);
 	size_t n = len < 8 ? 0 : len - 8;
 
-	if (len >= 8) {
-		code = agent_get_u32(data);
-		kind = agent_get_u32(data + 4);
-	}
+	if (code < 1 || code > ERRNO_LAST)
+		code = EPROTO;
+	if (!e)
+		return -(int)code;
 	if (n >= sizeof(e->msg))
 		n = sizeof(e->msg) - 1;
-	e->code = code >= 1 && code <= ERRNO_LAST ? (int)code : EPROTO;
+	e->code = (int)code;
 	e->kind = kind <= ERR_USAGE ? (enum err_kind)kind : ERR_PLAIN;
 	if (n)
 		memcpy(e->msg, data + 8, n);
-	agent_clean_text(e->msg, n);
 	e->msg[n] = '\0';
+	str_clean(e->msg, n, '?');
 	if (n == 0)
 		err_set(e, e->code, "the guest's agent reports an error without a text");
+	return -e->code;
 }

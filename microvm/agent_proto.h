@@ -132,12 +132,12 @@ enum agent_setup_flag {
 #define AGENT_SHARE "/run/ctr/share"
 #define AGENT_IMAGE "/run/ctr/image"
 
-/* struct err <-> the bytes of an ERROR frame; parse never trusts them. */
+/*
+ * struct err <-> the bytes of an ERROR frame. get never trusts them and returns -code; e may be
+ * NULL.
+ */
 size_t agent_err_put(uint8_t *out, size_t size, const struct err *e);
-void agent_err_get(const uint8_t *data, size_t len, struct err *e);
-
-/* Replaces what a terminal might act on; in place. */
-void agent_clean_text(char *s, size_t len);
+int agent_err_get(const uint8_t *data, size_t len, struct err *e);
 
 /* Numbers in payloads, little-endian. */
 void agent_put_u32(uint8_t *p, uint32_t v);

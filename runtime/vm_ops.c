@@ -3,6 +3,7 @@
 #include "vm_ops.h"
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "microvm/agent_client.h"
 #include "oci/json_text.h"
 #include "vm_connect.h"
@@ -96,7 +97,7 @@ int vm_ps(int dir, const char *id, char **text, struct err *e)
 	for (char *p = r == 0 ? *text : NULL; p && *p; p += *p == '\n') {
 		size_t n = strcspn(p, "\n");
 
-		agent_clean_text(p, n);
+		str_clean(p, n, '?');
 		p += n;
 	}
 	return r;

@@ -1,26 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/err.h"
 
+#include "base/str.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-/*
- * One error is one line: what came from outside (names, hook output) may hold control characters.
- */
-static void one_line(char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = ' ';
-}
 
 static void vfill(struct err *e, enum err_kind kind, int code, const char *fmt, va_list ap)
 {
 	e->code = code;
 	e->kind = kind;
 	vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
-	one_line(e->msg);
+	/* One error is one line: what came from outside (names, hook output) may hold anything. */
+	str_clean(e->msg, strlen(e->msg), ' ');
 }
 
 int err_set(struct err *e, int code, const char *fmt, ...)

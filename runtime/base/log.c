@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/io.h"
+#include "base/str.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -56,33 +57,19 @@ int log_socket(void)
  * Escapes for JSON. Bytes above 0x7f pass when they form UTF-8 and become U+FFFD when not: the
  * readers of the log reject a record that is not valid.
  */
-static size_t utf8_len(const unsigned char *s)
-{
-	size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	/* Longer than needed, a half of a UTF-16 pair, beyond Unicode: not UTF-8 either. */
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 static void put_escaped(FILE *f, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
 
 	while (*s) {
-		size_t n = *s >= 0x80 ? utf8_len(s) : 1;
+		size_t n = str_utf8((const char *)s);
 
 		if (*s == '"' || *s == '\\')
 			fprintf(f, "\\%c", *s);
-		else if (*s < 0x20)
+		else if (*s < 0x20 || *s == 0x7f)
 			fprintf(f, "\\u%04x", *s);
+		else if (n == 2 && *s == 0xc2 && s[1] < 0xa0)
+			fprintf(f, "\\u%04x", s[1]);
 		else if (n == 0)
 			fputs("\\ufffd", f);
 		else
@@ -110,8 +97,11 @@ static void put_json(FILE *f, enum log_level level, const char *msg)
  */
 static void put_line(FILE *f, const char *msg)
 {
-	for (; *msg; msg++)
-		putc((unsigned char)*msg < 0x20 || *msg == 0x7f ? ' ' : *msg, f);
+	char line[ERR_MSG_MAX];
+
+	snprintf(line, sizeof(line), "%s", msg);
+	str_clean(line, strlen(line), ' ');
+	fputs(line, f);
 }
 
 static void put_text(FILE *f, enum log_level level, const char *msg)

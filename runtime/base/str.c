@@ -223,3 +223,39 @@ void str_list_free(struct str_list *l)
 	free(l->v);
 	*l = (struct str_list){};
 }
+
+size_t str_utf8(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	/* Longer than needed, a half of a UTF-16 pair, beyond Unicode: not UTF-8 either. */
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+void str_clean(char *s, size_t len, char with)
+{
+	for (size_t i = 0; i < len;) {
+		unsigned char c = (unsigned char)s[i];
+		size_t n = str_utf8(s + i);
+
+		if (n > 1 && n <= len - i && (c != 0xc2 || (unsigned char)s[i + 1] > 0x9f)) {
+			i += n;
+			continue;
+		}
+		/* The second byte of a C1 control in UTF-8 is one by itself. */
+		if (c < 0x20 || (c >= 0x7f && c <= 0x9f) || n > 1)
+			s[i] = c == '\t' ? ' ' : with;
+		i++;
+	}
+}

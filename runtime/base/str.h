@@ -40,6 +40,15 @@ int str_to_bits(const char *s, unsigned long *mask, size_t bits);
  */
 int str_to_size(const char *s, int64_t *out);
 
+/* Bytes of the UTF-8 character that s starts with, or 0: it starts with none. Stops at a NUL. */
+size_t str_utf8(const char *s);
+
+/*
+ * Replaces what a terminal might act on: C0 controls, DEL, C1 controls, those as bytes of no UTF-8
+ * character too. In place, byte by byte; a tab becomes a blank. s[len] can be read.
+ */
+void str_clean(char *s, size_t len, char with);
+
 /*
  * A growing string. Zero-initialise; after a failed append `failed` stays set. Free with
  * str_buf_free.

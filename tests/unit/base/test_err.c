@@ -63,6 +63,12 @@ static void test_one_line(void **state)
 	assert_string_equal(e.msg, "x y: Input/output error");
 	err_wrap(&e, "%s", "p\nq");
 	assert_string_equal(e.msg, "p q: x y: Input/output error");
+	/* C1 controls, in UTF-8 and as the bytes that they were before it */
+	err_set(&e, EIO, "%s",
+		"a\xc2\x9b"
+		"2Jb\x9b"
+		"2J\xe2\x9bz\xc2\xa0\xe2\x82\x9b");
+	assert_string_equal(e.msg, "a  2Jb 2J\xe2 z\xc2\xa0\xe2\x82\x9b");
 	/* not ASCII is not control */
 	err_set(&e, EIO, "%s",
 		"gr\xc3\xb6\xc3\x9f"

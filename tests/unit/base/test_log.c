@@ -138,7 +138,7 @@ static const struct {
 	{ "plain", "plain" },
 	{ "a \"b\" \\c", "a \\\"b\\\" \\\\c" },
 	{ "\n\t\r\x01\x1f", "\\u000a\\u0009\\u000d\\u0001\\u001f" },
-	{ "\x7f", "\x7f" },
+	{ "\x7f\xc2\x9b\xc2\xa0", "\\u007f\\u009b\xc2\xa0" },
 	{ "%s%n", "%s%n" },
 	/* two, three and four bytes */
 	{ "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xb3", "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xb3" },

@@ -97,18 +97,20 @@ static void errors_of_a_stranger(void **state)
 	/* no text, or not even a code */
 	for (size_t n = 0; n <= 8; n++) {
 		memset(buf, 0, sizeof(buf));
-		agent_err_get(buf, n, &e);
+		assert_int_equal(agent_err_get(buf, n, &e), -EPROTO);
 		assert_int_equal(e.code, EPROTO);
 		assert_true(e.msg[0]);
 	}
 	/* a code and a kind that there are not, more text than fits, what a terminal acts on */
 	memset(buf, 'x', sizeof(buf));
-	memcpy(buf + 8, "\033[2J\r\n\0", 7);
+	memcpy(buf + 8, "\033[2J\r\n\0x\xc2\x9b", 10);
 	agent_err_get(buf, sizeof(buf), &e);
 	assert_int_equal(e.code, EPROTO);
 	assert_int_equal(e.kind, ERR_PLAIN);
 	assert_int_equal(strlen(e.msg), ERR_MSG_MAX - 1);
-	assert_memory_equal(e.msg, "?[2J???x", 8);
+	assert_memory_equal(e.msg, "?[2J???x??x", 11);
+	/* who wants the code only */
+	assert_int_equal(agent_err_get(buf, sizeof(buf), NULL), -EPROTO);
 }
 
 /* ---- texts over a link ---- */
