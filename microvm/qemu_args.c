@@ -160,6 +160,18 @@ static bool plain_value(const char *s)
 			       "0123456789_,=+-.:") == strlen(s);
 }
 
+/* Names of files, which need no slash. */
+static const char *opens_file(const char *value)
+{
+	static const char *const keys[] = { "rr", "rrfile", "rrsnapshot", "device" };
+
+	for (const char *s = value; s; s = strchr(s, ',') ? strchr(s, ',') + 1 : NULL)
+		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+			if (strcspn(s, "=,") == strlen(keys[k]) && str_after(s, keys[k]))
+				return keys[k];
+	return NULL;
+}
+
 int qemu_check_parameters(const char *const *v, size_t n, struct err *e)
 {
 	static const char *const known[] = { "-cpu", "-accel", "-smp", "-rtc", "-icount" };
@@ -179,6 +191,11 @@ int qemu_check_parameters(const char *const *v, size_t n, struct err *e)
 				       "vm.hypervisor.parameters[%zu]: \"%s\" needs a plain value "
 				       "after it",
 				       i, v[i]);
+		if (opens_file(v[i + 1]))
+			return err_set(
+				e, EINVAL,
+				"vm.hypervisor.parameters[%zu]: \"%s\" may not be given in %s",
+				i + 1, opens_file(v[i + 1]), v[i]);
 	}
 	return 0;
 }

@@ -107,6 +107,11 @@ static void test_parameters(void **state)
 		{ { "-cpu", "max", "-monitor", "stdio" }, 4, -EINVAL },
 		{ { "-drive", "file=x" }, 2, -EINVAL },
 		{ { "max", "-cpu" }, 2, -EINVAL },
+		{ { "-icount", "shift=auto,sleep=off,align=off" }, 2, 0 },
+		{ { "-icount", "shift=auto,rr=record,rrfile=x" }, 2, -EINVAL },
+		{ { "-icount", "auto,rrsnapshot=x" }, 2, -EINVAL },
+		{ { "-icount", "rr=replay" }, 2, -EINVAL },
+		{ { "-accel", "kvm,device=x" }, 2, -EINVAL },
 	};
 
 	(void)state;
