@@ -3,7 +3,7 @@
  * What a command on the host says to a VMM process over its socket (agent_host_opts.listen; in the
  * state directory, 0600). One connection is for one request, or for one exec and what belongs to
  * it. All calls have a deadline or wait for an end that the peer announces. -ECONNRESET everywhere:
- * the machine has ended.
+ * the machine has ended. Errors may be NULL.
  */
 #ifndef CTR_AGENT_CLIENT_H
 #define CTR_AGENT_CLIENT_H
@@ -15,17 +15,25 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+enum { AGENT_CLIENT_MS = 60000 };
+
 struct agent_client {
 	struct agent_link link;
+	int64_t until_ms; /* CLOCK_MONOTONIC: answers come before it */
+	int stop;         /* readable: the caller wants no answer any more; or -1. Not owned */
 };
 
-#define AGENT_CLIENT_INIT               \
-	{                               \
-		.link = AGENT_LINK_INIT \
+#define AGENT_CLIENT_INIT                            \
+	{                                            \
+		.link = AGENT_LINK_INIT, .stop = -1, \
 	}
 
-/* Takes sock, a connected SOCK_STREAM socket, also on failure. */
-int agent_client_open(struct agent_client *c, int sock, struct err *e);
+/*
+ * Takes sock, a connected SOCK_STREAM socket, also on failure. Everything that is asked is answered
+ * within ms from now (AGENT_CLIENT_MS unless the caller has less time), or it is -ETIMEDOUT;
+ * -EINTR: c->stop, which may be set afterwards. agent_client_wait has no deadline.
+ */
+int agent_client_open(struct agent_client *c, int sock, int ms, struct err *e);
 void agent_client_close(struct agent_client *c);
 #define AUTO_AGENT_CLIENT __attribute__((cleanup(agent_client_close)))
 
@@ -57,8 +65,9 @@ int agent_client_exec(struct agent_client *c, const char *text, size_t len, cons
 int agent_client_wait(struct agent_client *c, int sigfd, int tty, int *status, struct err *e);
 
 /*
- * Asks to be told when the kernel has killed for want of memory. Afterwards, when c->link.fd is
- * readable, agent_client_event says how many times; -ECONNRESET: the machine has ended.
+ * Asks to be told when the kernel has killed for want of memory; waits for no answer, as the
+ * machine may be paused. Afterwards, when c->link.fd is readable, agent_client_event says how many
+ * times; -ECONNRESET: the machine has ended.
  */
 int agent_client_events(struct agent_client *c, struct err *e);
 int agent_client_event(struct agent_client *c, struct err *e);

@@ -15,7 +15,11 @@
 enum { STATE_RUN, STATE_PAUSE, STATE_OVER };
 enum { REASON_INTERRUPTED = VCPU_REASONS - 1, PAUSE_SECONDS = 5 };
 
-#define KICK SIGRTMIN
+/*
+ * Threads of processors take it from whoever sends it to the process: it must be one that means
+ * nothing to the guest's program. This one is passed on to none (agent_host.c).
+ */
+#define KICK SIGURG
 
 static const char *const reasons[VCPU_REASONS] = {
 	[KVM_EXIT_UNKNOWN] = "unknown",

@@ -201,7 +201,11 @@ static int machine_events(const struct container_ref *c, const char *id,
 			  const struct events_opts *o, struct err *e)
 {
 	AUTO_CLOSE int pidfd = proc_pidfd(c->st->pid, c->st->pid_start);
-	int r = vm_events(c->dir, id, o, e);
+	AUTO_CG struct cg *cg = NULL;
+	int r = container_cgroup(c->st, &cg, e);
+
+	if (r == 0)
+		r = vm_events(c->dir, id, cg, o, e);
 
 	if (r == 0 && !o->stats && pidfd >= 0)
 		proc_wait_end(pidfd, MACHINE_END_MS);

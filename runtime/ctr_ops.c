@@ -31,11 +31,25 @@ static int signal_init(const struct container_ref *c, const char *id, int sig, s
 	return r < 0 ? err_sys(e, -r, "kill %s: signal %d", id, sig) : 0;
 }
 
-#define MACHINE_KILL_MS 3000
+enum {
+	MACHINE_KILL_MS = 3000,    /* for all that is tried before the machine is killed */
+	MACHINE_SIGNAL_MS = 10000, /* for the guest to take another signal */
+};
+
+static int machine_signal(const struct container_ref *c, const char *id, int sig, bool all,
+			  struct err *e)
+{
+	if (c->status != STATUS_PAUSED)
+		return vm_signal(c->dir, id, sig, all, MACHINE_SIGNAL_MS, e);
+	/* As for a container it waits for the resume; SIGSTOP would stop the VMM instead. */
+	if (!all && sig != SIGSTOP)
+		return signal_init(c, id, sig, e);
+	return vm_awake(c->status, "kill", id, e);
+}
 
 /*
- * The VMM passes a signal to its own process on to the guest's init. SIGKILL would end the machine
- * in the middle of its writes, so the guest is asked first; one that does not obey is killed.
+ * SIGKILL would end the machine in the middle of its writes, so the guest is asked first; one that
+ * does not obey is killed.
  */
 static int kill_machine(const struct container_ref *c, const char *id, int sig, bool all,
 			struct err *e)
@@ -43,18 +57,22 @@ static int kill_machine(const struct container_ref *c, const char *id, int sig, 
 	AUTO_CLOSE int pidfd = -1;
 	AUTO_CG struct cg *cg = NULL;
 	bool asleep = c->status == STATUS_PAUSED || c->status == STATUS_CREATED;
+	int64_t until = sys_now_ms() + MACHINE_KILL_MS;
 	int r;
 
 	if (c->status == STATUS_STOPPED)
 		return 0;
 	if (sig != SIGKILL)
-		return all ? vm_signal(c->dir, id, sig, true, e) : signal_init(c, id, sig, e);
+		return machine_signal(c, id, sig, all, e);
 	pidfd = proc_pidfd(c->st->pid, c->st->pid_start);
 	if (pidfd < 0)
 		return 0;
-	if (!asleep && vm_signal(c->dir, id, sig, true, NULL) == 0 &&
-	    proc_wait_end(pidfd, MACHINE_KILL_MS) == 0)
-		return 0;
+	if (!asleep && vm_signal(c->dir, id, sig, true, MACHINE_KILL_MS, NULL) == 0) {
+		int64_t left = until - sys_now_ms();
+
+		if (proc_wait_end(pidfd, left > 0 ? (int)left : 0) == 0)
+			return 0;
+	}
 	r = container_cgroup(c->st, &cg, e);
 	if (r == 0 && cg)
 		r = cg_kill(cg, SIGKILL, e);

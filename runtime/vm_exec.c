@@ -39,7 +39,7 @@ struct vm_exec {
 	struct agent_client client;
 	int console;  /* connection to the console socket, or -1 */
 	int terminal; /* whose size the guest's follows, or -1 */
-	int sigfd;
+	int sigfd, endfd;
 	sigset_t old_mask;
 	struct console_raw raw;
 };
@@ -141,12 +141,36 @@ static int begin(struct vm_exec *x, const int stdio[3], struct err *e)
 	if (r == 0)
 		r = share_stdio(stdio, fds, e);
 	if (r == 0)
-		r = vm_connect(x->dir, "exec", x->id, &x->client, e);
-	if (r == 0)
 		r = agent_client_exec(&x->client, text.s ? text.s : "", text.len, fds, x->tty, e);
 	for (int i = 0; i < 3; i++)
 		cleanup_close(&fds[i]);
+	x->client.stop = -1;
 	return r < 0 ? r : 0;
+}
+
+/* Before anything runs that could get them, what asks us to end is for us. */
+static int watch_for_end(struct vm_exec *x, struct err *e)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	x->endfd = x->client.stop = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return x->endfd < 0 ? err_sys(e, errno, "exec: signalfd") : 0;
+}
+
+/* Keys that a raw terminal only passes on make signals for as long as there is nobody else. */
+static void keys_are_signals(const struct vm_exec *x, bool on)
+{
+	struct termios t;
+
+	if (x->raw.fd < 0 || tcgetattr(x->raw.fd, &t) < 0)
+		return;
+	t.c_lflag = on ? t.c_lflag | ISIG : t.c_lflag & ~(tcflag_t)ISIG;
+	tcsetattr(x->raw.fd, TCSANOW, &t);
 }
 
 static int finish(struct vm_exec *x, int *status, struct err *e)
@@ -183,8 +207,12 @@ static int foreground(struct vm_exec *x, int *status, struct err *e)
 		if (isatty(STDIN_FILENO))
 			r = console_raw_enter(&x->raw, STDIN_FILENO, e);
 	}
+	keys_are_signals(x, true);
+	if (r == 0)
+		r = watch_for_end(x, e);
 	if (r == 0)
 		r = begin(x, stdio, e);
+	keys_are_signals(x, false);
 	if (r == 0 && x->o.pidfd_socket) {
 		AUTO_CLOSE int pidfd = sys_pidfd_open(getpid(), 0);
 
@@ -264,6 +292,8 @@ static _Noreturn void stand_in(struct vm_exec *x, int sync)
 	struct err e = {};
 
 	setsid();
+	/* The command is gone. */
+	x->client.stop = sync;
 	r = x->console >= 0 ? make_terminal(x, stdio, &e) : 0;
 	if (r == 0)
 		r = begin(x, stdio, &e);
@@ -326,6 +356,9 @@ static int detached(struct vm_exec *x, struct err *e)
 	close(child);
 	if (pid < 0)
 		return r < 0 ? r : err_sys(e, errno, "exec: fork");
+	/* From here on the other has the connection, and gets the signals. */
+	agent_client_close(&x->client);
+	unblock_signals(x);
 	r = announce(x, pid, parent, e);
 	if (r < 0) {
 		/* The guest's process dies when the connection does. */
@@ -340,6 +373,7 @@ static void release(struct vm_exec *x)
 	unblock_signals(x);
 	agent_client_close(&x->client);
 	cleanup_close(&x->console);
+	cleanup_close(&x->endfd);
 	free(x->process);
 }
 
@@ -353,6 +387,7 @@ int vm_exec(int dir, const char *id, const struct exec_opts *o, int *status, str
 		.console = -1,
 		.terminal = -1,
 		.sigfd = -1,
+		.endfd = -1,
 		.raw.fd = -1,
 	};
 	int r = read_process(&x, e);
@@ -360,6 +395,9 @@ int vm_exec(int dir, const char *id, const struct exec_opts *o, int *status, str
 	*status = 0;
 	if (r == 0)
 		r = check(&x, e);
+	/* While signals still end us: a machine that takes no commands makes it wait. */
+	if (r == 0)
+		r = vm_connect(dir, "exec", id, AGENT_CLIENT_MS, &x.client, e);
 	if (r == 0)
 		r = x.o.detach ? detached(&x, e) : foreground(&x, status, e);
 	release(&x);

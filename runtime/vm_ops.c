@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "base/sys.h"
 #include "microvm/agent_client.h"
 #include "oci/json_text.h"
 #include "vm_connect.h"
@@ -13,10 +14,15 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 
-enum { BACKLOG = 64 };
+enum {
+	BACKLOG = 64,
+	/* Well below what a command waits for the container's lock. */
+	UPDATE_MS = 10000,
+};
 
 /* By the directory's descriptor: its path may be longer than a socket's name can be. */
 static void address(int dir, struct sockaddr_un *a)
@@ -48,32 +54,48 @@ bool vm_stdin_is_ours(bool detached)
 	return !isatty(STDIN_FILENO) || (!detached && tcgetpgrp(STDIN_FILENO) == getpgrp());
 }
 
-int vm_connect(int dir, const char *what, const char *id, struct agent_client *c, struct err *e)
+/* A listener whose queue is full makes connect wait: as long as a send may. */
+static int limit_wait(int s, int ms)
+{
+	const struct timeval t = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	return setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
+}
+
+int vm_connect(int dir, const char *what, const char *id, int ms, struct agent_client *c,
+	       struct err *e)
 {
 	AUTO_CLOSE int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int64_t left, begin = sys_now_ms();
 	struct sockaddr_un a;
 
 	address(dir, &a);
-	if (s < 0)
+	if (s < 0 || limit_wait(s, ms) < 0)
 		return err_sys(e, errno, "%s %s: socket", what, id);
-	if (connect(s, (struct sockaddr *)&a, sizeof(a)) < 0)
-		return errno == ECONNREFUSED || errno == ENOENT
-			       ? err_set(e, ESRCH, "%s %s: container not running", what, id)
-			       : err_sys(e, errno, "%s %s: connect to its micro-VM", what, id);
-	return agent_client_open(c, TAKE_FD(s), e);
+	if (connect(s, (struct sockaddr *)&a, sizeof(a)) < 0) {
+		if (errno == ECONNREFUSED || errno == ENOENT)
+			return err_set(e, ESRCH, "%s %s: container not running", what, id);
+		if (errno == EAGAIN)
+			return err_set(e, ETIMEDOUT, "%s %s: the micro-VM takes no commands", what,
+				       id);
+		return err_sys(e, errno, "%s %s: connect to its micro-VM", what, id);
+	}
+	left = begin + ms - sys_now_ms();
+	return agent_client_open(c, TAKE_FD(s), left > 0 ? (int)left : 0, e);
 }
 
 int vm_awake(enum status status, const char *what, const char *id, struct err *e)
 {
 	if (status != STATUS_PAUSED)
 		return 0;
-	return err_set(e, EBUSY, "%s %s: the micro-VM is paused, its guest cannot answer", what, id);
+	return err_set(e, EBUSY, "%s %s: the micro-VM is paused, its guest cannot answer", what,
+		       id);
 }
 
-int vm_signal(int dir, const char *id, int sig, bool all, struct err *e)
+int vm_signal(int dir, const char *id, int sig, bool all, int ms, struct err *e)
 {
 	AUTO_AGENT_CLIENT struct agent_client c = AGENT_CLIENT_INIT;
-	int r = vm_connect(dir, "kill", id, &c, e);
+	int r = vm_connect(dir, "kill", id, ms, &c, e);
 
 	if (r == 0)
 		r = agent_client_signal(&c, sig, all, e);
@@ -84,7 +106,8 @@ static int ask(int dir, const char *id, enum agent_type what, const char *word, 
 	       size_t len, char **reply, struct err *e)
 {
 	AUTO_AGENT_CLIENT struct agent_client c = AGENT_CLIENT_INIT;
-	int r = vm_connect(dir, word, id, &c, e);
+	int ms = what == AGENT_UPDATE ? UPDATE_MS : AGENT_CLIENT_MS;
+	int r = vm_connect(dir, word, id, ms, &c, e);
 
 	return r == 0 ? agent_client_ask(&c, what, text, len, reply, e) : r;
 }
@@ -163,7 +186,31 @@ static int on_event(struct agent_client *c, const char *id, const struct events_
 	return n < 0 ? n : r;
 }
 
-int vm_events(int dir, const char *id, const struct events_opts *o, struct err *e)
+static bool asleep(struct cg *cg)
+{
+	bool is = false;
+
+	return cg && cg_is_frozen(cg, &is) == 0 && is;
+}
+
+/*
+ * A container that ends meanwhile is no failure: the end is seen next. Nor is a guest that has no
+ * answer this time: it was paused in between, or hangs, or its machine is asked for too much.
+ */
+static int on_tick(int dir, const char *id, struct cg *cg, const struct events_opts *o,
+		   struct err *e)
+{
+	struct err mine;
+	int r = asleep(cg) ? 0 : emit_stats(dir, id, o, &mine);
+
+	if (r == -ESRCH || r == -ECONNRESET || r == -EBUSY || r == -ETIMEDOUT || r == -EAGAIN)
+		return 0;
+	if (r < 0)
+		*e = mine;
+	return r;
+}
+
+int vm_events(int dir, const char *id, struct cg *cg, const struct events_opts *o, struct err *e)
 {
 	AUTO_AGENT_CLIENT struct agent_client c = AGENT_CLIENT_INIT;
 	AUTO_CLOSE int timer = -1;
@@ -171,7 +218,7 @@ int vm_events(int dir, const char *id, const struct events_opts *o, struct err *
 
 	if (o->stats)
 		return emit_stats(dir, id, o, e);
-	r = vm_connect(dir, "events", id, &c, e);
+	r = vm_connect(dir, "events", id, AGENT_CLIENT_MS, &c, e);
 	if (r == 0)
 		r = agent_client_events(&c, e);
 	if (r == 0)
@@ -179,24 +226,14 @@ int vm_events(int dir, const char *id, const struct events_opts *o, struct err *
 	while (r >= 0) {
 		struct pollfd p[2] = { { .fd = timer, .events = POLLIN },
 				       { .fd = c.link.fd, .events = POLLIN } };
-		struct err mine;
 		uint64_t ticks;
 
 		if (poll(p, 2, -1) < 0)
 			continue;
-		r = 0;
 		if (p[1].revents && (r = on_event(&c, id, o, e)) != 0)
 			return r < 0 ? r : 0;
-		if (!p[0].revents || read(timer, &ticks, sizeof(ticks)) != sizeof(ticks))
-			continue;
-		r = emit_stats(dir, id, o, &mine);
-		/* A container that ends meanwhile is no failure; the end is seen next. */
-		if (r == -ESRCH || r == -ECONNRESET)
-			r = 0;
-		else if (r != 0)
-			*e = mine;
-		if (r != 0)
-			return r;
+		if (p[0].revents && read(timer, &ticks, sizeof(ticks)) == sizeof(ticks))
+			r = on_tick(dir, id, cg, o, e);
 	}
 	return r;
 }

@@ -8,6 +8,7 @@
 #define CTR_VM_OPS_H
 
 #include "base/err.h"
+#include "cgroups/cg.h"
 #include "ctr.h"
 #include "oci/json_out.h"
 
@@ -39,18 +40,22 @@ int vm_exec(int dir, const char *id, const struct exec_opts *o, int *status, str
  */
 int vm_awake(enum status status, const char *what, const char *id, struct err *e);
 
-int vm_signal(int dir, const char *id, int sig, bool all, struct err *e);
+/* To init or to all. -ETIMEDOUT: not answered within ms; e may be NULL. */
+int vm_signal(int dir, const char *id, int sig, bool all, int ms, struct err *e);
 
 /* Lines "PID PPID UID START TIME TTY CMD" of the guest; *text is malloc'ed. */
 int vm_ps(int dir, const char *id, char **text, struct err *e);
 
-/* The same change (a linux.resources object) in the guest. */
+/*
+ * The same change (a linux.resources object) in the guest. The caller's lock is held meanwhile: it
+ * takes less time than others wait for that.
+ */
 int vm_update(int dir, const char *id, const char *text, size_t len, struct err *e);
 
 /* The object {"type":"stats",...} of events, from the guest; checked JSON. */
 int vm_stats(int dir, const char *id, struct json_out *j, struct err *e);
 
-/* As ctr_events. */
-int vm_events(int dir, const char *id, const struct events_opts *o, struct err *e);
+/* As ctr_events. cg: of the machine, or NULL; while it is frozen no numbers come. */
+int vm_events(int dir, const char *id, struct cg *cg, const struct events_opts *o, struct err *e);
 
 #endif

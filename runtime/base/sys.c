@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SYS_mount_setattr
@@ -117,4 +118,12 @@ int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable)
 		d[i].inheritable = (uint32_t)(inheritable >> (32 * i));
 	}
 	return RET(syscall(SYS_capset, &h, d));
+}
+
+int64_t sys_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }

@@ -47,4 +47,7 @@ int sys_execveat(int dirfd, const char *path, char *const argv[], char *const en
 int sys_keyctl_join(const char *name); /* KEYCTL_JOIN_SESSION_KEYRING; the keyring's serial */
 int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 
+/* Milliseconds of CLOCK_MONOTONIC: for deadlines. */
+int64_t sys_now_ms(void);
+
 #endif

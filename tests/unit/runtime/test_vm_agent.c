@@ -120,7 +120,7 @@ static void a_stalled_reader(void **state)
 	assert_int_equal(vm_ps(r.state_dir, r.id, &text, &e), 0);
 	assert_non_null(strstr(text, "yes"));
 	/* What is kept for it nobody waits for when we go. */
-	assert_int_equal(vm_signal(r.state_dir, r.id, SIGKILL, false, &e), 0);
+	assert_int_equal(vm_signal(r.state_dir, r.id, SIGKILL, false, 10000, &e), 0);
 	close(r.out);
 	r.out = dup(0);
 	assert_int_equal(rig_end(&r), 128 + SIGKILL);
@@ -169,11 +169,11 @@ static void signals_reach_init(void **state)
 	rig_expect(r.out, "ready");
 	kill(r.vmm, SIGUSR1);
 	rig_expect(r.out, "usr1");
-	assert_int_equal(vm_signal(r.state_dir, r.id, SIGTERM, false, &e), 0);
+	assert_int_equal(vm_signal(r.state_dir, r.id, SIGTERM, false, 10000, &e), 0);
 	rig_expect(r.out, "term");
 	assert_int_equal(rig_end(&r), 5);
 	r.state_dir = open(r.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(vm_signal(r.state_dir, r.id, SIGTERM, false, &e), -ESRCH);
+	assert_int_equal(vm_signal(r.state_dir, r.id, SIGTERM, false, 10000, &e), -ESRCH);
 	close(r.state_dir);
 }
 
@@ -184,7 +184,7 @@ static void killed_while_created(void **state)
 
 	(void)state;
 	rig_create(&r, "true");
-	assert_int_equal(vm_signal(r.state_dir, r.id, SIGKILL, false, &e), 0);
+	assert_int_equal(vm_signal(r.state_dir, r.id, SIGKILL, false, 10000, &e), 0);
 	assert_int_equal(rig_end(&r), RIG_FAILED);
 	close(r.go);
 }
@@ -244,7 +244,7 @@ static void rig_stop(struct rig *r)
 {
 	struct err e = {};
 
-	assert_int_equal(vm_signal(r->state_dir, r->id, SIGKILL, true, &e), 0);
+	assert_int_equal(vm_signal(r->state_dir, r->id, SIGKILL, true, 10000, &e), 0);
 	assert_int_equal(rig_end(r), 128 + SIGKILL);
 }
 
@@ -464,7 +464,7 @@ static void out_of_memory(void **state)
 	rig_expect(r.out, "ready");
 	assert_int_equal(io_write_full(r.in, "x\n", 2), 0);
 	close(TAKE_FD(r.in));
-	if (vm_events(r.state_dir, r.id, &o, &e) < 0 && e.code != ESRCH)
+	if (vm_events(r.state_dir, r.id, NULL, &o, &e) < 0 && e.code != ESRCH)
 		fail_msg("%s", e.msg);
 	assert_true(seen.oom >= 1);
 	rig_end(&r);
