@@ -29,6 +29,8 @@ enum {
 	END_MS = 2000,
 	/* Init has ended: who takes nothing of something else for so long gets no more of it. */
 	STALLED_MS = 2000,
+	/* Until a connection that could not be accepted is tried again. */
+	ACCEPT_MS = 200,
 };
 
 static uint64_t now_us(clockid_t clock)
@@ -133,11 +135,6 @@ static bool sends_size(struct agent_host *h)
 	return true;
 }
 
-static bool asks_to_end(int sig)
-{
-	return sig == SIGTERM || sig == SIGINT || sig == SIGHUP || sig == SIGQUIT;
-}
-
 static void on_signal(struct agent_host *h, int sig)
 {
 	uint8_t init[4] = {};
@@ -158,7 +155,7 @@ static void on_signal(struct agent_host *h, int sig)
 	if (h->phase == HOST_STARTING || h->phase == HOST_RUNNING)
 		agent_link_send(&h->link, &f);
 	else if (h->phase == HOST_ENDED)
-		h->give_up |= asks_to_end(sig);
+		h->give_up |= host_asks_to_end(sig);
 }
 
 static void read_signals(struct agent_host *h)
@@ -284,12 +281,14 @@ static int read_the_rest(struct agent_host *h, struct err *e)
 /* One turn: waits at most ms (-1: for ever). 1 extra is readable, 0, or -errno. */
 static int turn(struct agent_host *h, int extra, int ms, struct err *e)
 {
-	bool found = false;
+	bool found = false, deaf = h->listen_off;
 	int n, r = 0;
 
 	flush(h);
 	watch_all(h, extra);
-	n = poll(h->polls, h->n_polls, ms);
+	n = poll(h->polls, h->n_polls, deaf && (ms < 0 || ms > ACCEPT_MS) ? ACCEPT_MS : ms);
+	if (deaf)
+		h->listen_off = false;
 	if (n < 0 && errno != EINTR)
 		return err_sys(e, errno, "wait for the guest");
 	for (size_t i = 0; n > 0 && i < h->n_polls && r == 0; i++) {

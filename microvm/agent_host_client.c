@@ -6,6 +6,7 @@
  */
 #include "microvm/agent_host_internal.h"
 
+#include "base/cleanup.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -70,20 +71,47 @@ static void refuse(struct agent_host *h, int index, const struct err *e)
 		host_client_flush(h, index);
 }
 
+static int free_clients(const struct agent_host *h)
+{
+	int n = 0;
+
+	for (int i = 0; i < HOST_CLIENTS; i++)
+		n += !h->clients[i].used;
+	return n;
+}
+
+static int full(struct err *e)
+{
+	return err_set(e, EAGAIN, "the micro-VM serves %d commands already", HOST_CLIENTS);
+}
+
+/* Best effort: a new connection has room for an error. */
+static void turn_away(int fd)
+{
+	AUTO(agent_link_close) struct agent_link l = AGENT_LINK_INIT;
+	struct err e;
+
+	full(&e);
+	if (agent_link_open(&l, fd, AGENT_FRAME_MAX, NULL) < 0)
+		return;
+	l.passes_fds = true;
+	if (agent_link_send_err(&l, 0, &e) == 0)
+		agent_link_flush(&l);
+}
+
 void host_client_accept(struct agent_host *h)
 {
 	int fd = accept4(h->listen, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), i;
 
 	if (fd < 0) {
-		/* Without descriptors it would be ready for ever: until one is given back. */
+		/* Without descriptors it would be ready for ever. */
 		h->listen_off = errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
 		return;
 	}
 	for (i = 0; i < HOST_CLIENTS && h->clients[i].used; i++)
 		;
 	if (i == HOST_CLIENTS) {
-		h->listen_off = true;
-		close(fd);
+		turn_away(fd);
 		return;
 	}
 	h->clients[i] = (struct host_client){ .used = true, .proc = -1 };
@@ -135,14 +163,32 @@ static int exec(struct agent_host *h, int index, const struct agent_frame *f, st
 	return 0;
 }
 
+bool host_asks_to_end(int sig)
+{
+	return sig == SIGTERM || sig == SIGINT || sig == SIGHUP || sig == SIGQUIT;
+}
+
+/* Its program has ended: what is left is output that nobody reads. */
+static int signal_the_end(struct agent_host *h, int index, int sig)
+{
+	const struct agent_frame done = { .type = AGENT_DONE };
+
+	h->give_up |= sig == SIGKILL || host_asks_to_end(sig);
+	host_client_send(h, index, &done);
+	return 0;
+}
+
 /* A signal for init, for all, or (the sender has an exec) for that process. */
 static int signal_to(struct agent_host *h, int index, const struct agent_frame *f, struct err *e)
 {
 	struct host_client *c = &h->clients[index];
 	struct agent_frame ask = { .type = AGENT_SIGNAL, .arg = f->arg, .len = 4 };
 	uint8_t whom[4];
-	int r = running(h, e);
+	int r;
 
+	if (h->phase == HOST_ENDED && c->proc < 0)
+		return signal_the_end(h, index, (int)f->arg);
+	r = running(h, e);
 	if (r < 0)
 		return r;
 	if (f->len != 4 || (c->proc < 0 && c->request))
@@ -189,10 +235,12 @@ static int ask(struct agent_host *h, int index, const struct agent_frame *f, str
 	return r < 0 ? err_sys(e, -r, "ask the guest") : 0;
 }
 
-static int events(struct agent_host *h, int index)
+static int events(struct agent_host *h, int index, struct err *e)
 {
 	struct agent_frame done = { .type = AGENT_DONE };
 
+	if (free_clients(h) < HOST_CLIENTS_FREE)
+		return full(e);
 	h->clients[index].events = true;
 	host_client_send(h, index, &done);
 	return 0;
@@ -212,7 +260,7 @@ static int serve(struct agent_host *h, int index, const struct agent_frame *f, s
 	case AGENT_UPDATE:
 		return ask(h, index, f, e);
 	case AGENT_EVENTS:
-		return events(h, index);
+		return events(h, index, e);
 	default:
 		return err_set(e, EPROTO, "a request of an unknown kind (%u)", f->type);
 	}

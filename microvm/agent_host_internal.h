@@ -11,7 +11,9 @@
 #include <signal.h>
 
 enum {
-	HOST_CLIENTS = 64,
+	/* An exec has one for as long as it runs; more are for what is asked meanwhile. */
+	HOST_CLIENTS = AGENT_MAX_PROCS + 32,
+	HOST_CLIENTS_FREE = 16, /* that those who only listen (events) leave */
 	HOST_TAIL = 4096,
 	/* a client's three streams, itself, and what is there once */
 	HOST_POLL = 3 * AGENT_MAX_PROCS + HOST_CLIENTS + 8,
@@ -94,6 +96,7 @@ bool host_proc_drained(const struct host_proc *p);
 
 /* ---- agent_host_client.c: commands ---- */
 
+/* Without descriptors or memory it sets listen_off, which the loop takes back after a while. */
 void host_client_accept(struct agent_host *h);
 void host_client_input(struct agent_host *h, int index);
 void host_client_close(struct agent_host *h, int index);
@@ -105,6 +108,9 @@ void host_client_send(struct agent_host *h, int index, const struct agent_frame 
 /* DONE or ERROR for a request; OOM. */
 void host_client_answer(struct agent_host *h, const struct agent_frame *f);
 void host_client_oom(struct agent_host *h);
+
+/* A signal that, after the end of the program, ends what is still waited for. */
+bool host_asks_to_end(int sig);
 
 /* ---- agent_host_boot.c: the console, and what an end means ---- */
 
