@@ -191,8 +191,6 @@ static void watch_all(struct agent_host *h, int extra)
 		watch(h, h->vmm->ended, POLLIN, WATCH_ENDED, 0, 0);
 	watch(h, h->sigfd, POLLIN, WATCH_SIGNAL, 0, 0);
 	watch(h, extra, POLLIN, WATCH_EXTRA, 0, 0);
-	if (!h->listen_off)
-		watch(h, h->listen, POLLIN, WATCH_LISTEN, 0, 0);
 	for (int i = 0; i < HOST_CLIENTS; i++) {
 		struct host_client *c = &h->clients[i];
 
@@ -200,6 +198,9 @@ static void watch_all(struct agent_host *h, int extra)
 			watch(h, c->link.fd, POLLIN | (agent_link_pending(&c->link) ? POLLOUT : 0),
 			      WATCH_CLIENT, i, 0);
 	}
+	/* After those who have hung up and made room. */
+	if (!h->listen_off)
+		watch(h, h->listen, POLLIN, WATCH_LISTEN, 0, 0);
 	/* Nothing of stdin may come to the guest before it knows what for. */
 	for (int i = 0; h->configured && i < AGENT_MAX_PROCS; i++) {
 		struct host_proc *p = &h->procs[i];
@@ -223,7 +224,7 @@ static int client_ready(struct agent_host *h, int index, short events)
 
 static int ready(struct agent_host *h, const struct host_watch *w, short events, struct err *e)
 {
-	struct host_proc *p = &h->procs[w->index];
+	struct host_proc *p;
 	int r = 0;
 
 	switch (w->what) {
@@ -244,9 +245,11 @@ static int ready(struct agent_host *h, const struct host_watch *w, short events,
 	case WATCH_CLIENT:
 		return client_ready(h, w->index, events);
 	case WATCH_IN:
+		p = &h->procs[w->index];
 		r = p->state == PROC_FREE ? 0 : agent_source_pump(&p->in, &h->link);
 		break;
 	case WATCH_OUT:
+		p = &h->procs[w->index];
 		r = p->state == PROC_FREE ? 0 : agent_sink_pump(&p->out[w->stream], &h->link);
 		host_proc_settle(h, w->index);
 		break;

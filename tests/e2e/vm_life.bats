@@ -77,8 +77,17 @@ b" ]
     fails 1 "ps $ID: the micro-VM is paused" ps "$ID"
     fails 1 "events $ID: the micro-VM is paused" events --stats "$ID"
     fails 1 "update $ID: the micro-VM is paused" update --pids-limit 29 "$ID"
+    fails 1 "kill $ID: the micro-VM is paused" kill --all "$ID" TERM
     [ $((SECONDS - begin)) -lt 10 ]
+    # they begin, and wait for what there will be to tell
+    "$CTR" --root "$ROOT" events --interval 1s "$ID" >"$BATS_TEST_TMPDIR/events" 2>&1 </dev/null 3>&- &
+    local events=$!
+    sleep 3
+    [ ! -s "$BATS_TEST_TMPDIR/events" ]
     ok resume "$ID"
+    wait_for 20 grep -q '"type":"stats"' "$BATS_TEST_TMPDIR/events"
+    kill "$events"
+    wait "$events" || true
     ok exec "$ID" /bin/true
     ok update --pids-limit 30 --cpu-quota 50000 "$ID"
     ok exec "$ID" cat /sys/fs/cgroup/cpu.max
@@ -99,6 +108,12 @@ b" ]
     # As an engine does it: to the pid of the state.
     kill -HUP "$(state_of "$ID" pid)"
     wait_for 10 grep -q hup "$out"
+    # The guest's program stops, not the machine.
+    ok kill "$ID" STOP
+    ok exec "$ID" /bin/true
+    ok kill "$ID" CONT
+    ok kill "$ID" USR1
+    wait_for 10 bash -c '[ "$(grep -c usr1 "$1")" -ge 2 ]' _ "$out"
     ok kill "$ID" KILL
     wait_state "$ID" stopped
     ok delete "$ID"

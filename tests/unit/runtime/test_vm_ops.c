@@ -208,6 +208,42 @@ static void events_begin_without_an_answer(void **state)
 	stop("events");
 }
 
+static void exec_of_a_hung_one(bool detach)
+{
+	char *args[] = { "true", NULL };
+	struct exec_opts o = { .args = { args, 1 }, .detach = detach };
+	struct err e = {};
+	int status = 0, code;
+	pid_t pid;
+	double begin;
+
+	start(is_silent, "exec");
+	pid = fork();
+	if (pid == 0) {
+		alarm(20);
+		code = vm_exec(dir, "exec", &o, &status, &e);
+		_exit(code == -EINTR ? 77 : 1);
+	}
+	/* it has asked, and waits */
+	usleep(300000);
+	begin = now();
+	kill(pid, SIGINT);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(now() - begin < 5);
+	if (detach)
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+	else
+		assert_int_equal(WEXITSTATUS(status), 77);
+	stop("exec");
+}
+
+static void exec_can_be_ended_before_it_begins(void **state)
+{
+	(void)state;
+	exec_of_a_hung_one(false);
+	exec_of_a_hung_one(true);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -228,6 +264,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(killed_though_its_queue_is_full),
 	cmocka_unit_test(a_stop_is_for_the_guest),
 	cmocka_unit_test(events_begin_without_an_answer),
+	cmocka_unit_test(exec_can_be_ended_before_it_begins),
 };
 
 int main(int argc, char **argv)
