@@ -14,6 +14,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+/* For an answer that nobody may want any more. */
+enum { STOP_MS = 2000 };
+
 static int lost(int code, struct err *e)
 {
 	if (code == -ECONNRESET || code == -EPIPE) {
@@ -48,10 +51,17 @@ static int ready(struct agent_client *c, short events, struct err *e)
 
 		if (n < 0 && errno != EINTR)
 			return err_sys(e, errno, "wait for the micro-VM");
-		if (n > 0 && p[1].revents)
-			return err_set(e, EINTR, "ended by a signal before the micro-VM answered");
-		if (n > 0)
+		/* What it was asked for may run already, and its answer be on the way. */
+		if (n > 0 && p[1].revents) {
+			c->stopped = true;
+			c->stop = -1;
+			if (c->until_ms > now + STOP_MS)
+				c->until_ms = now + STOP_MS;
+		}
+		if (n > 0 && p[0].revents)
 			return 0;
+		if (n == 0 && c->stopped)
+			return err_set(e, EINTR, "ended by a signal before the micro-VM answered");
 		if (n == 0)
 			return events & POLLOUT
 				       ? err_set(e, ETIMEDOUT,

@@ -20,7 +20,8 @@ enum { AGENT_CLIENT_MS = 60000 };
 struct agent_client {
 	struct agent_link link;
 	int64_t until_ms; /* CLOCK_MONOTONIC: answers come before it */
-	int stop;         /* readable: the caller wants no answer any more; or -1. Not owned */
+	int stop;         /* readable: the caller does not want to wait; or -1. Not owned */
+	bool stopped;     /* it was readable */
 };
 
 #define AGENT_CLIENT_INIT                            \
@@ -31,7 +32,8 @@ struct agent_client {
 /*
  * Takes sock, a connected SOCK_STREAM socket, also on failure. Everything that is asked is answered
  * within ms from now (AGENT_CLIENT_MS unless the caller has less time), or it is -ETIMEDOUT;
- * -EINTR: c->stop, which may be set afterwards. agent_client_wait has no deadline.
+ * -EINTR: c->stop, which may be set afterwards, has become readable, and 2 s later there was still
+ * no answer. agent_client_wait has no deadline.
  */
 int agent_client_open(struct agent_client *c, int sock, int ms, struct err *e);
 void agent_client_close(struct agent_client *c);
