@@ -37,7 +37,6 @@ static pid_t start_vmm(int dir, int full_pipe)
 				     .config = "{}",
 				     .config_len = 2,
 				     .stdio = { -1, full_pipe, -1 },
-				     .console_copy = -1,
 				     .boot_ms = 5000,
 				     .setup_ms = 5000 };
 	struct agent_host *h = NULL;
