@@ -138,9 +138,11 @@ static int open_target(const struct exec *x, const struct mount_op *op, bool wan
 	r = open_any(x->root_fd, op, want_dir, t, e);
 	if (r < 0)
 		return r;
-	/* The plan has judged the names below /proc; a link of the image may lead there by another.
+	/*
+	 * The plan has judged the names below /proc; a link of the image may lead there by another.
+	 * What was missing a moment ago may have become such a link meanwhile.
 	 */
-	if (str_after(op->target, "/proc/") || !t->existed)
+	if (str_after(op->target, "/proc/"))
 		return 0;
 	if (fstatfs(t->fd, &fs) < 0)
 		return err_sys(e, errno, "statfs %s in the container", op->target);

@@ -257,6 +257,19 @@ static int check_kind(const struct parse *p, const struct mount_op *op, struct e
 }
 
 /*
+ * Nothing is below a new file system yet, so a recursive option is a plain one. It prevails over
+ * the plain ones, as on a bind that has both.
+ */
+static void settle_recursive(struct mount_op *op)
+{
+	if (op->kind != MOUNT_OP_FS)
+		return;
+	op->attr_set = (op->attr_set & ~op->rec_attr_clr) | op->rec_attr_set;
+	op->attr_clr |= op->rec_attr_clr;
+	op->rec_attr_set = op->rec_attr_clr = 0;
+}
+
+/*
  * A tmpfs and whatever is on /dev get files, mount points or nodes put into them during the set-up:
  * they become read-only afterwards. A disk that is read-only by nature must be opened read-only.
  */
@@ -342,6 +355,7 @@ static int build_one(struct arena *a, const struct mount_plan_in *in, size_t i,
 		op.data.v[op.data.n++] = (char *)in->context;
 	if (op.kind == MOUNT_OP_FS && str_eq(m->type, "cgroup"))
 		return mount_cgroup_expand(a, in, &op, out, e);
+	settle_recursive(&op);
 	settle_ro(&op);
 	close_cgroups(in, &op);
 	slot = mount_plan_add(a, out, i);

@@ -355,6 +355,25 @@ load isolation
     grep -qx 'Read-only file system' "$OUT"
 }
 
+@test "tmpfs: a recursively read-only one is filled first too: mount points, tmpcopyup, the nodes of /dev" {
+    make_bundle
+    mkdir "$BUNDLE/rootfs/data"
+    echo one >"$BUNDLE/rootfs/data/one"
+    add_mount /data tmpfs tmpfs tmpcopyup rro
+    add_mount /mnt tmpfs tmpfs rro
+    bind /mnt/below "$SRC"
+    echo content >"$SRC/file"
+    edit_config '(.mounts[] | select(.destination == "/dev").options) += ["rro"]'
+    show_mounts 'cat /data/one /mnt/below/file; touch /mnt/below/written
+        for d in /data /mnt /dev; do touch $d/x 2>&1 | grep -o "Read-only.*"; done; echo null >/dev/null && echo nodes'
+    grep -qx one "$OUT"
+    grep -qx content "$OUT"
+    grep -qx nodes "$OUT"
+    [ "$(grep -cx 'Read-only file system' "$OUT")" -eq 3 ]
+    # what was mounted below it later is not part of it
+    [ -e "$SRC/written" ]
+}
+
 @test "tmpfs: tmpcopyup brings the directory's content, owners, modes and links along" {
     make_bundle
     local d=$BUNDLE/rootfs/data

@@ -109,7 +109,14 @@ static void test_fs(void **state)
 	assert_int_equal(plan.v[0].ms_flags, MS_I_VERSION);
 	assert_int_equal(build("/x", "tmpfs", "tmpfs", "tmpcopyup rro"), 0);
 	assert_true(plan.v[0].copy_up);
-	assert_int_equal(plan.v[0].rec_attr_set, MOUNT_ATTR_RDONLY);
+	/* nothing is below yet: as "ro" */
+	assert_true(plan.v[0].late_ro);
+	assert_int_equal(plan.v[0].rec_attr_set, 0);
+	assert_int_equal(plan.v[0].attr_set, 0);
+	assert_int_equal(build("/x", "ext4", "/dev/sda", "rro rnoatime nosuid rsuid"), 0);
+	assert_int_equal(plan.v[0].attr_set, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME);
+	assert_int_equal(plan.v[0].rec_attr_set | plan.v[0].rec_attr_clr, 0);
+	assert_string_equal(plan.v[0].sb_set.v[0], "ro");
 }
 
 static void test_bind(void **state)
