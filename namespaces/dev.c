@@ -2,6 +2,7 @@
 #include "namespaces/dev.h"
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "namespaces/mount_exec.h"
@@ -282,7 +283,20 @@ int dev_setup(int root_fd, const struct spec *spec, bool userns, struct err *e)
 
 /* ---- the console ---- */
 
-int dev_console(int root_fd, int slave_fd, struct err *e)
+/* -ENOENT without *e: there is nothing to mount over. */
+static int foreign_mount_point(int dir, const char *name, const char *path, struct err *e)
+{
+	struct stat st;
+	AUTO_CLOSE int fd = open_entry(dir, name, &st);
+
+	if (fd == -ENOENT || (fd >= 0 && (S_ISLNK(st.st_mode) || S_ISDIR(st.st_mode)))) {
+		log_debug("%s: none to mount the terminal over in the /dev that is bound", path);
+		return -ENOENT;
+	}
+	return fd < 0 ? err_sys(e, -fd, "open %s", path) : TAKE_FD(fd);
+}
+
+int dev_console(int root_fd, int slave_fd, bool foreign, struct err *e)
 {
 	AUTO_CLOSE int dir = -1, at = -1, mnt = -1;
 	struct stat st;
@@ -296,9 +310,10 @@ int dev_console(int root_fd, int slave_fd, struct err *e)
 	dir = path_make(root_fd, "/dev", true, 0755, e);
 	if (dir < 0)
 		return dir;
-	at = mount_point(dir, "console", "/dev/console", e);
+	at = foreign ? foreign_mount_point(dir, "console", "/dev/console", e)
+		     : mount_point(dir, "console", "/dev/console", e);
 	if (at < 0)
-		return at;
+		return foreign && at == -ENOENT ? 0 : at;
 	mnt = sys_open_tree(slave_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	r = mnt < 0 ? mnt : mount_attach(mnt, at);
 	if (r == -ENOSYS || r == -EPERM)

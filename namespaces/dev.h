@@ -14,8 +14,12 @@
  */
 int dev_setup(int root_fd, const struct spec *spec, bool userns, struct err *e);
 
-/* Binds the pty's slave side (an fd from TIOCGPTPEER) over /dev/console of the container. */
-int dev_console(int root_fd, int slave_fd, struct err *e);
+/*
+ * Binds the pty's slave side (an fd from TIOCGPTPEER) over /dev/console of the container. foreign:
+ * /dev is not the container's own (bound from the host), so nothing in it is made or replaced, and
+ * where it has no console to mount over (or a link or directory of that name) nothing is done.
+ */
+int dev_console(int root_fd, int slave_fd, bool foreign, struct err *e);
 
 /* Opens a pty pair from the container's own devpts (dev/pts/ptmx, verified): master and slave. */
 int dev_open_pty(int root_fd, int *master, int *slave, struct err *e);

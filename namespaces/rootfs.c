@@ -220,8 +220,10 @@ static int attach_root(struct rootfs *r, struct err *e)
 /* ---- /dev ---- */
 
 /* A /dev of the host's or the image's own by a bind mount is left as it is. */
-static bool dev_is_bound(const struct mount_plan *p)
+bool rootfs_dev_is_bound(const struct rootfs *r)
 {
+	const struct mount_plan *p = r->o->plan;
+
 	for (size_t i = 0; p && i < p->n; i++)
 		if (p->v[i].kind == MOUNT_OP_BIND && str_eq(p->v[i].target, "/dev"))
 			return true;
@@ -281,7 +283,7 @@ static int prepare_own(struct rootfs *r, struct err *e)
 	if ((ret = cut_off(r, e)) < 0 || (ret = take_null(r, e)) < 0 ||
 	    (ret = attach_root(r, e)) < 0 || (ret = mount_exec(r->root_fd, r->o, e)) < 0)
 		return ret;
-	if (dev_is_bound(r->o->plan))
+	if (rootfs_dev_is_bound(r))
 		return 0;
 	return dev_setup(r->root_fd, r->o->spec, r->o->userns, e);
 }

@@ -62,6 +62,9 @@ int rootfs_enter(struct rootfs *r, struct err *e);
 int rootfs_protect(struct rootfs *r, struct err *e);
 void rootfs_close(struct rootfs *r);
 
+/* After prepare: /dev was brought by a bind mount, so nothing of ours is made or replaced in it. */
+bool rootfs_dev_is_bound(const struct rootfs *r);
+
 /* --no-pivot, the inside of rootfs_enter (rootfs_move.c): the root is moved over "/" and entered by
  * chroot. */
 int rootfs_move(struct rootfs *r, struct err *e);

@@ -71,11 +71,12 @@ int init_network(struct create *c, struct err *e)
 	return sync_expect(c->sync_child, SYNC_GO, "ctr", NULL, NULL, e);
 }
 
-int init_terminal(struct create *c, int root_fd, struct err *e)
+int init_terminal(struct create *c, int root_fd, bool foreign_dev, struct err *e)
 {
 	const struct terminal_opts o = {
 		.root_fd = root_fd,
 		.bind_console = root_fd >= 0,
+		.foreign_dev = foreign_dev,
 		.console_sock = c->console,
 		.sync_sock = c->sync_child,
 		.process = c->spec->process,

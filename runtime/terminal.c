@@ -54,11 +54,11 @@ int terminal_setup(const struct terminal_opts *o, struct err *e)
 	r = o->root_fd < 0 ? open_host_pty(&master, &slave, e)
 			   : dev_open_pty(o->root_fd, &master, &slave, e);
 	if (r == 0 && o->bind_console)
-		r = dev_console(o->root_fd, slave, e);
+		r = dev_console(o->root_fd, slave, o->foreign_dev, e);
 	if (r == 0)
 		r = give_master(o, master, e);
 	if (r == 0)
-		r = console_adopt(slave, p->console_size,
-				  o->root_fd < 0 ? geteuid() : p->user.uid, e);
+		r = console_adopt(slave, p->console_size, o->root_fd < 0 ? geteuid() : p->user.uid,
+				  e);
 	return r;
 }

@@ -11,6 +11,7 @@
 struct terminal_opts {
 	int root_fd;       /* of the container; -1: a pty of the host's own (a micro-VM) */
 	bool bind_console; /* put it at /dev/console (init does, exec does not) */
+	bool foreign_dev;  /* with it: /dev is not the container's own, see dev_console */
 	int console_sock;  /* where the master goes (contract: one message), or -1: */
 	int sync_sock;     /* ... to our own parent, as SYNC_MASTER */
 	const struct spec_process *process;

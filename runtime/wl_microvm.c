@@ -242,7 +242,7 @@ static int enter_host(struct create *c, struct microvm *k, struct err *e)
 	if (r == 0)
 		r = init_hooks(c, e);
 	if (r == 0)
-		r = init_terminal(c, -1, e);
+		r = init_terminal(c, -1, false, e);
 	if (r < 0)
 		return r;
 	r = prepare_fds(k, e);

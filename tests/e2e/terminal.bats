@@ -43,6 +43,32 @@ receive() {
     [ "$(grep -c '^88:0$' <<<"$output")" -eq 2 ]
 }
 
+@test "run: a /dev that is bound from the host stays as it is; its console, when it has one, is the terminal" {
+    local host=$BATS_TEST_TMPDIR/dev
+    mkdir -p "$host/pts"
+    mknod -m 666 "$host/ptmx" c 5 2
+    mknod -m 666 "$host/tty" c 5 0
+    mknod -m 666 "$host/null" c 1 3
+    ln -s /etc/target "$host/console"
+    edit_config '.mounts |= map(select(.destination | startswith("/dev") | not))
+        | .mounts += [{destination: "/dev", type: "bind", source: $d, options: ["bind"]},
+            {destination: "/dev/pts", type: "devpts", source: "devpts", options: ["newinstance", "ptmxmode=0666"]}]' \
+        --arg d "$host"
+    set_args /bin/sh -c 'test -t 0 && echo terminal; tty'
+    drive wait run --bundle "$BUNDLE" "$ID"
+    [[ $output == *terminal$'\n'/dev/pts/0* ]] || fail "$output"
+    [ "$(readlink "$host/console")" = /etc/target ]
+    rm "$host/console"
+    drive wait run --bundle "$BUNDLE" "$ID"
+    [[ $output == *terminal* ]]
+    [ ! -e "$host/console" ]
+    : >"$host/console"
+    set_args /bin/sh -c 'echo by console >/dev/console'
+    drive wait run --bundle "$BUNDLE" "$ID"
+    [[ $output == *"by console"* ]]
+    [ -f "$host/console" ] && [ ! -s "$host/console" ]
+}
+
 @test "run: the size is passed on, and its changes arrive with SIGWINCH" {
     set_args /bin/sh -c 'stty size; trap "stty size; exit 3" WINCH; echo ready; while :; do sleep 0.05; done'
     drive $'expect 25 91\nexpect ready\nsize 40 123\nexpect 40 123\nwait' run --bundle "$BUNDLE" "$ID"

@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "namespaces/dev.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -164,15 +165,40 @@ static int body_console(void)
 	CHECK(fcntl(master, F_GETFD) & fcntl(slave, F_GETFD) & FD_CLOEXEC);
 	/* a link in the place of the console leads nowhere */
 	CHECK(symlinkat("/mnt/outside/console", root, "dev/console") == 0);
-	CHECK_OK(dev_console(root, slave, &e), &e);
+	CHECK_OK(dev_console(root, slave, false, &e), &e);
 	CHECK(fstatat(root, "dev/console", &a, AT_SYMLINK_NOFOLLOW) == 0 && fstat(slave, &b) == 0);
 	CHECK(S_ISCHR(a.st_mode) && a.st_rdev == b.st_rdev);
 	CHECK(rmdir("/mnt/outside") == 0);
-	CHECK_FAILS(dev_console(root, root, &e), ENOTTY, &e, "no pty slave");
-	CHECK_FAILS(dev_console(root, master, &e), ENOTTY, &e, "no pty slave");
+	CHECK_FAILS(dev_console(root, root, false, &e), ENOTTY, &e, "no pty slave");
+	CHECK_FAILS(dev_console(root, master, false, &e), ENOTTY, &e, "no pty slave");
 	/* a ptmx that was mounted over is not opened */
 	CHECK(mount("/dev/null", "/mnt/root/dev/pts/ptmx", NULL, MS_BIND, NULL) == 0);
 	CHECK_FAILS(dev_open_pty(root, &master, &slave, &e), EXDEV, &e, "ptmx");
+	return 0;
+}
+
+/* A /dev of the host's: a link or directory called console stays, and none is made. */
+static int body_console_foreign(void)
+{
+	struct err e = { 0 };
+	int root = make_root(), master = -1, slave = -1;
+	struct stat a, b;
+
+	CHECK(mkdirat(root, "dev", 0755) == 0 && mkdirat(root, "dev/pts", 0755) == 0);
+	CHECK(mount("devpts", "/mnt/root/dev/pts", "devpts", 0, "newinstance,ptmxmode=0666") == 0);
+	CHECK_OK(dev_open_pty(root, &master, &slave, &e), &e);
+	CHECK_OK(dev_console(root, slave, true, &e), &e);
+	CHECK(fstatat(root, "dev/console", &a, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT);
+	CHECK(symlinkat("/outside", root, "dev/console") == 0);
+	CHECK_OK(dev_console(root, slave, true, &e), &e);
+	CHECK(is_link(root, "dev/console", "/outside"));
+	CHECK(unlinkat(root, "dev/console", 0) == 0 && mkdirat(root, "dev/console", 0755) == 0);
+	CHECK_OK(dev_console(root, slave, true, &e), &e);
+	CHECK(unlinkat(root, "dev/console", AT_REMOVEDIR) == 0);
+	CHECK(mknodat(root, "dev/console", S_IFREG | 0600, 0) == 0);
+	CHECK_OK(dev_console(root, slave, true, &e), &e);
+	CHECK(fstatat(root, "dev/console", &a, AT_SYMLINK_NOFOLLOW) == 0 && fstat(slave, &b) == 0);
+	CHECK(S_ISCHR(a.st_mode) && a.st_rdev == b.st_rdev);
 	return 0;
 }
 
@@ -189,13 +215,15 @@ CHILD_TEST(dev_is_link)
 CHILD_TEST(spec_devices)
 CHILD_TEST(bound)
 CHILD_TEST(console)
+CHILD_TEST(console_foreign)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_dev_is_link), cmocka_unit_test(test_spec_devices),
-		cmocka_unit_test(test_bound),       cmocka_unit_test(test_console),
+		cmocka_unit_test(test_defaults),        cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_dev_is_link),     cmocka_unit_test(test_spec_devices),
+		cmocka_unit_test(test_bound),           cmocka_unit_test(test_console),
+		cmocka_unit_test(test_console_foreign),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
