@@ -309,11 +309,6 @@ static int identity_maps(void *ctx, struct err *e)
 		r = rdt_join(c->rdt.clos, c->rdt.mon, c->pid, e);
 	if (r < 0)
 		return r;
-	if (l->ns[NS_USER].wanted && !c->machine) {
-		r = process_rlimits(c->pid, &c->spec->process->rlimits, e);
-		if (r < 0)
-			return r;
-	}
 	if (!create_init_waits(c))
 		return 0;
 	if (c->ns.new_flags & CLONE_NEWUSER) {
@@ -376,6 +371,17 @@ static int late_maps(struct create *c, struct err *e)
 		return r;
 	r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);
 	return r < 0 ? err_sys(e, -r, "tell the container's init that its id maps are there") : 0;
+}
+
+/*
+ * Inside a user namespace none can be raised, so they are set from here; and only now, because the
+ * set-up is no part of the program that they are for.
+ */
+static int limits(const struct create *c, struct err *e)
+{
+	if (!c->spec->linux_.ns[NS_USER].wanted || c->machine)
+		return 0;
+	return process_rlimits(c->pid, &c->spec->process->rlimits, e);
 }
 
 static int unexpected(uint32_t type, struct err *e)
@@ -453,7 +459,7 @@ static int handshake(void *ctx, struct err *e)
 			console_user_size(fd);
 			break;
 		case SYNC_READY:
-			return 0;
+			return limits(c, e);
 		default:
 			return unexpected(m.type, e);
 		}

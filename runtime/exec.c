@@ -57,8 +57,8 @@ struct exec {
 
 /* ---- the child ---- */
 
-/* The parent has set what only it may set on us; nobody inside can look at us yet. */
-static int await_limits(struct exec *x, struct err *e)
+/* The parent has set what it can set on us only while nobody inside can look at us yet. */
+static int await_parent(struct exec *x, struct err *e)
 {
 	return x->userns ? sync_expect(x->sync_child, SYNC_GO, "ctr", NULL, NULL, e) : 0;
 }
@@ -121,7 +121,7 @@ static int child(struct exec *x, struct err *e)
 	int r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	r = await_limits(x, e);
+	r = await_parent(x, e);
 	if (r < 0)
 		return r;
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
@@ -393,11 +393,8 @@ static int handshake(struct exec *x, struct err *e)
 
 	if (r == 0 && x->c.st->rdt_clos)
 		r = rdt_join(x->c.st->rdt_clos, x->c.st->rdt_mon, x->pid, e);
-	if (r == 0 && x->userns) {
-		r = process_rlimits(x->pid, &x->spec.process->rlimits, e);
-		if (r == 0 && (r = sync_send(x->sync_parent, SYNC_GO, 0, NULL, -1)) < 0)
-			err_sys(e, -r, "let the new process go on");
-	}
+	if (r == 0 && x->userns && (r = sync_send(x->sync_parent, SYNC_GO, 0, NULL, -1)) < 0)
+		err_sys(e, -r, "let the new process go on");
 	if (r < 0)
 		return r;
 	if (x->spec.process->terminal && !x->o->console_socket) {
@@ -407,6 +404,9 @@ static int handshake(struct exec *x, struct err *e)
 		console_user_size(x->master);
 	}
 	r = expect(x, SYNC_READY, NULL, e);
+	/* Not earlier: they are for the program, not for its set-up. */
+	if (r == 0 && x->userns)
+		r = process_rlimits(x->pid, &x->spec.process->rlimits, e);
 	if (r == 0 && x->o->pidfd_socket)
 		r = proc_send_pidfd(x->o->pidfd_socket, x->pidfd, e);
 	if (r < 0)

@@ -63,8 +63,6 @@ static int settle_privileged(struct payload *p, struct err *e)
 		r = process_personality(p->personality, e);
 	if (r == 0 && p->memory)
 		r = process_memory_policy(p->memory, e);
-	if (r == 0 && !p->limits_set)
-		r = process_rlimits(0, &q->rlimits, e);
 	return r;
 }
 
@@ -99,6 +97,9 @@ int payload_settle(struct payload *p, struct err *e)
 		r = process_env(q, &p->env, e);
 	if (r == 0)
 		r = early_cwd(p, &cwd_again, e);
+	/* Late, because they are not for what is done here; as root, who may raise them. */
+	if (r == 0 && !p->limits_set)
+		r = process_rlimits(0, &q->rlimits, e);
 	if (r < 0)
 		return r;
 	if (q->user.uid != 0)

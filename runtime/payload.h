@@ -25,7 +25,7 @@ struct payload {
 	int report;
 	const struct landlock_rules *landlock; /* or NULL */
 	bool keep_groups;    /* a user namespace whose setgroups is denied, or so annotated */
-	bool limits_set;     /* the parent has set the rlimits */
+	bool limits_set;     /* the parent sets the rlimits when all is ready */
 	bool cwd_must_exist; /* exec: what is not there is an error; create makes it */
 	int preserve_fds;
 	/* filled by payload_settle */

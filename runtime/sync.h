@@ -5,7 +5,7 @@
  *
  *   child                              parent
  *   PID value (a second fork)      ->
- *                                  <-  GO         id maps are written, limits of the process set
+ *                                  <-  GO         id maps are written, oom_score_adj is set
  *   SOURCE path (as often as needed) ->
  *   IDMAPPED value (of the mount plan's operation)
  *                                  <-  SOURCE_FD (or ERROR)
@@ -16,7 +16,8 @@
  *   USERNS (a micro-VM's, made last) ->
  *                                  <-  GO         its id maps are written
  *   MASTER (foreground terminal)   ->
- *   READY                          ->             state.json written
+ *   READY                          ->             limits of the process (in a user
+ *                                                 namespace), state.json written
  *                                  <-  GO         from here on the child outlives the parent
  *                                  <-  START      (run; with create it comes over the start socket)
  *   EXEC                           ->             then end of file: the program runs; or ERROR

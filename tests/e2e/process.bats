@@ -217,6 +217,36 @@ Max stack size 1048576 2097152
 LIMITS
 }
 
+# One case: the limits reach the program and do not hinder what is done before it, by create and start, run and exec.
+few_limits() {
+    local what=$1
+    set_args /bin/sh -c 'ulimit -n; ulimit -f; while [ ! -e /end ]; do sleep 0.05; done; exit 7'
+    ok create --bundle "$BUNDLE" "$ID"
+    local out=$OUT
+    ok start "$ID"
+    wait_for 10 grep -qx 1 "$out"
+    [ "$(cat "$out")" = $'4\n1' ] || fail "$what: create: $(cat "$out")"
+    ok exec "$ID" /bin/sh -c 'ulimit -n; ulimit -f'
+    [ "$output" = $'4\n1' ] || fail "$what: exec: $output"
+    ok delete --force "$ID"
+    set_args /bin/sh -c 'ulimit -n; ulimit -f'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = $'4\n1' ] || fail "$what: run: $output"
+}
+
+@test "rlimits: 4 files and 512 bytes are enough, with and without a user namespace" {
+    make_bundle
+    edit_config '.process.rlimits = [{type: "RLIMIT_NOFILE", soft: 4, hard: 4}, {type: "RLIMIT_FSIZE", soft: 512, hard: 512}]
+        | .process.cwd = "/made/for/it"'
+    few_limits host
+    edit_config '.linux.uidMappings = [{containerID: 0, hostID: 200000, size: 65536}]
+        | .linux.gidMappings = [{containerID: 0, hostID: 300000, size: 65536}]
+        | .linux.namespaces += [{type: "user"}]'
+    rm -rf "$BUNDLE/rootfs/made"
+    chown -R 200000:300000 "$BUNDLE/rootfs"
+    few_limits userns
+}
+
 @test "rlimits: one that may not be raised is an error with its place in the configuration" {
     ! have_cap 24 || skip "this host has CAP_SYS_RESOURCE"
     make_bundle

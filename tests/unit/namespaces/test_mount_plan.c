@@ -201,7 +201,8 @@ static void test_every_option(void **state)
 	in.userns = true;
 	for (size_t i = 0; i < names_mount_options_n; i++) {
 		const struct mount_option *o = &names_mount_options[i];
-		bool bind = o->kind == MOPT_IDMAP || o->kind == MOPT_BIND;
+		bool bind = o->kind == MOPT_IDMAP || o->kind == MOPT_BIND ||
+			    o->kind == MOPT_ATTR_REC;
 		const struct mount_op *op;
 
 		assert_int_equal(build("/x", bind ? "bind" : "tmpfs", "src", o->name), 0);
