@@ -9,6 +9,7 @@
 
 #include "cgroups/cg.h"
 #include "ctr.h"
+#include "listen.h"
 #include "namespaces/ns.h"
 #include "netns/device.h"
 #include "network.h"
@@ -34,6 +35,7 @@ struct create {
 	struct annotations notes; /* of the spec; lives in its arena */
 	struct state st;
 	struct workload wl;
+	struct listen_fds listen;
 	/*
 	 * Set by the workload's prepare. A machine: process.* and the limits on it are its guest's
 	 * business, and its init makes its user namespace, with these maps, as the last step.

@@ -172,8 +172,10 @@ static int choose_workload(struct create *c, struct err *e)
 
 int create_load(struct create *c, struct err *e)
 {
-	int r;
+	int r = listen_fds_get(&c->listen, e);
 
+	if (r < 0)
+		return r;
 	if (c->o->clone) {
 		c->bundle = strdup("/");
 		r = c->bundle ? spec_clone_text(c->o->id, &c->config, &c->config_len, e)

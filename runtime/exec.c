@@ -44,6 +44,7 @@ struct exec {
 	struct cg *cg;
 	int join_fd[CG_MAX_HIER];
 	size_t n_join;
+	struct listen_fds listen;
 	uint64_t ns_flags; /* of the container, without pid */
 	bool attach;       /* only systemd may move a process into the cgroup: it is asked to */
 	bool own_pid_ns, userns;
@@ -116,6 +117,7 @@ static int child(struct exec *x, struct err *e)
 		.limits_set = x->userns,
 		.cwd_must_exist = true,
 		.preserve_fds = x->o->preserve_fds,
+		.listen = x->listen,
 	};
 	char buf[16];
 	int r;
@@ -212,7 +214,10 @@ static int prepare(struct exec *x, const char *id, struct err *e)
 {
 	AUTO_CLOSE int cache = -1;
 	const struct spec_linux *l;
-	int r = exec_spec_make(&x->spec, x->c.dir, x->o, e);
+	int r = listen_fds_get(&x->listen, e);
+
+	if (r == 0)
+		r = exec_spec_make(&x->spec, x->c.dir, x->o, e);
 	if (r < 0)
 		return r;
 	l = &x->spec.container->linux_;

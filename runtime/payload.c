@@ -96,6 +96,8 @@ int payload_settle(struct payload *p, struct err *e)
 	if (r == 0)
 		r = process_env(q, &p->env, e);
 	if (r == 0)
+		r = listen_fds_env(&p->listen, &p->env, e);
+	if (r == 0)
 		r = early_cwd(p, &cwd_again, e);
 	/* Late, because they are not for what is done here; as root, who may raise them. */
 	if (r == 0 && !p->limits_set)
@@ -125,7 +127,7 @@ int payload_settle(struct payload *p, struct err *e)
 /* Nothing but execve comes after the filter. */
 int payload_exec(struct payload *p, struct err *e)
 {
-	int r = process_cloexec_from(3 + (unsigned int)p->preserve_fds);
+	int r = process_cloexec_from(3 + p->listen.n + (unsigned int)p->preserve_fds);
 
 	if (r < 0)
 		return err_sys(e, -r, "close descriptors");

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "listen.h"
 #include "oci/annotations.h"
 #include "oci/spec.h"
 #include "seccomp_notify.h"
@@ -28,6 +29,7 @@ struct payload {
 	bool limits_set;     /* the parent sets the rlimits when all is ready */
 	bool cwd_must_exist; /* exec: what is not there is an error; create makes it */
 	int preserve_fds;
+	struct listen_fds listen; /* passed on before those */
 	/* filled by payload_settle */
 	struct str_list env;
 	char *path;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "console.h"
+#include "listen.h"
 #include "microvm/agent_stream.h"
 #include "proc.h"
 #include "process.h"
@@ -68,6 +69,14 @@ static int read_process(struct vm_exec *x, struct err *e)
 
 static int check(const struct vm_exec *x, struct err *e)
 {
+	struct listen_fds listen;
+	int r = listen_fds_get(&listen, e);
+
+	if (r < 0)
+		return r;
+	if (listen.n)
+		return err_set(e, ENOTSUP,
+			       "LISTEN_FDS: descriptors of the host do not reach a micro-VM");
 	if (x->o.preserve_fds)
 		return err_set(
 			e, ENOTSUP,

@@ -42,6 +42,10 @@ static int check_options(const struct create *c, struct err *e)
 		return err_set(
 			e, ENOTSUP,
 			"--preserve-fds: descriptors of the host cannot be passed into a micro-VM");
+	if (c->listen.n)
+		return err_set(
+			e, ENOTSUP,
+			"LISTEN_FDS: descriptors of the host cannot be passed into a micro-VM");
 	if (c->net.plan.mode != NETWORK_KEEP && c->net.plan.mode != NETWORK_NONE)
 		return err_set(
 			e, ENOTSUP,

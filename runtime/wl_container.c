@@ -243,6 +243,7 @@ static void fill_payload(struct create *c, struct container *k)
 			c->notes.keep_groups || (l->ns[NS_USER].wanted && setgroups_denied()),
 		.limits_set = l->ns[NS_USER].wanted,
 		.preserve_fds = c->o->preserve_fds,
+		.listen = c->listen,
 	};
 }
 

@@ -486,6 +486,52 @@ PY
     ok delete --force "$ID"
 }
 
+@test "LISTEN_FDS: what a service manager passed to ctr reaches the program, before those of --preserve-fds" {
+    make_bundle
+    echo three >"$BATS_TEST_TMPDIR/3"
+    echo four >"$BATS_TEST_TMPDIR/4"
+    printf '%s\n' '#!/bin/bash' 'pid=${PID:-$$}' "exec env LISTEN_PID=\$pid \"$CTR\" \"\$@\" 3<'$BATS_TEST_TMPDIR/3' 4<'$BATS_TEST_TMPDIR/4'" \
+        >"$BATS_TEST_TMPDIR/manager"
+    chmod 755 "$BATS_TEST_TMPDIR/manager"
+    local show='echo "$LISTEN_FDS $((LISTEN_PID == $$)) [$LISTEN_FDNAMES]"; for f in /proc/self/fd/*; do echo ${f##*/}; done | wc -l'
+    CTR=$BATS_TEST_TMPDIR/manager
+    edit_config '.process.env += ["LISTEN_FDS=9", "LISTEN_PID=77"]'
+    set_args /bin/sh -c "$show; cat <&3; cat <&4"
+    # the shell's loop has one descriptor of its own
+    LISTEN_FDS=2 LISTEN_FDNAMES=web:log ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = $'2 1 [web:log]\n6\nthree\nfour' ]
+    LISTEN_FDS=1 ok run --preserve-fds 1 --bundle "$BUNDLE" "$ID"
+    [ "$output" = $'1 1 []\n6\nthree\nfour' ]
+    # by create, without a pid namespace: still its own pid
+    edit_config '.linux.namespaces |= map(select(.type != "pid"))'
+    LISTEN_FDS=2 ok create --bundle "$BUNDLE" "$ID"
+    local out=$OUT
+    ok start "$ID"
+    wait_state "$ID" stopped
+    [ "$(cat "$out")" = $'2 1 []\n6\nthree\nfour' ] || fail "$(cat "$out")"
+    ok delete "$ID"
+    edit_config '.linux.namespaces += [{type: "pid"}]'
+    # for somebody else, or none
+    set_args /bin/sh -c 'echo $LISTEN_FDS; ls /proc/self/fd | wc -l'
+    PID=1 LISTEN_FDS=2 ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = $'9\n4' ]
+    LISTEN_FDS=0 ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = $'9\n4' ]
+    # exec
+    set_args /bin/sleep 100
+    ok run --detach --bundle "$BUNDLE" "$ID"
+    LISTEN_FDS=2 LISTEN_FDNAMES=a:b ok exec "$ID" /bin/sh -c "$show; cat <&4"
+    [ "$output" = $'2 1 [a:b]\n6\nfour' ]
+    LISTEN_FDS=3 fails 255 'LISTEN_FDS: "3": only 2 descriptors' exec "$ID" /bin/true
+    ok delete --force "$ID"
+    # nonsense
+    local bad
+    for bad in x -1 1x 99999999999 3; do
+        LISTEN_FDS=$bad fails 1 "LISTEN_FDS: \"$bad\"" run --bundle "$BUNDLE" "$ID"
+    done
+    PID=x LISTEN_FDS=1 fails 1 'LISTEN_PID: "x"' run --bundle "$BUNDLE" "$ID"
+}
+
 @test "descriptors: nothing but stdin, stdout, stderr and what --preserve-fds names" {
     make_bundle
     edit_config '.process.cwd = "/"'
