@@ -75,7 +75,8 @@ int init_terminal(struct create *c, int root_fd, bool foreign_dev, struct err *e
 {
 	const struct terminal_opts o = {
 		.root_fd = root_fd,
-		.bind_console = root_fd >= 0,
+		/* In a mount namespace of others nobody would take the mount away again. */
+		.bind_console = root_fd >= 0 && c->spec->linux_.ns[NS_MOUNT].wanted,
 		.foreign_dev = foreign_dev,
 		.console_sock = c->console,
 		.sync_sock = c->sync_child,

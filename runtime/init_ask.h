@@ -30,8 +30,8 @@ int init_network(struct create *c, struct err *e);
 
 /*
  * process.terminal, its master for --console-socket (closed here) or the parent. root_fd: the
- * container's root, whose pty it is, bound at /dev/console; -1: a pty of the host's (a micro-VM).
- * foreign_dev: as for dev_console (namespaces/dev.h).
+ * container's root, whose pty it is, bound at /dev/console in its own mount namespace; -1: a pty of
+ * the host's (a micro-VM). foreign_dev: as for dev_console (namespaces/dev.h).
  */
 int init_terminal(struct create *c, int root_fd, bool foreign_dev, struct err *e);
 

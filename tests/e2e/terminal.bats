@@ -69,6 +69,21 @@ receive() {
     [ -f "$host/console" ] && [ ! -s "$host/console" ]
 }
 
+@test "run: without a mount namespace nothing is mounted for the terminal" {
+    local dev=$BUNDLE/rootfs/dev rc=0
+    edit_config '.linux.namespaces |= map(select(.type != "mount")) | .mounts = []
+        | .linux.maskedPaths = [] | .linux.readonlyPaths = []'
+    mkdir "$dev/pts"
+    mount -t devpts -o newinstance,ptmxmode=666 devpts "$dev/pts"
+    set_args /bin/sh -c 'test -t 0 && tty'
+    ctr_tty run --bundle "$BUNDLE" "$ID"
+    ! umount "$dev/console" 2>/dev/null || rc=1
+    umount "$dev/pts"
+    [ "$rc" -eq 0 ] || fail 'the console is still mounted on the host'
+    [ ! -e "$dev/console" ]
+    [[ $output == *dev/pts/0 ]] || fail "$output"
+}
+
 @test "run: the size is passed on, and its changes arrive with SIGWINCH" {
     set_args /bin/sh -c 'stty size; trap "stty size; exit 3" WINCH; echo ready; while :; do sleep 0.05; done'
     drive $'expect 25 91\nexpect ready\nsize 40 123\nexpect 40 123\nwait' run --bundle "$BUNDLE" "$ID"

@@ -200,6 +200,9 @@ vm.hypervisor.parameters[0]|.vm = {kernel: {path: "/k"}, hypervisor: {path: "/us
 ROWS
     cp "$good" "$BUNDLE/config.json"
     broken '--preserve-fds' run --preserve-fds 1
+    printf '#!/bin/sh\nLISTEN_FDS=1 LISTEN_PID=$$ exec "%s" "$@" 3</dev/null\n' "$CTR" >"$BATS_TEST_TMPDIR/manager"
+    chmod 755 "$BATS_TEST_TMPDIR/manager"
+    CTR=$BATS_TEST_TMPDIR/manager broken 'LISTEN_FDS' run
     broken '--network' run --network host
     CTR_GLOBALS= fails 1 '--vcpus: for a micro-VM only' run --vcpus 2 --bundle "$BUNDLE" "$ID"
 }
