@@ -219,15 +219,66 @@ static int attach_root(struct rootfs *r, struct err *e)
 
 /* ---- /dev ---- */
 
-/* A /dev of the host's or the image's own by a bind mount is left as it is. */
-bool rootfs_dev_is_bound(const struct rootfs *r)
+static int mount_id(int fd, uint64_t *id)
+{
+	struct statx x;
+
+	if (fd < 0)
+		return fd;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) < 0)
+		return -errno;
+	if (!(x.stx_mask & STATX_MNT_ID))
+		return -ENOSYS;
+	*id = x.stx_mnt_id;
+	return 0;
+}
+
+/* Whether the mount is one that an operation of that kind made. */
+static bool made_by(const struct rootfs *r, enum mount_op_kind kind, uint64_t mount)
 {
 	const struct mount_plan *p = r->o->plan;
 
+	for (size_t i = 0; p && i < p->n; i++) {
+		AUTO_CLOSE int fd = -1;
+		uint64_t id;
+
+		if (p->v[i].kind != kind)
+			continue;
+		fd = path_open(r->root_fd, p->v[i].target, O_PATH);
+		if (mount_id(fd, &id) == 0 && id == mount)
+			return true;
+	}
+	return false;
+}
+
+static bool binds_dev(const struct mount_plan *p)
+{
 	for (size_t i = 0; p && i < p->n; i++)
 		if (p->v[i].kind == MOUNT_OP_BIND && str_eq(p->v[i].target, "/dev"))
 			return true;
 	return false;
+}
+
+/*
+ * A /dev of the host's by a bind mount is left as it is. The names alone do not tell: the image may
+ * have a link from another destination to /dev, or from /dev to a place below one.
+ */
+static bool dev_is_bound(const struct rootfs *r)
+{
+	AUTO_CLOSE int dev = -1, plain = -1;
+	uint64_t root, id;
+
+	if (binds_dev(r->o->plan))
+		return true;
+	dev = path_open(r->root_fd, "/dev", O_PATH);
+	if (mount_id(r->root_fd, &root) < 0 || mount_id(dev, &id) < 0 || id == root)
+		return false;
+	if (made_by(r, MOUNT_OP_BIND, id))
+		return true;
+	/* By a link, and to no mount of ours: one that came along with a recursive bind. */
+	plain = sys_openat2(r->root_fd, "dev", O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC, 0,
+			    RESOLVE_BENEATH);
+	return plain < 0 && !made_by(r, MOUNT_OP_FS, id);
 }
 
 /*
@@ -283,7 +334,8 @@ static int prepare_own(struct rootfs *r, struct err *e)
 	if ((ret = cut_off(r, e)) < 0 || (ret = take_null(r, e)) < 0 ||
 	    (ret = attach_root(r, e)) < 0 || (ret = mount_exec(r->root_fd, r->o, e)) < 0)
 		return ret;
-	if (rootfs_dev_is_bound(r))
+	r->dev_bound = dev_is_bound(r);
+	if (r->dev_bound)
 		return 0;
 	return dev_setup(r->root_fd, r->o->spec, r->o->userns, e);
 }

@@ -45,9 +45,10 @@ struct rootfs_opts {
 
 struct rootfs {
 	const struct rootfs_opts *o;
-	int root_fd;   /* O_PATH of the root mount; -1 before prepare */
-	bool on_top;   /* the root is attached on top of "/", not at its own path */
-	bool chrooted; /* ctr's root is not that of its mount namespace */
+	int root_fd;    /* O_PATH of the root mount; -1 before prepare */
+	bool on_top;    /* the root is attached on top of "/", not at its own path */
+	bool dev_bound; /* /dev came by a bind mount: nothing of ours is made or replaced in it */
+	bool chrooted;  /* ctr's root is not that of its mount namespace */
 	int null_mnt; /* a clone of the host's /dev/null, verified, for masked files; -1 without any
 		       */
 };
@@ -61,9 +62,6 @@ int rootfs_prepare(struct rootfs *r, const struct rootfs_opts *o, struct err *e)
 int rootfs_enter(struct rootfs *r, struct err *e);
 int rootfs_protect(struct rootfs *r, struct err *e);
 void rootfs_close(struct rootfs *r);
-
-/* After prepare: /dev was brought by a bind mount, so nothing of ours is made or replaced in it. */
-bool rootfs_dev_is_bound(const struct rootfs *r);
 
 /* --no-pivot, the inside of rootfs_enter (rootfs_move.c): the root is moved over "/" and entered by
  * chroot. */

@@ -280,7 +280,7 @@ static int container_enter(struct workload *w, struct err *e)
 	if (r == 0)
 		r = init_hooks(c, e);
 	if (r == 0)
-		r = init_terminal(c, k->rootfs.root_fd, rootfs_dev_is_bound(&k->rootfs), e);
+		r = init_terminal(c, k->rootfs.root_fd, k->rootfs.dev_bound, e);
 	if (r == 0)
 		r = rootfs_enter(&k->rootfs, e);
 	if (r == 0)

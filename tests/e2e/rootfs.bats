@@ -78,6 +78,38 @@ load isolation
     [ -n "$(info /dev/null)" ]
 }
 
+@test "devices: what an image leads there by a link is bound all the same: no node is made in the host's directory" {
+    make_bundle
+    canary
+    edit_config '.mounts |= map(select(.destination | startswith("/dev") | not))'
+    bind /data "$CANARY/dir"
+    set_args /bin/true
+    # the mount goes to /dev
+    ln -s dev "$BUNDLE/rootfs/data"
+    ok run --bundle "$BUNDLE" "$ID"
+    canary_untouched
+    # /dev goes to the mount
+    rm "$BUNDLE/rootfs/data"
+    rm -rf "$BUNDLE/rootfs/dev"
+    ln -s data "$BUNDLE/rootfs/dev"
+    ok run --bundle "$BUNDLE" "$ID"
+    canary_untouched
+    # ... or to one that comes along below it
+    mkdir "$SRC/below"
+    mount --bind "$CANARY/dir" "$SRC/below"
+    edit_config '.mounts |= map(select(.destination != "/data"))'
+    add_mount /data bind "$SRC" rbind
+    ln -sfn data/below "$BUNDLE/rootfs/dev"
+    ok run --bundle "$BUNDLE" "$ID"
+    canary_untouched
+    # a tmpfs of the container's own there has its nodes
+    add_mount /dev tmpfs tmpfs
+    set_args /bin/sh -c 'echo >/dev/null && test -c /dev/null && echo node'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = node ]
+    canary_untouched
+}
+
 @test "devices: a /dev of the host by bind is left alone" {
     make_bundle
     edit_config '.mounts |= map(select(.destination | startswith("/dev") | not))'
