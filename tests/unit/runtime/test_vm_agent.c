@@ -400,7 +400,8 @@ static void exec_of_what_is_missing(void **state)
 	struct exec_opts o = { .args = { args, 1 } };
 	struct rig r = {};
 	struct err e = {};
-	int status;
+	char pid[16];
+	int status, fd;
 
 	(void)state;
 	rig_run(&r, "echo ready; sleep 100; true");
@@ -410,6 +411,21 @@ static void exec_of_what_is_missing(void **state)
 	assert_string_equal(e.msg, "exec: \"no-such-program\": executable file not found in $PATH");
 	o.preserve_fds = 1;
 	assert_int_equal(vm_exec(r.state_dir, r.id, &o, &status, &e), -ENOTSUP);
+	o.preserve_fds = 0;
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	setenv("LISTEN_PID", pid, 1);
+	setenv("LISTEN_FDS", "1", 1);
+	fd = dup(3);
+	if (dup2(0, 3) == 3)
+		assert_int_equal(vm_exec(r.state_dir, r.id, &o, &status, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "LISTEN_FDS"));
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_PID");
+	if (fd < 0)
+		close(3);
+	else
+		dup3(fd, 3, O_CLOEXEC);
+	close(fd);
 	rig_stop(&r);
 }
 
