@@ -266,7 +266,7 @@ static void test_invalid_text(void **state)
 	refused("{}", &(struct spec_edit){ .args = STRINGS("a", "\xff") },
 		"COMMAND: not valid UTF-8, which JSON needs: \xff");
 	refused("{}", &(struct spec_edit){ .env = STRINGS("A=\xc0\x80") },
-		"--env: not valid UTF-8, which JSON needs: A=\xc0\x80");
+		"--env: not valid UTF-8, which JSON needs: A=\xc0 ");
 	assert_true(json_edit_is_text("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
 	assert_false(json_edit_is_text("\xed\xa0\x80"));     /* a surrogate */
 	assert_false(json_edit_is_text("\xe0\x80\x80"));     /* overlong */
