@@ -2,6 +2,7 @@
 /*
  * The parent's half of create. Each stage owns the undo of what it made:
  *
+ *   signals          in the foreground they are blocked until the end, and looked at where we wait
  *   state directory  made and locked, with the configuration in it before anything else exists: it
  *                    says where the
  *                    cgroup will be, so that `delete --force` finds what a killed ctr left
@@ -13,8 +14,7 @@
  *                    ours and whatever is in it too (not earlier: it may turn out to be somebody
  *                    else's)
  *   resctrl          the group of linux.intelRdt, in state.json before anything uses it
- *   console          both ends of what the child will need: console socket, start socket, signals
- *                    blocked
+ *   console          both ends of what the child will need: console socket, start socket
  *   spawn            the child, in its namespaces and its cgroup
  *   network devices  those of the host that the configuration gives to the container
  *   identity maps    id maps; what only the host's root may set on the child
@@ -53,6 +53,13 @@ bool create_init_waits(const struct create *c)
 {
 	return c->ns.new_flags & CLONE_NEWUSER || c->two || c->spec->linux_.net_devices.n ||
 	       c->net.state || c->rdt.clos;
+}
+
+static int signals(void *ctx, struct err *e)
+{
+	struct create *c = ctx;
+
+	return c->wait_here && !c->o->detach ? supervise_block(e) : 0;
 }
 
 static int state_directory(void *ctx, struct err *e)
@@ -212,17 +219,7 @@ static int console(void *ctx, struct err *e)
 		return 0;
 	if (!c->o->no_subreaper)
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
-	c->sup_blocked = true;
-	return supervise_block(&c->sup, e);
-}
-
-static void undo_console(void *ctx)
-{
-	struct create *c = ctx;
-
-	if (c->sup_blocked)
-		supervise_unblock(&c->sup);
-	c->sup_blocked = false;
+	return 0;
 }
 
 static int spawn(void *ctx, struct err *e)
@@ -528,12 +525,13 @@ static void undo_record(void *ctx)
 }
 
 static const struct stage create_stages[] = {
+	{ "signals", signals, NULL },
 	{ "state directory", state_directory, undo_state_directory },
 	{ "network", network, undo_network },
 	{ "prepare", prepare, undo_prepare },
 	{ "cgroup", cgroup, undo_cgroup },
 	{ "resctrl", resctrl, undo_resctrl },
-	{ "console", console, undo_console },
+	{ "console", console, NULL },
 	{ "spawn", spawn, undo_spawn },
 	{ "network devices", network_devices, undo_network_devices },
 	{ "identity maps", identity_maps, NULL },

@@ -68,7 +68,6 @@ struct create {
 	int pidfd;
 	bool poststop_due, pid_file_written;
 	struct supervise sup;
-	bool sup_blocked;
 };
 
 /*

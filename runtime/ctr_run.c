@@ -99,7 +99,6 @@ static int in_foreground(struct create *c, int *status, struct err *e)
 	c->sup.master = c->master;
 	c->sup.remote = c->machine;
 	r = supervise_wait(&c->sup, status, e);
-	c->sup_blocked = false;
 	if (r < 0 || c->o->keep)
 		return r;
 

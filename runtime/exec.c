@@ -53,7 +53,6 @@ struct exec {
 	int sync_parent, sync_child, console, master, pidfd;
 	pid_t pid;
 	struct supervise sup;
-	bool blocked;
 };
 
 /* ---- the child ---- */
@@ -444,10 +443,8 @@ static int run(struct exec *x, int *status, struct err *e)
 		x->console = console_connect(x->o->console_socket, e);
 		r = x->console < 0 ? x->console : 0;
 	}
-	if (r == 0 && !x->o->detach) {
-		x->blocked = true;
-		r = supervise_block(&x->sup, e);
-	}
+	if (r == 0 && !x->o->detach)
+		r = supervise_block(e);
 	if (r == 0)
 		r = spawn(x, e);
 	if (r == 0)
@@ -464,7 +461,6 @@ static int run(struct exec *x, int *status, struct err *e)
 	x->sup.pid = x->pid;
 	x->sup.pidfd = x->pidfd;
 	x->sup.master = x->master;
-	x->blocked = false;
 	return supervise_wait(&x->sup, status, e);
 }
 
@@ -474,8 +470,6 @@ static void release(struct exec *x)
 		&x->init_pidfd, &x->root, &x->sync_parent, &x->console, &x->master, &x->pidfd
 	};
 
-	if (x->blocked)
-		supervise_unblock(&x->sup);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		if (*fds[i] >= 0)
 			close(*fds[i]);

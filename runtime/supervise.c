@@ -41,13 +41,13 @@ static void forwarded_set(sigset_t *set)
 	sigdelset(set, SIGSTOP);
 }
 
-int supervise_block(struct supervise *s, struct err *e)
+int supervise_block(struct err *e)
 {
 	struct sigaction sa;
 	sigset_t set;
 
 	forwarded_set(&set);
-	if (sigprocmask(SIG_BLOCK, &set, &s->old_mask) < 0)
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return err_sys(e, errno, "block signals");
 	/*
 	 * With SIGCHLD ignored (as some callers leave it) there would be no exit status to wait
@@ -56,11 +56,6 @@ int supervise_block(struct supervise *s, struct err *e)
 	if (sigaction(SIGCHLD, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN)
 		signal(SIGCHLD, SIG_DFL);
 	return 0;
-}
-
-void supervise_unblock(struct supervise *s)
-{
-	sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
 }
 
 /* Those that ask to end, but for what the caller has told us to ignore (as nohup does). */
@@ -240,17 +235,8 @@ static void stop(struct watcher *w)
 {
 	if (w->tty)
 		relay_stop(&w->relay);
-	/*
-	 * What came in the meantime has nobody to go to; unblocked, a SIGPIPE of our own would kill
-	 * us.
-	 */
-	w->ended = true;
-	w->tty = false;
-	if (w->sigfd >= 0)
-		read_signals(w);
 	cleanup_close(&w->sigfd);
 	cleanup_close(&w->epfd);
-	supervise_unblock(w->s);
 }
 
 int supervise_wait(struct supervise *s, int *status, struct err *e)

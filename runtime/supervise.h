@@ -9,26 +9,23 @@
 
 #include "base/err.h"
 
-#include <signal.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
 struct supervise {
-	pid_t pid;         /* the process, a child of the caller */
-	int pidfd;         /* of it; borrowed */
-	int master;        /* pty master to relay to stdin/stdout, or -1; borrowed */
-	bool remote;       /* the pty leads to one in a guest: lines are that one's business */
-	sigset_t old_mask; /* filled by supervise_block */
+	pid_t pid;   /* the process, a child of the caller */
+	int pidfd;   /* of it; borrowed */
+	int master;  /* pty master to relay to stdin/stdout, or -1; borrowed */
+	bool remote; /* the pty leads to one in a guest: lines are that one's business */
 };
 
 /*
- * Blocks the signals that will be forwarded. To be called before the process is made, so that none
- * is lost (the child resets its mask, see process_reset_signals).
+ * Blocks the signals that will be forwarded, for the rest of this program's life. To be called
+ * before anything is made, so that none is lost and none ends us between what was made and its undo
+ * (children reset their mask, see process_reset_signals). One that comes after the process has ended
+ * has nobody to go to: it must cost neither the cleaning up nor the exit status nor the error.
  */
-int supervise_block(struct supervise *s, struct err *e);
-
-/* Restores the mask (when no supervise_wait follows). */
-void supervise_unblock(struct supervise *s);
+int supervise_block(struct err *e);
 
 /*
  * Waits until fd is readable. -EINTR with *e, "ended by signal N before WHAT", when a signal that
@@ -42,7 +39,7 @@ int supervise_await(int fd, const char *what, struct err *e);
  * SIGPIPE, SIGURG and those that cannot be caught are forwarded (SIGWINCH resizes the pty instead;
  * SIGTSTP/TTIN/TTOU are not forwarded with a terminal). At the end all output of the pty is
  * drained. EOF on stdin is passed on as the terminal's VEOF. A stdin that is not a terminal works
- * too.
+ * too. All of them stay blocked, also on failure.
  */
 int supervise_wait(struct supervise *s, int *status, struct err *e);
 

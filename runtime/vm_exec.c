@@ -92,6 +92,7 @@ static int check(const struct vm_exec *x, struct err *e)
 	return 0;
 }
 
+/* In the foreground for the rest of this program's life, as supervise_block does. */
 static int block_signals(struct vm_exec *x, struct err *e)
 {
 	sigset_t set;
@@ -101,19 +102,6 @@ static int block_signals(struct vm_exec *x, struct err *e)
 		return err_sys(e, errno, "exec: block signals");
 	x->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return x->sigfd < 0 ? err_sys(e, errno, "exec: signalfd") : 0;
-}
-
-/* What came at the end has nobody to go to. */
-static void unblock_signals(struct vm_exec *x)
-{
-	struct signalfd_siginfo si[8];
-
-	if (x->sigfd < 0)
-		return;
-	while (read(x->sigfd, si, sizeof(si)) > 0)
-		;
-	sigprocmask(SIG_SETMASK, &x->old_mask, NULL);
-	close(TAKE_FD(x->sigfd));
 }
 
 /* ---- the process in the guest ---- */
@@ -235,7 +223,6 @@ static int foreground(struct vm_exec *x, int *status, struct err *e)
 	if (r == 0)
 		r = finish(x, status, e);
 	console_raw_restore(&x->raw);
-	unblock_signals(x);
 	if (r == 0)
 		*status = WIFSIGNALED(*status) ? 128 + WTERMSIG(*status) : WEXITSTATUS(*status);
 	return r;
@@ -367,7 +354,8 @@ static int detached(struct vm_exec *x, struct err *e)
 		return r < 0 ? r : err_sys(e, errno, "exec: fork");
 	/* From here on the other has the connection, and gets the signals. */
 	agent_client_close(&x->client);
-	unblock_signals(x);
+	sigprocmask(SIG_SETMASK, &x->old_mask, NULL);
+	cleanup_close(&x->sigfd);
 	r = announce(x, pid, parent, e);
 	if (r < 0) {
 		/* The guest's process dies when the connection does. */
@@ -379,7 +367,7 @@ static int detached(struct vm_exec *x, struct err *e)
 
 static void release(struct vm_exec *x)
 {
-	unblock_signals(x);
+	cleanup_close(&x->sigfd);
 	agent_client_close(&x->client);
 	cleanup_close(&x->console);
 	cleanup_close(&x->endfd);

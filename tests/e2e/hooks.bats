@@ -332,3 +332,42 @@ PY
     add_hook createRuntime bin/true
     fails 1 'hooks.createRuntime[0].path' create --bundle "$BUNDLE" "$ID"
 }
+
+# signalled_at FILE ARGS...: ctr gets TERM as soon as there is FILE; sets $status and $ERR
+signalled_at() {
+    local file=$1 pid
+    shift
+    ERR=$BATS_TEST_TMPDIR/err.signalled
+    rm -f "$file"
+    "$CTR" --root "$ROOT" $CTR_GLOBALS "$@" </dev/null >/dev/null 2>"$ERR" 3>&- &
+    pid=$!
+    wait_for 10 [ -e "$file" ]
+    kill -TERM "$pid"
+    status=0
+    wait "$pid" || status=$?
+}
+
+@test "hooks: a signal while one runs that fails takes nothing of the undoing, nor the message" {
+    record poststop
+    set_args /bin/sleep 1000
+    local kind
+    for kind in createRuntime poststart; do
+        edit_config 'del(.hooks.createRuntime, .hooks.poststart)'
+        script_hook "$kind" "touch $LOG/now; sleep 0.4; exit 3"
+        signalled_at "$LOG/now" run --bundle "$BUNDLE" "$ID"
+        grep -q "error running $kind hook #1: /bin/sh: exit status 3" "$ERR" || fail "$kind: $(cat "$ERR")"
+        [ "$status" -eq 1 ] || fail "$kind: status $status"
+        [ "$(cat "$LOG/order")" = poststop ]
+        rm "$LOG/order"
+        assert_leak_free
+    done
+}
+
+@test "hooks: a signal while poststop runs costs neither the exit status nor the rest of the end" {
+    set_args /bin/sh -c 'exit 42'
+    script_hook poststop "touch $LOG/now; sleep 0.4; touch $LOG/done"
+    signalled_at "$LOG/now" run --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 42 ] || fail "status $status: $(cat "$ERR")"
+    [ -e "$LOG/done" ]
+    assert_leak_free
+}
