@@ -89,26 +89,39 @@ static int poststart(struct create *c, struct err *e)
 	return r;
 }
 
-/* The foreground: wait, then leave nothing (unless asked to keep the state for `delete`). */
+/* Somebody may have deleted it meanwhile: that is no error. */
+static int destroy(struct create *c, struct err *e)
+{
+	AUTO_CONTAINER struct container_ref ref = CONTAINER_REF_INIT;
+	int r = container_open(&ref, c->g, c->o->id, true, e);
+
+	if (r < 0)
+		return e->kind == ERR_NO_CONTAINER ? 0 : r;
+	return container_destroy(&ref, c->o->id, e);
+}
+
+/*
+ * The foreground: wait, then leave nothing (unless asked to keep the state for `delete`), also when
+ * there could be no waiting. The first error is the one to tell.
+ */
 static int in_foreground(struct create *c, int *status, struct err *e)
 {
-	int r;
+	struct err late = {};
+	int r, end;
 
 	c->sup.pid = c->pid;
 	c->sup.pidfd = c->pidfd;
 	c->sup.master = c->master;
 	c->sup.remote = c->machine;
 	r = supervise_wait(&c->sup, status, e);
-	if (r < 0 || c->o->keep)
+	if (c->o->keep)
 		return r;
-
-	AUTO_CONTAINER struct container_ref ref = CONTAINER_REF_INIT;
-
-	/* Somebody may have deleted it meanwhile: that is no error. */
-	r = container_open(&ref, c->g, c->o->id, true, e);
-	if (r < 0)
-		return e->kind == ERR_NO_CONTAINER ? 0 : r;
-	return container_destroy(&ref, c->o->id, e);
+	end = destroy(c, &late);
+	if (r == 0 && end < 0) {
+		*e = late;
+		r = end;
+	}
+	return r;
 }
 
 int ctr_run(const struct ctr_global *g, const struct create_opts *o, int *status, struct err *e)

@@ -296,3 +296,16 @@ kill_everywhere() {
     ok delete --force "$ID"
     nothing_left exec
 }
+
+@test "run that cannot watch its container: one error, and nothing left" {
+    make_bundle
+    set_args /bin/sleep 1000
+    status=0
+    timeout -k 5 "$DEADLINE" strace -qq -o /dev/null -e trace=epoll_create1 -e inject=epoll_create1:error=EMFILE:when=1 \
+        "$CTR" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- || status=$?
+    [ "$status" -eq 1 ]
+    grep -qx 'ctr: watch process [0-9]*: Too many open files' "$BATS_TEST_TMPDIR/out" ||
+        fail "$(cat "$BATS_TEST_TMPDIR/out")"
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -eq 1 ]
+    nothing_left run
+}
