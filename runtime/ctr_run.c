@@ -24,9 +24,11 @@ int ctr_create(const struct ctr_global *g, const struct create_opts *o, struct e
 
 /*
  * Tells the waiting init to go and learns how it ended: EXEC and end of file, the payload runs; an
- * ERROR before or after EXEC, it does not.
+ * ERROR before or after EXEC, it does not. dir: of a created container (else -1). Its start socket
+ * is what makes it "created", so it goes between the hooks and the program, which waits for that:
+ * whenever we are killed, init still waits for a start, or has ended, or runs without the socket.
  */
-static int release_init(int sock, struct err *e)
+static int release_init(int sock, int dir, struct err *e)
 {
 	struct sync_msg m;
 	int r = sync_send(sock, SYNC_START, 0, NULL, -1);
@@ -36,6 +38,12 @@ static int release_init(int sock, struct err *e)
 	r = sync_expect(sock, SYNC_EXEC, "container init", NULL, NULL, e);
 	if (r < 0)
 		return r;
+	if (dir >= 0) {
+		unlinkat(dir, STORE_START, 0);
+		r = sync_send(sock, SYNC_GO, 0, NULL, -1);
+		if (r < 0)
+			return err_sys(e, -r, "let the container's program run");
+	}
 	r = sync_recv(sock, &m, NULL);
 	if (r == 0)
 		return 0;
@@ -58,8 +66,7 @@ int ctr_start(const struct ctr_global *g, const char *id, struct err *e)
 	sock = store_start_connect(c.dir, e);
 	if (sock < 0)
 		return err_wrap(e, "start %s", id);
-	unlinkat(c.dir, STORE_START, 0);
-	r = release_init(sock, e);
+	r = release_init(sock, c.dir, e);
 	if (r < 0)
 		return err_wrap(e, "start %s", id);
 	r = container_hooks(&c, HOOK_POSTSTART, STATUS_RUNNING, e);
@@ -131,7 +138,7 @@ int ctr_run(const struct ctr_global *g, const struct create_opts *o, int *status
 
 	*status = 0;
 	if (r == 0) {
-		r = release_init(c.sync_parent, e);
+		r = release_init(c.sync_parent, -1, e);
 		if (r == 0)
 			r = poststart(&c, e);
 		if (r < 0) {

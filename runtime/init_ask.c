@@ -55,6 +55,15 @@ int init_hooks(struct create *c, struct err *e)
 	return r;
 }
 
+int init_started(struct create *c, int reply, struct err *e)
+{
+	int r = sync_send(reply, SYNC_EXEC, 0, NULL, -1);
+
+	if (r < 0)
+		return err_sys(e, -r, "report the start");
+	return c->wait_here ? 0 : sync_expect(reply, SYNC_GO, "ctr start", NULL, NULL, e);
+}
+
 int init_network(struct create *c, struct err *e)
 {
 	const struct spec_map *m = &c->spec->linux_.sysctl;

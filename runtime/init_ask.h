@@ -29,6 +29,12 @@ int init_hooks(struct create *c, struct err *e);
 int init_network(struct create *c, struct err *e);
 
 /*
+ * Reports over reply that nothing but the program is left of the start. Not with run: waits until
+ * `start` has removed the start socket; -EPIPE when that was killed before: then the container ends.
+ */
+int init_started(struct create *c, int reply, struct err *e);
+
+/*
  * process.terminal, its master for --console-socket (closed here) or the parent. root_fd: the
  * container's root, whose pty it is, bound at /dev/console in its own mount namespace; -1: a pty of
  * the host's (a micro-VM). foreign_dev: as for dev_console (namespaces/dev.h).

@@ -20,7 +20,9 @@
  *                                                 namespace), state.json written
  *                                  <-  GO         from here on the child outlives the parent
  *                                  <-  START      (run; with create it comes over the start socket)
- *   EXEC                           ->             then end of file: the program runs; or ERROR
+ *   EXEC                           ->             the start socket is removed
+ *                                  <-  GO         (not with run)
+ *                                                 then end of file: the program runs; or ERROR
  *
  * ERROR may take the place of any message of the child: it carries the struct err as it is.
  */

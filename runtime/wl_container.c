@@ -313,9 +313,9 @@ static int container_run(struct workload *w, int reply, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	r = sync_send(reply, SYNC_EXEC, 0, NULL, -1);
+	r = init_started(c, reply, e);
 	if (r < 0)
-		return err_sys(e, -r, "report the start");
+		return r;
 	k->payload.report = reply;
 	return payload_exec(&k->payload, e);
 }

@@ -300,9 +300,9 @@ static int microvm_run(struct workload *w, int reply, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = sync_send(reply, SYNC_EXEC, 0, NULL, -1);
+	r = init_started(w->c, reply, e);
 	if (r < 0)
-		return err_sys(e, -r, "report the start");
+		return r;
 	close(reply);
 	finish(k);
 }

@@ -309,3 +309,45 @@ kill_everywhere() {
     [ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -eq 1 ]
     nothing_left run
 }
+
+@test "start killed at every system call: the container can be started, or runs, or has ended" {
+    make_bundle
+    edit_config '.hooks.startContainer = [{path: "/bin/true"}]'
+    set_args /bin/sleep 1000
+    local call n list=$BATS_TEST_TMPDIR/places
+    settled() {
+        case $(state_of "$ID") in
+        created) "$CTR" --root "$ROOT" start "$ID" 2>>"$BATS_TEST_TMPDIR/again" </dev/null 3>&- ;;
+        running) [ "$(tr '\0' ' ' <"/proc/$(state_of "$ID" pid)/cmdline")" = '/bin/sleep 1000 ' ] ;;
+        stopped) ;;
+        *) return 1 ;;
+        esac
+    }
+    ok create --bundle "$BUNDLE" "$ID"
+    places '^connect' start "$ID" >"$list"
+    ok delete --force "$ID"
+    while read -r call n <&4; do
+        ok create --bundle "$BUNDLE" "$ID"
+        killed_at "$call" "$n" start "$ID"
+        wait_for 2 settled
+        ok delete --force "$ID"
+        nothing_left "$call $n"
+    done 4<"$list"
+    [ "$killed" -gt 2 ]
+}
+
+@test "a container is created while startContainer hooks run, and running when start returns" {
+    make_bundle
+    mkdir -m 777 "$BATS_TEST_TMPDIR/shared"
+    edit_config '.mounts += [{destination: "/mnt", type: "bind", source: $d, options: ["rbind", "rw"]}]
+        | .hooks.startContainer = [{path: "/bin/sh", args: ["sh", "-c", "touch /mnt/now; sleep 0.5"]}]' \
+        --arg d "$BATS_TEST_TMPDIR/shared"
+    set_args /bin/sleep 1000
+    ok create --bundle "$BUNDLE" "$ID"
+    "$CTR" --root "$ROOT" start "$ID" </dev/null 3>&- &
+    wait_for 5 [ -e "$BATS_TEST_TMPDIR/shared/now" ]
+    is_state "$ID" created
+    wait $!
+    is_state "$ID" running
+    ok delete --force "$ID"
+}
