@@ -131,6 +131,9 @@ int container_hooks(const struct container_ref *r, enum hook_kind kind, enum sta
 		return rc;
 	spec->hooks.dir = r->st->bundle;
 	state_out_hook(&j, r->st, status);
+	/* Who wants to delete it must not wait for them. */
+	if (kind == HOOK_POSTSTART)
+		store_unlock(r->dir);
 	if (kind == HOOK_POSTSTOP)
 		hooks_run_all(&spec->hooks, kind, j.buf.s);
 	else

@@ -39,7 +39,7 @@ int container_cgroup(const struct state *st, struct cg **cg, struct err *e);
 
 /*
  * Runs the hooks of a kind of the kept configuration with the state given. POSTSTOP: failures are
- * warnings.
+ * warnings. POSTSTART: the container's lock is given up before they run.
  */
 int container_hooks(const struct container_ref *r, enum hook_kind kind, enum status status,
 		    struct err *e);

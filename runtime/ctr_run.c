@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/sys.h"
 #include "container.h"
 #include "create.h"
 #include "hooks.h"
@@ -11,6 +12,7 @@
 #include "transition.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 int ctr_create(const struct ctr_global *g, const struct create_opts *o, struct err *e)
@@ -53,6 +55,22 @@ static int release_init(int sock, int dir, struct err *e)
 	return -m.err.code;
 }
 
+/*
+ * The specification: a failed poststart hook stops the container. One that was deleted meanwhile,
+ * and what has its name or its cgroup by now, is left alone.
+ */
+static void stop_failed(const struct ctr_global *g, const struct container_ref *c, const char *id)
+{
+	struct err ignored = {};
+	AUTO_CG struct cg *cg = NULL;
+
+	if (store_lock(&c->store, id, c->dir, &ignored) < 0 && ignored.kind == ERR_NO_CONTAINER)
+		return;
+	if (container_cgroup(c->st, &cg, &ignored) == 0 && cg)
+		cg_kill(cg, SIGKILL, &ignored);
+	ctr_kill(g, id, SIGKILL, false, &ignored);
+}
+
 int ctr_start(const struct ctr_global *g, const char *id, struct err *e)
 {
 	AUTO_CONTAINER struct container_ref c = CONTAINER_REF_INIT;
@@ -70,16 +88,8 @@ int ctr_start(const struct ctr_global *g, const char *id, struct err *e)
 	if (r < 0)
 		return err_wrap(e, "start %s", id);
 	r = container_hooks(&c, HOOK_POSTSTART, STATUS_RUNNING, e);
-	if (r < 0) {
-		struct err ignored;
-		struct cg *cg = NULL;
-
-		/* The specification: a failed poststart hook stops the container. */
-		if (container_cgroup(c.st, &cg, &ignored) == 0 && cg)
-			cg_kill(cg, SIGKILL, &ignored);
-		cg_free(cg);
-		ctr_kill(g, id, SIGKILL, false, &ignored);
-	}
+	if (r < 0)
+		stop_failed(g, &c, id);
 	return r;
 }
 
@@ -90,21 +100,40 @@ static int poststart(struct create *c, struct err *e)
 
 	if (!c->spec->hooks.kind[HOOK_POSTSTART].n)
 		return 0;
+	/* Who wants to delete it must not wait for them. */
+	store_unlock(c->dir);
 	state_out_hook(&j, &c->st, STATUS_RUNNING);
 	r = hooks_run(&c->spec->hooks, HOOK_POSTSTART, j.buf.s, NULL, e);
 	json_out_free(&j);
 	return r;
 }
 
-/* Somebody may have deleted it meanwhile: that is no error. */
+/* What a delete that came during the poststart hooks has left to us. */
+static void undo_started(struct create *c)
+{
+	struct err e = {};
+
+	sys_pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
+	if (store_lock(&c->store, c->o->id, c->dir, &e) == 0)
+		create_undo(c);
+	else if (e.kind != ERR_NO_CONTAINER)
+		log_warn("%s", e.msg);
+	else if (c->pid_file_written)
+		unlink(c->o->pid_file);
+}
+
+/* Somebody may have deleted it meanwhile, and made another of its name: that is no error. */
 static int destroy(struct create *c, struct err *e)
 {
-	AUTO_CONTAINER struct container_ref ref = CONTAINER_REF_INIT;
-	int r = container_open(&ref, c->g, c->o->id, true, e);
+	struct container_ref ref = { .store = c->store, .dir = c->dir };
+	int r = store_lock(&c->store, c->o->id, c->dir, e);
 
 	if (r < 0)
 		return e->kind == ERR_NO_CONTAINER ? 0 : r;
-	return container_destroy(&ref, c->o->id, e);
+	r = store_read_state(c->dir, &ref.st, e);
+	r = r < 0 ? err_wrap(e, "container %s", c->o->id) : container_destroy(&ref, c->o->id, e);
+	state_free(ref.st);
+	return r;
 }
 
 /*
@@ -142,10 +171,10 @@ int ctr_run(const struct ctr_global *g, const struct create_opts *o, int *status
 		if (r == 0)
 			r = poststart(&c, e);
 		if (r < 0) {
-			create_undo(&c);
+			undo_started(&c);
 		} else {
 			/* From here on others may work with the container. */
-			close(TAKE_FD(c.dir));
+			store_unlock(c.dir);
 			if (!o->detach)
 				r = in_foreground(&c, status, e);
 		}

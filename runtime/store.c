@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -167,6 +168,22 @@ int store_make(const struct store *s, const char *id, struct err *e)
 	return TAKE_FD(fd);
 }
 
+void store_unlock(int dir)
+{
+	flock(dir, LOCK_UN);
+}
+
+int store_lock(const struct store *s, const char *id, int dir, struct err *e)
+{
+	int r = lock_dir(dir, id, e);
+
+	if (r < 0)
+		return r;
+	return still_there(s, id, dir)
+		       ? 0
+		       : err_kind(e, ERR_NO_CONTAINER, ENOENT, "%s: container does not exist", id);
+}
+
 int store_get(const struct store *s, const char *id, bool lock, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
@@ -180,15 +197,8 @@ int store_get(const struct store *s, const char *id, bool lock, struct err *e)
 		return err_kind(e, ERR_NO_CONTAINER, ENOENT, "%s: container does not exist", id);
 	if (fd < 0)
 		return err_sys(e, errno, "open state of container %s", id);
-	if (lock) {
-		r = lock_dir(fd, id, e);
-		if (r < 0)
-			return r;
-		if (!still_there(s, id, fd))
-			return err_kind(e, ERR_NO_CONTAINER, ENOENT, "%s: container does not exist",
-					id);
-	}
-	return TAKE_FD(fd);
+	r = lock ? store_lock(s, id, fd, e) : 0;
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 /* The directory is private and flat; what is in it was made by us. */

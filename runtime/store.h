@@ -51,6 +51,13 @@ int store_make(const struct store *s, const char *id, struct err *e);
  */
 int store_get(const struct store *s, const char *id, bool lock, struct err *e);
 
+/*
+ * Gives the lock of an open directory of ID up, and takes it again, as store_get does.
+ * ERR_NO_CONTAINER: it was deleted meanwhile, even when there is another of the same name.
+ */
+void store_unlock(int dir);
+int store_lock(const struct store *s, const char *id, int dir, struct err *e);
+
 /* Removes ID's directory and everything in it. Missing is fine. */
 int store_remove(const struct store *s, const char *id, struct err *e);
 

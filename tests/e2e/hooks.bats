@@ -371,3 +371,33 @@ signalled_at() {
     [ -e "$LOG/done" ]
     assert_leak_free
 }
+
+@test "hooks: delete --force does not wait for poststart hooks, whose failure then harms nobody" {
+    set_args /bin/sleep 1000
+    local rc way pid
+    for rc in 0 4; do
+        for way in start run; do
+            edit_config 'del(.hooks.poststart)'
+            script_hook poststart "touch $LOG/now; sleep 1; exit $rc"
+            rm -f "$LOG/now"
+            if [ "$way" = start ]; then
+                ok create --bundle "$BUNDLE" "$ID"
+                "$CTR" --root "$ROOT" start "$ID" </dev/null >/dev/null 2>"$BATS_TEST_TMPDIR/e" 3>&- &
+            else
+                "$CTR" --root "$ROOT" run -d --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>"$BATS_TEST_TMPDIR/e" 3>&- &
+            fi
+            pid=$!
+            wait_for 10 [ -e "$LOG/now" ]
+            ok delete --force "$ID"
+            kill -0 "$pid" || fail "$way: delete waited for the hook"
+            # another of the same name is not the one that failed
+            edit_config 'del(.hooks.poststart)'
+            ok run -d --bundle "$BUNDLE" "$ID"
+            status=0
+            wait "$pid" || status=$?
+            [ "$status" -eq "$((rc ? 1 : 0))" ] || fail "$way $rc: status $status: $(cat "$BATS_TEST_TMPDIR/e")"
+            is_state "$ID" running
+            ok delete --force "$ID"
+        done
+    done
+}
