@@ -30,7 +30,7 @@ int init_network(struct create *c, struct err *e);
 
 /*
  * Reports over reply that nothing but the program is left of the start. Not with run: waits until
- * `start` has removed the start socket; -EPIPE when that was killed before: then the container ends.
+ * `start` has removed the start socket; -EPIPE when that was killed before: the container ends.
  */
 int init_started(struct create *c, int reply, struct err *e);
 

@@ -22,8 +22,9 @@ struct supervise {
 /*
  * Blocks the signals that will be forwarded, for the rest of this program's life. To be called
  * before anything is made, so that none is lost and none ends us between what was made and its undo
- * (children reset their mask, see process_reset_signals). One that comes after the process has ended
- * has nobody to go to: it must cost neither the cleaning up nor the exit status nor the error.
+ * (children reset their mask, see process_reset_signals). One that comes after the process has
+ * ended has nobody to go to: it must cost neither the cleaning up nor the exit status nor the
+ * error.
  */
 int supervise_block(struct err *e);
 
