@@ -324,7 +324,7 @@ kill_everywhere() {
         esac
     }
     ok create --bundle "$BUNDLE" "$ID"
-    places '^connect' start "$ID" >"$list"
+    STEP=1 places '^connect' start "$ID" >"$list"
     ok delete --force "$ID"
     while read -r call n <&4; do
         ok create --bundle "$BUNDLE" "$ID"

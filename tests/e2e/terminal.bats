@@ -81,7 +81,7 @@ receive() {
     umount "$dev/pts"
     [ "$rc" -eq 0 ] || fail 'the console is still mounted on the host'
     [ ! -e "$dev/console" ]
-    [[ $output == *dev/pts/0 ]] || fail "$output"
+    [[ $output == *dev/pts/0* ]] || fail "$output"
 }
 
 @test "run: the size is passed on, and its changes arrive with SIGWINCH" {
