@@ -49,8 +49,11 @@ void host_console_read(struct agent_host *h)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n == 0)
+		if (n == 0) {
 			h->vmm->console = -1;
+			if (h->console_log)
+				tell(h, "\n", 1);
+		}
 		if (n <= 0)
 			return;
 		keep(h, buf, (size_t)n);

@@ -72,7 +72,7 @@ struct agent_host {
 	struct host_client clients[HOST_CLIENTS];
 	char tail[HOST_TAIL]; /* of the console, a ring */
 	size_t tail_at;
-	char line[256]; /* of the console, not yet told */
+	char line[256]; /* of the console, up to its end */
 	size_t line_len;
 	uint64_t started_us, hello_us, created_us;
 	struct pollfd polls[HOST_POLL];
