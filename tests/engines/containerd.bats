@@ -61,6 +61,10 @@ setup() {
 }
 
 # The shim's root for ctr is given, so that the test can look at it.
+#
+# STAY ends programs whose output is looked at: Debian's client (before containerd/containerd#8643) closes its side when
+# the task or the exec has ended, whether it has read everything or not.
+STAY='; sleep 0.2'
 run_c() {
     CG=$CGPARENT/$C.$CALLS
     ok run --runc-binary "$(runtime_path)" --runc-root "$E/runc" --cgroup "/$CG" "$@"
@@ -95,7 +99,7 @@ own_config() {
 }
 
 @test "run --rm: output, input, exit codes" {
-    run_c --rm "$IMAGE" "$C" sh -c 'echo out; echo err >&2'
+    run_c --rm "$IMAGE" "$C" sh -c "echo out; echo err >&2$STAY"
     says out
     [ "$stderr" = err ]
     local args=(run --rm --runc-binary "$(runtime_path)" --runc-root "$E/runc" --cgroup "/$CGPARENT/$C")
@@ -120,11 +124,11 @@ own_config() {
     up
     ok tasks ps "$C"
     [ "$(awk 'NR == 2 { print $1 }' "$OUT")" = "$(pid_of)" ]
-    ok tasks exec --exec-id e1 "$C" sh -c 'echo inside; cat /proc/1/comm'
+    ok tasks exec --exec-id e1 "$C" sh -c "echo inside; cat /proc/1/comm$STAY"
     says $'inside\nsleep'
     fails 9 '' tasks exec --exec-id e2 "$C" sh -c 'exit 9'
     fails 1 'executable file not found' tasks exec --exec-id e3 "$C" no-such-program
-    ok tasks exec --exec-id e4 --user 1000 --cwd /etc "$C" sh -c 'id -u; pwd'
+    ok tasks exec --exec-id e4 --user 1000 --cwd /etc "$C" sh -c "id -u; pwd$STAY"
     says $'1000\n/etc'
     ok tasks kill -s SIGKILL "$C"
     wait_for 20 task_is STOPPED
@@ -179,7 +183,7 @@ own_config() {
 }
 
 @test "limits: memory, processors, pids" {
-    run_c --rm --memory-limit $((40 << 20)) --cpus 0.5 "$IMAGE" "$C" sh -c 'grep -c . /proc/self/cgroup >/dev/null; sleep 0.1; echo ok'
+    run_c --rm --memory-limit $((40 << 20)) --cpus 0.5 "$IMAGE" "$C" sh -c 'grep -c . /proc/self/cgroup >/dev/null; sleep 0.1; echo ok'"$STAY"
     says ok
     run_c -d --memory-limit $((40 << 20)) --cpus 0.5 "$IMAGE" "$C-b" sleep 1000
     if is_cgroup2; then
@@ -205,16 +209,16 @@ own_config() {
     run_c --rm --read-only --cap-drop CAP_CHOWN --seccomp --mount "type=bind,src=$E/rootfs/www,dst=/mnt,options=rbind:ro" \
         --mount type=tmpfs,src=tmpfs,dst=/t,options=mode=1777 --env A=b "$IMAGE" "$C" sh -c 'echo $A
         touch /x 2>/dev/null || echo ro; touch /mnt/x 2>/dev/null || echo ro; touch /t/x && cat /mnt/version
-        grep -e ^Seccomp: -e ^NoNew /proc/self/status; chown 1 /t/x 2>/dev/null || echo refused'
+        grep -e ^Seccomp: -e ^NoNew /proc/self/status; chown 1 /t/x 2>/dev/null || echo refused'"$STAY"
     says $'b\nro\nro\none\nNoNewPrivs:\t1\nSeccomp:\t2\nrefused'
-    run_c --rm --privileged "$IMAGE" "$C-b" sh -c 'mount -t tmpfs x /mnt && grep -c " /mnt " /proc/mounts'
+    run_c --rm --privileged "$IMAGE" "$C-b" sh -c 'mount -t tmpfs x /mnt && grep -c " /mnt " /proc/mounts'"$STAY"
     says 1
 }
 
 @test "a configuration of one's own: user, hostname, limits of processes" {
     own_config '.process.user = {uid: 1000, gid: 1000} | .hostname = "inner" |
         .process.rlimits = [{type: "RLIMIT_NOFILE", soft: 99, hard: 100}] |
-        .process.args = ["sh", "-c", "id -u; hostname; ulimit -n; ulimit -Hn"]'
+        .process.args = ["sh", "-c", "id -u; hostname; ulimit -n; ulimit -Hn'"$STAY"'"]'
     ok run --rm --runc-binary "$(runtime_path)" --runc-root "$E/runc" --config "$BATS_TEST_TMPDIR/config.json" "$C"
     says $'1000\ninner\n99\n100'
 }
@@ -223,22 +227,22 @@ own_config() {
     up
     local pid
     pid=$(pid_of)
-    run_c --rm --with-ns "network:/proc/$pid/ns/net" --with-ns "ipc:/proc/$pid/ns/ipc" "$IMAGE" "$C-b" readlink /proc/self/ns/net
+    run_c --rm --with-ns "network:/proc/$pid/ns/net" --with-ns "ipc:/proc/$pid/ns/ipc" "$IMAGE" "$C-b" sh -c "readlink /proc/self/ns/net$STAY"
     says "$(readlink "/proc/$pid/ns/net")"
-    run_c --rm --net-host "$IMAGE" "$C-c" readlink /proc/self/ns/net
+    run_c --rm --net-host "$IMAGE" "$C-c" sh -c "readlink /proc/self/ns/net$STAY"
     says "$(readlink "/proc/$NET_PID/ns/net")"
 }
 
 @test "a user namespace" {
     own_config '.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 400000, size: 65536}] |
-        .linux.gidMappings = .linux.uidMappings | .process.args = ["sh", "-c", "awk \"{ print \\$2 }\" /proc/self/uid_map; id -u"]'
+        .linux.gidMappings = .linux.uidMappings | .process.args = ["sh", "-c", "awk \"{ print \\$2 }\" /proc/self/uid_map; id -u'"$STAY"'"]'
     chmod o+x "$E" "${E%/*}"
     ok run --rm --runc-binary "$(runtime_path)" --runc-root "$E/runc" --config "$BATS_TEST_TMPDIR/config.json" "$C"
     says $'400000\n0'
 }
 
 @test "a rootfs directory instead of an image; --null-io; a log file; a pid file" {
-    run_c --rm --rootfs "$E/rootfs" "$C" cat /www/version
+    run_c --rm --rootfs "$E/rootfs" "$C" sh -c "cat /www/version$STAY"
     says one
     run_c -d --log-uri "file://$BATS_TEST_TMPDIR/log" --pid-file "$BATS_TEST_TMPDIR/pid" "$IMAGE" "$C-b" sh -c 'echo logged; sleep 1000'
     wait_for 20 grep -q logged "$BATS_TEST_TMPDIR/log"
@@ -263,7 +267,7 @@ own_config() {
     echo "$CONTAINERD_PID" >"$E/containerd.pid"
     wait_for 60 answers
     [ "$(pid_of)" = "$pid" ]
-    ok tasks exec --exec-id again "$C" echo again
+    ok tasks exec --exec-id again "$C" sh -c "echo again$STAY"
     says again
 }
 
