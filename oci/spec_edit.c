@@ -39,7 +39,7 @@ bool spec_edit_empty(const struct spec_edit *ed)
 {
 	return !ed->args.n && !ed->env.n && !ed->cwd && !ed->user && !ed->terminal.set &&
 	       !ed->memory.set && !ed->cpus && !ed->pids_limit.set && !ed->volumes.n &&
-	       !ed->read_only && !ed->hostname && !ed->net;
+	       !ed->read_only && !ed->hostname && !ed->net && !ed->notify;
 }
 
 /*
@@ -371,10 +371,22 @@ static int volume_options(struct editor *d, struct volume *v, struct json *list)
 		       : made(d, json_edit_push(d->a, list, json_edit_string(d->a, "rprivate")));
 }
 
+static int push_bind(struct editor *d, struct json *mounts, const char *destination,
+		     const char *source, struct json *options)
+{
+	struct json *m = json_edit_new(d->a, JSON_OBJECT);
+
+	if (!json_edit_set(d->a, m, "destination", json_edit_string(d->a, destination)) ||
+	    !json_edit_set(d->a, m, "type", json_edit_string(d->a, "bind")) ||
+	    !json_edit_set(d->a, m, "source", json_edit_string(d->a, source)) ||
+	    !json_edit_set(d->a, m, "options", options))
+		return no_memory(d);
+	return made(d, json_edit_push(d->a, mounts, m));
+}
+
 static int add_volume(struct editor *d, struct json *mounts, const char *text)
 {
-	struct json *m = json_edit_new(d->a, JSON_OBJECT),
-		    *options = json_edit_new(d->a, JSON_ARRAY);
+	struct json *options = json_edit_new(d->a, JSON_ARRAY);
 	struct volume v;
 	int r = split_volume(d, text, &v);
 
@@ -382,14 +394,7 @@ static int add_volume(struct editor *d, struct json *mounts, const char *text)
 		r = made(d, options);
 	if (r == 0)
 		r = volume_options(d, &v, options);
-	if (r < 0)
-		return r;
-	if (!json_edit_set(d->a, m, "destination", json_edit_string(d->a, v.destination)) ||
-	    !json_edit_set(d->a, m, "type", json_edit_string(d->a, "bind")) ||
-	    !json_edit_set(d->a, m, "source", json_edit_string(d->a, v.source)) ||
-	    !json_edit_set(d->a, m, "options", options))
-		return no_memory(d);
-	return made(d, json_edit_push(d->a, mounts, m));
+	return r < 0 ? r : push_bind(d, mounts, v.destination, v.source, options);
 }
 
 static int edit_volumes(struct editor *d)
@@ -400,6 +405,30 @@ static int edit_volumes(struct editor *d)
 	for (size_t i = 0; r == 0 && i < d->ed->volumes.n; i++)
 		r = add_volume(d, mounts, d->ed->volumes.v[i]);
 	return r;
+}
+
+/* Last, so that nothing else is mounted over it. */
+static int edit_notify(struct editor *d)
+{
+	static const char *const words[] = {
+		"bind", "rprivate", "ro", "nosuid", "nodev", "noexec"
+	};
+	const char *pair = "NOTIFY_SOCKET=" SPEC_NOTIFY_SOCKET;
+	struct json *p, *env, *mounts, *options = json_edit_new(d->a, JSON_ARRAY);
+	int r = process(d, &p);
+
+	if (r == 0)
+		r = member(d, p, "env", JSON_ARRAY, &env);
+	if (r == 0)
+		r = put_env(d, env, pair, strcspn(pair, "="));
+	if (r == 0)
+		r = member(d, d->root, "mounts", JSON_ARRAY, &mounts);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (!json_edit_push(d->a, options, json_edit_string(d->a, words[i])))
+			return no_memory(d);
+	return push_bind(d, mounts, SPEC_NOTIFY_DIR, d->ed->notify, options);
 }
 
 static int check_texts(struct editor *d, const char *option, const struct spec_strings *l)
@@ -442,6 +471,7 @@ static int apply(struct editor *d)
 		{ ed->volumes.n > 0, edit_volumes },
 		{ ed->read_only, edit_read_only },
 		{ ed->hostname, edit_hostname },
+		{ ed->notify, edit_notify },
 	};
 	int r = check_all(d);
 

@@ -41,6 +41,7 @@ struct spec_edit {
 	bool read_only;                  /* --read-only */
 	const char *hostname;            /* --hostname */
 	const struct spec_edit_net *net; /* or NULL */
+	const char *notify; /* directory of the host that is to be the program's NOTIFY_SOCKET's */
 };
 
 /* True when nothing is asked for. */
@@ -57,6 +58,10 @@ struct spec_edit_user {
 	gid_t gid;
 	struct spec_gids groups; /* .v is malloc'ed and the caller's */
 };
+
+/* Where .notify is mounted, and what the program's NOTIFY_SOCKET is. */
+#define SPEC_NOTIFY_DIR "/run/notify"
+#define SPEC_NOTIFY_SOCKET SPEC_NOTIFY_DIR "/notify.sock"
 
 /* The part of spec_edit_apply for .net, on a parsed document: spec_edit_net.c. */
 struct json;

@@ -35,6 +35,7 @@
 #include "delegate.h"
 #include "hooks.h"
 #include "namespaces/idmap.h"
+#include "notify.h"
 #include "oci/validate.h"
 #include "proc.h"
 #include "process.h"
@@ -72,7 +73,8 @@ static int state_directory(void *ctx, struct err *e)
 	c->dir = store_make(&c->store, c->st.id, e);
 	if (c->dir < 0)
 		return c->dir;
-	return store_write_config(c->dir, c->config, c->config_len, e);
+	r = store_write_config(c->dir, c->config, c->config_len, e);
+	return r == 0 && c->notify ? notify_make(c->dir, e) : r;
 }
 
 static char *hook_state(struct create *c, enum status status)

@@ -36,6 +36,7 @@ struct create {
 	struct state st;
 	struct workload wl;
 	struct listen_fds listen;
+	bool notify; /* the configuration mounts the directory of NOTIFY_SOCKET */
 	/*
 	 * Set by the workload's prepare. A machine: process.* and the limits on it are its guest's
 	 * business, and its init makes its user namespace, with these maps, as the last step.

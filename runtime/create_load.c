@@ -7,6 +7,9 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "notify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,23 +51,29 @@ static int plan_network(struct create *c, struct err *e)
 	return r < 0 ? r : network_edit(&c->net, c->g, &c->store, c->o, &c->net_edit, e);
 }
 
-static int apply_edits(struct create *c, struct err *e)
+static int edit(struct create *c, const struct spec_edit *ed, struct err *e)
 {
-	struct spec_edit ed = c->o->edit ? *c->o->edit : (struct spec_edit){};
 	char *text;
 	size_t len;
 	int r;
 
-	ed.net = c->net.plan.mode == NETWORK_KEEP ? NULL : &c->net_edit;
-	if (spec_edit_empty(&ed))
+	if (spec_edit_empty(ed))
 		return 0;
-	r = spec_edit_apply(c->config, c->config_len, &ed, &text, &len, e);
+	r = spec_edit_apply(c->config, c->config_len, ed, &text, &len, e);
 	if (r < 0)
 		return r;
 	free(c->config);
 	c->config = text;
 	c->config_len = len;
 	return 0;
+}
+
+static int apply_edits(struct create *c, struct err *e)
+{
+	struct spec_edit ed = c->o->edit ? *c->o->edit : (struct spec_edit){};
+
+	ed.net = c->net.plan.mode == NETWORK_KEEP ? NULL : &c->net_edit;
+	return edit(c, &ed, e);
 }
 
 /* A terminal needs somebody at its other end. */
@@ -170,6 +179,54 @@ static int choose_workload(struct create *c, struct err *e)
 	return r < 0 ? r : c->wl.ops->check(c->spec, e);
 }
 
+static int parse(struct create *c, struct err *e)
+{
+	int r = spec_parse(c->config, c->config_len, &c->spec, e);
+
+	if (r == 0)
+		r = annotations_read(c->spec, &c->spec->arena, &c->notes, e);
+	return r < 0 ? r : choose_workload(c, e);
+}
+
+/* The caller, an engine, has done it itself. */
+static bool has_notify(const struct spec *s)
+{
+	for (size_t i = 0; i < s->process->env.n; i++)
+		if (str_after(s->process->env.v[i], "NOTIFY_SOCKET="))
+			return true;
+	for (size_t i = 0; i < s->mounts.n; i++)
+		if (str_eq(s->mounts.v[i].destination, SPEC_NOTIFY_DIR))
+			return true;
+	return false;
+}
+
+static int give_notify(struct create *c, struct err *e)
+{
+	AUTO_FREE char *dir = NULL;
+	const char *manager;
+	int r = notify_manager(&manager, e);
+
+	if (r < 0 || !manager || !c->spec->process || has_notify(c->spec))
+		return r;
+	if (c->wl.ops != &wl_container) {
+		log_warn("NOTIFY_SOCKET: the program in a micro-VM cannot reach it: nobody tells "
+			 "the service manager that it is ready");
+		return 0;
+	}
+	r = c->store.fd >= 0 ? 0 : store_open(&c->store, c->g->root, true, e);
+	if (r < 0)
+		return r;
+	dir = str_printf("%s/%s/" NOTIFY_DIR, c->store.path, c->o->id);
+	if (!dir)
+		return err_sys(e, ENOMEM, "create %s", c->o->id);
+	r = edit(c, &(struct spec_edit){ .notify = dir }, e);
+	if (r < 0)
+		return r;
+	c->notify = true;
+	spec_free(TAKE_PTR(c->spec));
+	return parse(c, e);
+}
+
 int create_load(struct create *c, struct err *e)
 {
 	int r = listen_fds_get(&c->listen, e);
@@ -188,11 +245,9 @@ int create_load(struct create *c, struct err *e)
 	if (r == 0)
 		r = apply_edits(c, e);
 	if (r == 0)
-		r = spec_parse(c->config, c->config_len, &c->spec, e);
+		r = parse(c, e);
 	if (r == 0)
-		r = annotations_read(c->spec, &c->spec->arena, &c->notes, e);
-	if (r == 0)
-		r = choose_workload(c, e);
+		r = give_notify(c, e);
 	if (r == 0)
 		r = check_terminal(c, e);
 	if (r == 0)

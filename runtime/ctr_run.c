@@ -8,6 +8,8 @@
 #include "container.h"
 #include "create.h"
 #include "hooks.h"
+#include "notify.h"
+#include "proc.h"
 #include "sync.h"
 #include "transition.h"
 
@@ -71,9 +73,20 @@ static void stop_failed(const struct ctr_global *g, const struct container_ref *
 	ctr_kill(g, id, SIGKILL, false, &ignored);
 }
 
+/* A service has started when it says so. Meanwhile others may work with the container. */
+static void await_ready(const struct container_ref *c, struct notify *n)
+{
+	AUTO_CLOSE int pidfd = n->fd >= 0 ? proc_pidfd(c->st->pid, c->st->pid_start) : -1;
+
+	store_unlock(c->dir);
+	if (pidfd >= 0)
+		notify_wait(n, pidfd, c->st->pid);
+}
+
 int ctr_start(const struct ctr_global *g, const char *id, struct err *e)
 {
 	AUTO_CONTAINER struct container_ref c = CONTAINER_REF_INIT;
+	AUTO_NOTIFY struct notify n = NOTIFY_INIT;
 	AUTO_CLOSE int sock = -1;
 	int r = container_open(&c, g, id, true, e);
 
@@ -84,12 +97,16 @@ int ctr_start(const struct ctr_global *g, const char *id, struct err *e)
 	sock = store_start_connect(c.dir, e);
 	if (sock < 0)
 		return err_wrap(e, "start %s", id);
-	r = release_init(sock, c.dir, e);
+	r = notify_open(&n, c.dir, e);
+	if (r == 0)
+		r = release_init(sock, c.dir, e);
 	if (r < 0)
 		return err_wrap(e, "start %s", id);
 	r = container_hooks(&c, HOOK_POSTSTART, STATUS_RUNNING, e);
 	if (r < 0)
 		stop_failed(g, &c, id);
+	else
+		await_ready(&c, &n);
 	return r;
 }
 
@@ -140,7 +157,7 @@ static int destroy(struct create *c, struct err *e)
  * The foreground: wait, then leave nothing (unless asked to keep the state for `delete`), also when
  * there could be no waiting. The first error is the one to tell.
  */
-static int in_foreground(struct create *c, int *status, struct err *e)
+static int in_foreground(struct create *c, struct notify *n, int *status, struct err *e)
 {
 	struct err late = {};
 	int r, end;
@@ -148,6 +165,7 @@ static int in_foreground(struct create *c, int *status, struct err *e)
 	c->sup.pid = c->pid;
 	c->sup.pidfd = c->pidfd;
 	c->sup.master = c->master;
+	c->sup.notify = n;
 	c->sup.remote = c->machine;
 	r = supervise_wait(&c->sup, status, e);
 	if (c->o->keep)
@@ -163,11 +181,14 @@ static int in_foreground(struct create *c, int *status, struct err *e)
 int ctr_run(const struct ctr_global *g, const struct create_opts *o, int *status, struct err *e)
 {
 	struct create c = { .g = g, .o = o, .wait_here = true };
+	AUTO_NOTIFY struct notify n = NOTIFY_INIT;
 	int r = create_run(&c, e);
 
 	*status = 0;
 	if (r == 0) {
-		r = release_init(c.sync_parent, -1, e);
+		r = notify_open(&n, c.dir, e);
+		if (r == 0)
+			r = release_init(c.sync_parent, -1, e);
 		if (r == 0)
 			r = poststart(&c, e);
 		if (r < 0) {
@@ -176,7 +197,9 @@ int ctr_run(const struct ctr_global *g, const struct create_opts *o, int *status
 			/* From here on others may work with the container. */
 			store_unlock(c.dir);
 			if (!o->detach)
-				r = in_foreground(&c, status, e);
+				r = in_foreground(&c, &n, status, e);
+			else
+				notify_wait(&n, c.pidfd, c.pid);
 		}
 	}
 	create_close(&c);

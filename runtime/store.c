@@ -6,6 +6,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "notify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -201,7 +202,7 @@ int store_get(const struct store *s, const char *id, bool lock, struct err *e)
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
-/* The directory is private and flat; what is in it was made by us. */
+/* The directory is private and, but for that of the notifications, flat: we made what is in it. */
 int store_remove(const struct store *s, const char *id, struct err *e)
 {
 	int fd = openat(s->fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -211,11 +212,16 @@ int store_remove(const struct store *s, const char *id, struct err *e)
 	if (!d)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "remove state of container %s", id);
 	while ((de = readdir(d)) != NULL) {
+		int r = 0;
+
 		if (str_eq(de->d_name, ".") || str_eq(de->d_name, ".."))
 			continue;
-		if (unlinkat(fd, de->d_name, 0) < 0 && errno != ENOENT)
-			return err_sys(e, errno, "remove state of container %s: %s", id,
-				       de->d_name);
+		if (str_eq(de->d_name, NOTIFY_DIR))
+			r = notify_remove(fd);
+		else if (unlinkat(fd, de->d_name, 0) < 0 && errno != ENOENT)
+			r = -errno;
+		if (r < 0)
+			return err_sys(e, -r, "remove state of container %s: %s", id, de->d_name);
 	}
 	if (unlinkat(s->fd, id, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "remove state of container %s", id);

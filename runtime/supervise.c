@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "runtime/notify.h"
 #include "runtime/relay.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@
  */
 #define ROUNDS_AFTER_END 64
 
-enum { TAG_SIGNAL, TAG_CHILD, TAG_TERMINAL };
+enum { TAG_SIGNAL, TAG_CHILD, TAG_TERMINAL, TAG_NOTIFY };
 
 struct watcher {
 	struct supervise *s;
@@ -189,6 +190,8 @@ static int start(struct watcher *w, struct err *e)
 	r = watch(w, w->sigfd, TAG_SIGNAL);
 	if (r == 0)
 		r = watch(w, w->s->pidfd, TAG_CHILD);
+	if (r == 0 && w->s->notify && w->s->notify->fd >= 0)
+		r = watch(w, w->s->notify->fd, TAG_NOTIFY);
 	if (r < 0)
 		return err_sys(e, -r, "watch process %d", w->s->pid);
 	if (w->s->master < 0)
@@ -223,6 +226,10 @@ static int loop(struct watcher *w, struct err *e)
 		for (int i = 0; i < n; i++) {
 			if (ev[i].data.u64 == TAG_TERMINAL)
 				continue; /* the pump comes first in the loop anyway */
+			if (ev[i].data.u64 == TAG_NOTIFY) {
+				notify_pump(w->s->notify, 0);
+				continue;
+			}
 			read_signals(w);
 			r = reap(w, e);
 			if (r < 0)
@@ -256,6 +263,8 @@ int supervise_wait(struct supervise *s, int *status, struct err *e)
 		r = loop(w, e);
 	if (r == 0)
 		*status = w->status;
+	if (s->notify)
+		notify_end(s->notify);
 	stop(w);
 	return r;
 }

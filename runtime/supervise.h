@@ -13,10 +13,11 @@
 #include <sys/types.h>
 
 struct supervise {
-	pid_t pid;   /* the process, a child of the caller */
-	int pidfd;   /* of it; borrowed */
-	int master;  /* pty master to relay to stdin/stdout, or -1; borrowed */
-	bool remote; /* the pty leads to one in a guest: lines are that one's business */
+	pid_t pid;             /* the process, a child of the caller */
+	int pidfd;             /* of it; borrowed */
+	int master;            /* pty master to relay to stdin/stdout, or -1; borrowed */
+	struct notify *notify; /* what the program says to a service manager, or NULL; borrowed */
+	bool remote;           /* the pty leads to one in a guest: lines are that one's business */
 };
 
 /*

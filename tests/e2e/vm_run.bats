@@ -198,3 +198,10 @@ child 137" ]
     [ "$output" = lo ]
     [[ $stderr == *"linux.namespaces: the guest has a loopback only, nothing of /proc/self/ns/net"* ]]
 }
+
+@test "vm: that nobody hears the program's notifications is said" {
+    set_args /bin/sh -c 'echo "[$NOTIFY_SOCKET]"; ls /run/notify 2>/dev/null | wc -l'
+    NOTIFY_SOCKET=$BATS_TEST_TMPDIR/none ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = $'[]\n0' ]
+    [[ $stderr == *"NOTIFY_SOCKET: the program in a micro-VM cannot reach it"* ]]
+}

@@ -399,6 +399,30 @@ static void test_user_hostile(void **state)
 	user_refused(root, "root", "--user: no such user in /etc/passwd of the root: root");
 }
 
+static void test_notify(void **state)
+{
+	const struct spec_edit ed = { .notify = "/s/n" };
+	static const char mount[] =
+		"{\"destination\":\"/run/notify\",\"type\":\"bind\",\"source\":\"/s/n\","
+		"\"options\":[\"bind\",\"rprivate\",\"ro\",\"nosuid\",\"nodev\",\"noexec\"]}";
+	char want[512];
+
+	(void)state;
+	assert_false(spec_edit_empty(&ed));
+	snprintf(want, sizeof(want),
+		 "{\"process\":{\"env\":[\"A=1\",\"NOTIFY_SOCKET=/run/notify/notify.sock\"]},"
+		 "\"mounts\":[{\"destination\":\"/run\"},%s]}",
+		 mount);
+	gives("{\"process\":{\"env\":[\"A=1\"]},\"mounts\":[{\"destination\":\"/run\"}]}", &ed,
+	      want);
+	snprintf(
+		want, sizeof(want),
+		"{\"process\":{\"env\":[\"NOTIFY_SOCKET=/run/notify/notify.sock\"]},\"mounts\":[%s]}",
+		mount);
+	gives("{\"process\":{}}", &ed, want);
+	refused("{\"process\":{},\"mounts\":{}}", &ed, "config.json: mounts: not an array");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -413,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_relabel),
 		cmocka_unit_test(test_bad_documents),
 		cmocka_unit_test(test_invalid_text),
+		cmocka_unit_test(test_notify),
 		cmocka_unit_test_setup_teardown(test_user_lookup, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(test_user_hostile, make_root, remove_root),
 	};

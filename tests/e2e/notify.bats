@@ -1,0 +1,185 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# sd_notify(3): what the program says reaches the service manager that ctr was told of. With a real systemd:
+# tests/vm/jobs/systemd-driver.
+
+load helpers
+
+setup_file() {
+    command -v gcc >/dev/null || skip "gcc is not installed"
+    gcc -D_GNU_SOURCE -O1 -static -o "$BATS_FILE_TMPDIR/notify" "$BATS_TEST_DIRNAME/helpers_src/notify.c"
+}
+
+setup() {
+    common_setup
+    make_bundle
+    cp "$BATS_FILE_TMPDIR/notify" "$BUNDLE/rootfs/bin/notify"
+    manager "$BATS_TEST_TMPDIR/manager.sock"
+    export NOTIFY_SOCKET=$BATS_TEST_TMPDIR/manager.sock
+}
+
+teardown() {
+    kill "$MANAGER" || true
+    wait "$MANAGER" || true
+    unset NOTIFY_SOCKET
+    common_teardown
+}
+
+# A line of $HEARD for each message, | for a newline in it; +N: with N descriptors. It is slow, so that who does not
+# wait for it is seen.
+manager() {
+    HEARD=$BATS_TEST_TMPDIR/heard
+    : >"$HEARD"
+    CTR_TEST_ID='' python3 -u - "$1" >>"$HEARD" 3>&- <<'PY' &
+import array, os, socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+s.bind(sys.argv[1].replace("@", "\0"))
+while True:
+    text, extra, flags, sender = s.recvmsg(65536, 1024)
+    time.sleep(0.002)
+    fds = array.array("i")
+    for level, kind, data in extra:
+        if kind == socket.SCM_RIGHTS:
+            fds.frombytes(data)
+        else:
+            pid = array.array("i", data)[0]
+    there = os.path.exists("/proc/%d" % pid)
+    print(text.decode().replace("\n", "|") + ("" if not fds else " +%d" % len(fds)) + ("" if there else " GONE"))
+    for f in fds:
+        os.close(f)
+PY
+    MANAGER=$!
+    [[ $1 == @* ]] || wait_for 10 test -S "$1"
+}
+heard() {
+    local text
+    slurp text "$HEARD"
+    [ "$text" = "$1" ] || fail "heard: $text"
+}
+lines() { [ "$(wc -l <"$HEARD")" -eq "$1" ]; }
+
+@test "notify: run in the foreground passes on what the program says, to its last word, and nothing that is not its own to say" {
+    set_args /bin/sh -c 'echo $NOTIFY_SOCKET; notify "READY=1\nSTATUS=up"; notify "MAINPID=1\nFDSTORE=1"
+        notify "STATUS=still up\nMAINPID=1\nNOTIFYACCESS=all\nFDNAME=x\nX_OWN=1\nSTATUSX=1"; touch /run/notify/x 2>&1 | grep -o Read-only
+        notify STOPPING=1; exit 3'
+    fails 3 '' run --bundle "$BUNDLE" "$ID"
+    [ "$output" = $'/run/notify/notify.sock\nRead-only' ] || fail "$output"
+    heard $'READY=1|STATUS=up\nSTATUS=still up|X_OWN=1\nSTOPPING=1\nBARRIER=1 +1'
+}
+
+@test "notify: any user of the container can, in a user namespace too" {
+    edit_config '.process.user = {uid: 1000, gid: 1000}'
+    set_args /bin/notify READY=1
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$(id -u)" -eq 0 ] || return 0
+    chmod o+x "$BATS_TEST_TMPDIR"
+    edit_config '.linux.namespaces += [{type: "user"}] |
+        .linux.uidMappings = [{containerID: 0, hostID: 400000, size: 65536}] | .linux.gidMappings = .linux.uidMappings'
+    set_args /bin/notify STATUS=mapped
+    ok run --bundle "$BUNDLE" "$ID"
+    heard $'READY=1\nBARRIER=1 +1\nSTATUS=mapped\nBARRIER=1 +1'
+}
+
+@test "notify: start returns when the program is ready, and tells who it is; others can work with the container meanwhile" {
+    set_args /bin/sh -c 'notify STATUS=begins; until [ -e /go ]; do sleep 0.02; done; notify READY=1; exec sleep 1000'
+    ok create --bundle "$BUNDLE" "$ID"
+    heard ''
+    "$CTR" --root "$ROOT" start "$ID" 3>&- &
+    local start=$! pid
+    wait_for 10 lines 1
+    wait_state "$ID" running
+    ok exec "$ID" /bin/true
+    kill -0 "$start" || fail 'start did not wait'
+    touch "$BUNDLE/rootfs/go"
+    wait "$start"
+    pid=$("$CTR" --root "$ROOT" state "$ID" | jq .pid)
+    # the manager has read it when start ends
+    heard "STATUS=begins"$'\n'"READY=1|MAINPID=$pid"$'\nBARRIER=1 +1'
+    ok delete --force "$ID"
+}
+
+@test "notify: run --detach returns when the program is ready; what it says afterwards nobody hears" {
+    set_args /bin/sh -c 'sleep 0.3; notify READY=1; notify STATUS=x 2>/dev/null; echo $? >/told; exec sleep 1000'
+    ok run --detach --bundle "$BUNDLE" "$ID"
+    heard "READY=1|MAINPID=$("$CTR" --root "$ROOT" state "$ID" | jq .pid)"$'\nBARRIER=1 +1'
+    wait_for 10 test -s "$BUNDLE/rootfs/told"
+    lines 2
+    ok delete --force "$ID"
+}
+
+@test "notify: a program that ends without being ready ends the waiting" {
+    set_args /bin/sh -c 'sleep 0.2; notify STATUS=bad; exit 5'
+    ok create --bundle "$BUNDLE" "$ID"
+    ok start "$ID"
+    heard $'STATUS=bad\nBARRIER=1 +1'
+    wait_state "$ID" stopped
+    ok delete "$ID"
+    ok run --detach --bundle "$BUNDLE" "$ID"
+    wait_state "$ID" stopped
+    ok delete "$ID"
+}
+
+@test "notify: start that is killed while it waits: the container runs, and goes without a trace" {
+    set_args /bin/sh -c 'notify STATUS=on; exec sleep 1000'
+    ok create --bundle "$BUNDLE" "$ID"
+    "$CTR" --root "$ROOT" start "$ID" 3>&- &
+    local start=$!
+    wait_for 10 lines 1
+    kill -9 "$start"
+    wait "$start" || true
+    wait_state "$ID" running
+    ok delete --force "$ID"
+    [ ! -e "$ROOT/$ID" ]
+}
+
+@test "notify: a configuration with one of its own is left as it is; so is one whose start knows of none" {
+    set_args /bin/sh -c 'echo $NOTIFY_SOCKET; ls /run/notify 2>/dev/null | wc -l'
+    edit_config '.process.env += ["NOTIFY_SOCKET=/elsewhere"]'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = $'/elsewhere\n0' ]
+    edit_config '.process.env = ["PATH=/bin"]'
+    NOTIFY_SOCKET='' ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = $'\n0' ]
+    ok create --bundle "$BUNDLE" "$ID"
+    local out=$OUT
+    NOTIFY_SOCKET='' ok start "$ID"
+    wait_state "$ID" stopped
+    [ "$(cat "$out")" = $'/run/notify/notify.sock\n0' ]
+    ok delete "$ID"
+    heard ''
+}
+
+@test "notify: a thousand messages cost neither the signals nor the end" {
+    set_args /bin/sh -c 'trap "exit 7" TERM; notify -n 1500 STATUS=x; echo told; while :; do notify -n 10 STATUS=y; done'
+    "$CTR" --root "$ROOT" run --bundle "$BUNDLE" "$ID" >"$BATS_TEST_TMPDIR/told" 3>&- &
+    local run=$! rc=0
+    wait_for 20 grep -q told "$BATS_TEST_TMPDIR/told"
+    kill "$run"
+    wait "$run" || rc=$?
+    [ "$rc" -eq 7 ]
+    [ "$(grep -c STATUS=x "$HEARD")" -eq 1500 ]
+}
+
+@test "notify: abstract names; what is no name is refused; where nobody listens is a warning" {
+    set_args /bin/sh -c 'notify READY=1; echo $?'
+    kill "$MANAGER"
+    wait "$MANAGER" || true
+    fails 0 '' run --bundle "$BUNDLE" "$ID"
+    [[ $stderr == *"NOTIFY_SOCKET $NOTIFY_SOCKET: connect: Connection refused"* ]] || fail "$stderr"
+    manager "@$TESTID"
+    wait_for 10 grep -q "@$TESTID" /proc/net/unix
+    NOTIFY_SOCKET=@$TESTID ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = 0 ]
+    heard $'READY=1\nBARRIER=1 +1'
+    local long
+    printf -v long '/%0107d' 0
+    NOTIFY_SOCKET=a/b fails 1 'NOTIFY_SOCKET: "a/b": neither an absolute path nor an abstract name' run --bundle "$BUNDLE" "$ID"
+    NOTIFY_SOCKET=$long fails 1 'longer than 107 bytes' run --bundle "$BUNDLE" "$ID"
+}
+
+@test "notify: an OS clone" {
+    ok run --clone -v "$BATS_FILE_TMPDIR/notify:/usr/local/bin/tell:ro" "$ID" -- tell READY=1
+    heard $'READY=1\nBARRIER=1 +1'
+}
