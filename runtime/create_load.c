@@ -194,9 +194,12 @@ static bool has_notify(const struct spec *s)
 	for (size_t i = 0; i < s->process->env.n; i++)
 		if (str_after(s->process->env.v[i], "NOTIFY_SOCKET="))
 			return true;
-	for (size_t i = 0; i < s->mounts.n; i++)
-		if (str_eq(s->mounts.v[i].destination, SPEC_NOTIFY_DIR))
+	for (size_t i = 0; i < s->mounts.n; i++) {
+		const char *rest = str_after(s->mounts.v[i].destination, SPEC_NOTIFY_DIR);
+
+		if (rest && (!*rest || *rest == '/'))
 			return true;
+	}
 	return false;
 }
 
@@ -204,13 +207,18 @@ static int give_notify(struct create *c, struct err *e)
 {
 	AUTO_FREE char *dir = NULL;
 	const char *manager;
-	int r = notify_manager(&manager, e);
+	int r;
 
-	if (r < 0 || !manager || !c->spec->process || has_notify(c->spec))
+	if (!c->spec->process || has_notify(c->spec))
+		return 0;
+	r = notify_manager(&manager, e);
+	if (r < 0 || !manager)
 		return r;
-	if (c->wl.ops != &wl_container) {
-		log_warn("NOTIFY_SOCKET: the program in a micro-VM cannot reach it: nobody tells "
-			 "the service manager that it is ready");
+	if (c->wl.ops != &wl_container || !c->spec->linux_.ns[NS_MOUNT].wanted) {
+		log_warn("NOTIFY_SOCKET: the program in a %s cannot reach it: nobody tells the "
+			 "service manager that it is ready",
+			 c->wl.ops != &wl_container ? "micro-VM"
+						    : "container without a mount namespace");
 		return 0;
 	}
 	r = c->store.fd >= 0 ? 0 : store_open(&c->store, c->g->root, true, e);

@@ -81,6 +81,8 @@ static void await_ready(const struct container_ref *c, struct notify *n)
 	store_unlock(c->dir);
 	if (pidfd >= 0)
 		notify_wait(n, pidfd, c->st->pid);
+	else
+		notify_end(n);
 }
 
 int ctr_start(const struct ctr_global *g, const char *id, struct err *e)

@@ -4,13 +4,16 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/str.h"
+#include "notify.h"
 #include "oci/names.h"
+#include "oci/spec_edit.h"
 #include "oci/validate.h"
 #include "store.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <strings.h>
+#include <unistd.h>
 
 /* CVE-2026-30892 was "-u 1" taken as 0: both numbers whole and in range, or an error. */
 static int set_user(struct spec_user *u, const char *text, struct err *e)
@@ -55,6 +58,19 @@ static int set_groups(struct arena *a, struct spec_user *u, const struct spec_st
 	u->additional_gids.v = v;
 	u->additional_gids.n += gids->n;
 	return 0;
+}
+
+/* What ctr gave the container's first process to speak for the service is not for others. */
+static void leave_out_notify(struct spec_process *p, int dir)
+{
+	size_t n = 0;
+
+	if (faccessat(dir, NOTIFY_DIR, F_OK, 0) < 0)
+		return;
+	for (size_t i = 0; i < p->env.n; i++)
+		if (!str_eq(p->env.v[i], "NOTIFY_SOCKET=" SPEC_NOTIFY_SOCKET))
+			p->env.v[n++] = p->env.v[i];
+	p->env.n = n;
 }
 
 static int set_env(struct arena *a, struct spec_process *p, const struct spec_strings *env,
@@ -113,13 +129,14 @@ static int set_caps(struct exec_spec *x, const struct spec_strings *names, struc
 	return 0;
 }
 
-static int from_options(struct exec_spec *x, const struct exec_opts *o, struct err *e)
+static int from_options(struct exec_spec *x, int dir, const struct exec_opts *o, struct err *e)
 {
 	struct spec_process *p = &x->own;
 	struct arena *a = &x->container->arena;
 	int r = 0;
 
 	*p = *x->container->process;
+	leave_out_notify(p, dir);
 	p->args = o->args;
 	p->terminal = o->tty;
 	p->console_size = (struct spec_console_size *)o->console_size;
@@ -178,7 +195,7 @@ int exec_spec_make(struct exec_spec *x, int dir, const struct exec_opts *o, stru
 		return r;
 	x->personality = x->container->linux_.personality;
 	x->memory = x->container->linux_.memory_policy;
-	return o->process ? from_file(x, o, e) : from_options(x, o, e);
+	return o->process ? from_file(x, o, e) : from_options(x, dir, o, e);
 }
 
 void exec_spec_free(struct exec_spec *x)

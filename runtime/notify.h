@@ -4,7 +4,7 @@
  * which is the host's: the directory is mounted at SPEC_NOTIFY_DIR, and what is said there is
  * passed on to the service manager that ctr itself was told of by NOTIFY_SOCKET. Only `run` in the
  * foreground listens for as long as the program runs; `start` and `run --detach` listen until it is
- * ready or has ended. exec has nothing of it.
+ * ready or has ended. What exec starts is not told of it.
  */
 #ifndef CTR_NOTIFY_H
 #define CTR_NOTIFY_H
@@ -22,7 +22,8 @@ struct notify {
 	int fd;              /* where the program's messages come, or -1 */
 	int host;            /* where they go, or -1 */
 	const char *manager; /* of our environment */
-	bool said;           /* something was passed on */
+	bool said;           /* the manager has got something */
+	bool deaf;           /* but not the last */
 };
 
 #define NOTIFY_INIT                  \
@@ -48,17 +49,20 @@ int notify_remove(int dir);
  * listens at the manager's socket.
  */
 int notify_open(struct notify *n, int dir, struct err *e);
+/* The container's descriptors that may still be in the socket are closed when this program ends. */
 void notify_close(struct notify *n);
 #define AUTO_NOTIFY __attribute__((cleanup(notify_close)))
 
 /*
- * Passes on what has come. main_pid, when not 0, is told together with READY=1 as the manager's
- * main process of the service. True when it was READY=1. Does not wait for the program; for the
- * manager 5 s at most.
+ * Passes on what has come; a manager that does not read is waited for once, for 2 s. When READY=1
+ * has come: true, and main_pid, when not 0, is told before it as the main process of the service.
  */
 bool notify_pump(struct notify *n, pid_t main_pid);
 
-/* The last of it; afterwards the manager has read everything, and n is closed. */
+/*
+ * The last of it; afterwards the manager has read everything, unless it has not within some
+ * seconds, and n is closed.
+ */
 void notify_end(struct notify *n);
 
 /*
@@ -70,7 +74,8 @@ void notify_wait(struct notify *n, int pidfd, pid_t pid);
 /*
  * Leaves those lines of a message that a container may say: states and texts of the service itself.
  * What names processes or descriptors, or changes who may speak for the service, goes; so does what
- * is not known. Returns the new length; *ready: READY=1 is among them.
+ * is not known. Nothing is left of a message with a NUL but at its end. Returns the new length;
+ * *ready: READY=1 is among them.
  */
 size_t notify_filter(char *msg, size_t len, bool *ready);
 

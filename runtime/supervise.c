@@ -263,8 +263,8 @@ int supervise_wait(struct supervise *s, int *status, struct err *e)
 		r = loop(w, e);
 	if (r == 0)
 		*status = w->status;
+	stop(w);
 	if (s->notify)
 		notify_end(s->notify);
-	stop(w);
 	return r;
 }

@@ -90,22 +90,23 @@ lines() { [ "$(wc -l <"$HEARD")" -eq "$1" ]; }
     local start=$! pid
     wait_for 10 lines 1
     wait_state "$ID" running
-    ok exec "$ID" /bin/true
+    ok exec "$ID" /bin/sh -c 'echo "$NOTIFY_SOCKET"'
+    [ -z "$output" ]
     kill -0 "$start" || fail 'start did not wait'
     touch "$BUNDLE/rootfs/go"
     wait "$start"
     pid=$("$CTR" --root "$ROOT" state "$ID" | jq .pid)
     # the manager has read it when start ends
-    heard "STATUS=begins"$'\n'"READY=1|MAINPID=$pid"$'\nBARRIER=1 +1'
+    heard "STATUS=begins"$'\n'"MAINPID=$pid"$'\n'"READY=1"$'\nBARRIER=1 +1'
     ok delete --force "$ID"
 }
 
 @test "notify: run --detach returns when the program is ready; what it says afterwards nobody hears" {
     set_args /bin/sh -c 'sleep 0.3; notify READY=1; notify STATUS=x 2>/dev/null; echo $? >/told; exec sleep 1000'
     ok run --detach --bundle "$BUNDLE" "$ID"
-    heard "READY=1|MAINPID=$("$CTR" --root "$ROOT" state "$ID" | jq .pid)"$'\nBARRIER=1 +1'
+    heard "MAINPID=$("$CTR" --root "$ROOT" state "$ID" | jq .pid)"$'\nREADY=1\nBARRIER=1 +1'
     wait_for 10 test -s "$BUNDLE/rootfs/told"
-    lines 2
+    lines 3
     ok delete --force "$ID"
 }
 
@@ -177,6 +178,114 @@ lines() { [ "$(wc -l <"$HEARD")" -eq "$1" ]; }
     printf -v long '/%0107d' 0
     NOTIFY_SOCKET=a/b fails 1 'NOTIFY_SOCKET: "a/b": neither an absolute path nor an abstract name' run --bundle "$BUNDLE" "$ID"
     NOTIFY_SOCKET=$long fails 1 'longer than 107 bytes' run --bundle "$BUNDLE" "$ID"
+}
+
+@test "notify: a manager that does not read holds up neither the signals nor the end" {
+    set_args /bin/sh -c 'trap "exit 7" TERM; echo told; while :; do notify -n 10 STATUS=y; done'
+    kill -STOP "$MANAGER"
+    "$CTR" --root "$ROOT" run --bundle "$BUNDLE" "$ID" >"$BATS_TEST_TMPDIR/told" 3>&- &
+    local run=$! rc=0 begin=$SECONDS
+    wait_for 20 grep -q told "$BATS_TEST_TMPDIR/told"
+    # its queue is full
+    sleep 3
+    kill "$run"
+    wait "$run" || rc=$?
+    kill -CONT "$MANAGER"
+    [ "$rc" -eq 7 ]
+    # once 2 s for a message, and what the end waits for
+    [ $((SECONDS - begin)) -lt 15 ] || fail "$((SECONDS - begin)) s"
+}
+
+@test "notify: what has ended before start listens for it is heard all the same" {
+    edit_config '.hooks.poststart = [{path: "/bin/sleep", args: ["sleep", "0.7"]}]'
+    set_args /bin/sh -c 'notify -q READY=1'
+    ok create --bundle "$BUNDLE" "$ID"
+    ok start "$ID"
+    heard $'READY=1\nBARRIER=1 +1'
+    wait_state "$ID" stopped
+    ok delete "$ID"
+}
+
+@test "notify: last words are heard when many come before them" {
+    # held up until all is said: the queue of a host without a manager has room for ten
+    set_args /bin/sh -c 'for i in 1 2 3; do notify STATUS=$i & done; sleep 0.5; exit 4'
+    "$CTR" --root "$ROOT" run --bundle "$BUNDLE" "$ID" 3>&- &
+    local run=$! rc=0
+    wait_for 20 is_state "$ID" running
+    kill -STOP "$run"
+    sleep 1
+    kill -CONT "$run"
+    wait "$run" || rc=$?
+    [ "$rc" -eq 4 ]
+    [ "$(grep -c '^STATUS=[123]$' "$HEARD")" -eq 3 ]
+}
+
+@test "notify: a container that makes the directory writable and fills it is deleted like any other" {
+    # the bundle's own mounts, and what a privileged container may
+    edit_config '.process.capabilities |= map_values(. + ["CAP_SYS_ADMIN"] | unique)'
+    set_args /bin/sh -c 'mount -o remount,rw,bind /run/notify && cd /run/notify && rm -f notify.sock && mkdir notify.sock a &&
+        d=a; for i in $(seq 60); do d=$d/deep; done; mkdir -p $d a/0 a/1 && touch $d/x a/y a/0/z && ln -s /etc l && ln -s .. a/l &&
+        mkfifo f && chmod 0 a/0 && echo filled; [ -z "$STAY" ] || exec sleep 1000'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = filled ]
+    [ ! -e "$ROOT/$ID" ]
+    ok create --bundle "$BUNDLE" "$ID"
+    ok exec "$ID" /bin/sh -c 'mount -o remount,rw,bind /run/notify && mkdir -p /run/notify/notify.sock/x'
+    ok start "$ID"
+    wait_state "$ID" stopped
+    ok delete "$ID"
+    [ ! -e "$ROOT/$ID" ]
+}
+
+@test "notify: a descriptor that takes for ever to close holds nothing up" {
+    cat >"$BATS_TEST_TMPDIR/linger.py" <<'PY'
+import array, os, signal, socket, struct, sys, time
+signal.signal(signal.SIGTERM, lambda *_: os._exit(5))
+l = socket.create_server(("127.0.0.1", 0))
+c = socket.create_connection(l.getsockname())
+peer = l.accept()[0]
+c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 100000))
+c.setblocking(False)
+try:
+    while True:
+        c.send(b"x" * 65536)
+except BlockingIOError:
+    pass
+time.sleep(0.5)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect(os.environ["NOTIFY_SOCKET"])
+s.sendmsg([b"STATUS=fd"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [c.fileno()]))])
+c.close()
+s.send(b"STATUS=closed")
+time.sleep(1000)
+PY
+    # It is held up, so that the last close is not the program's.
+    "$CTR" --root "$ROOT" run --clone --network none -v "$BATS_TEST_TMPDIR/linger.py:/linger.py:ro" "$ID" -- \
+        python3 /linger.py 3>&- &
+    local run=$! rc=0 begin
+    wait_for 20 is_state "$ID" running
+    kill -STOP "$run"
+    sleep 2
+    kill -CONT "$run"
+    wait_for 10 grep -qx 'STATUS=closed' "$HEARD"
+    begin=$SECONDS
+    kill "$run"
+    wait "$run" || rc=$?
+    [ "$rc" -eq 5 ]
+    [ $((SECONDS - begin)) -lt 5 ]
+}
+
+@test "notify: without a mount namespace there is a warning" {
+    edit_config '.linux.namespaces |= map(select(.type != "mount")) | .mounts = [] | .linux.maskedPaths = [] |
+        .linux.readonlyPaths = [] | .root.readonly = false'
+    set_args /bin/sh -c 'echo "[$NOTIFY_SOCKET]"'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = '[]' ]
+    [[ $stderr == *'NOTIFY_SOCKET: the program in a container without a mount namespace cannot reach it'* ]]
+    # and one that nobody will use may be what it likes
+    edit_config '.process.env += ["NOTIFY_SOCKET=/mine"]'
+    NOTIFY_SOCKET=vsock:2:1 ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = '[/mine]' ]
 }
 
 @test "notify: an OS clone" {

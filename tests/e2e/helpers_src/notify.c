@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * notify [-n COUNT] MESSAGE: sends it to NOTIFY_SOCKET, as sd_notify(3) does, so many times, with \n
- * for a newline; then a barrier, which is over when its descriptor is closed. Status 1: an error;
- * 2: nobody closed it within 5 s.
+ * notify [-q | -n COUNT] MESSAGE: sends it to NOTIFY_SOCKET, as sd_notify(3) does, so many times, with
+ * \n for a newline; then (without -q) a barrier, which is over when its descriptor is closed. Status
+ * 1: an error; 2: nobody closed it within 5 s.
  */
 #include <errno.h>
 #include <poll.h>
@@ -62,7 +62,8 @@ int main(int argc, char **argv)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int s = socket(AF_UNIX, SOCK_DGRAM, 0), at = 1;
+	int s = socket(AF_UNIX, SOCK_DGRAM, 0), quick = argc > 2 && !strcmp(argv[1], "-q");
+	int at = 1 + quick;
 	long count = 1;
 
 	if (argc > 3 && strcmp(argv[1], "-n") == 0) {
@@ -78,5 +79,5 @@ int main(int argc, char **argv)
 	while (count-- > 0)
 		if (send(s, argv[at], strlen(argv[at]), 0) < 0)
 			return fail("send");
-	return barrier(s);
+	return quick ? 0 : barrier(s);
 }

@@ -30,7 +30,7 @@ static void filtered(void **state)
 		{ "STOPPING=1\nEXIT_STATUS=3\nBUSERROR=a\nVARLINKERROR=b",
 		  "STOPPING=1\nEXIT_STATUS=3\nBUSERROR=a\nVARLINKERROR=b", false },
 		{ "WATCHDOG=1\nWATCHDOG_USEC=7\nEXTEND_TIMEOUT_USEC=9\nX_MINE=1",
-		  "WATCHDOG=1\nWATCHDOG_USEC=7\nEXTEND_TIMEOUT_USEC=9\nX_MINE=1", false },
+		  "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=9\nX_MINE=1", false },
 		{ "MAINPIDFDID=1\nMAINPIDFD=1\nFDSTORE=1\nFDSTOREREMOVE=1\nFDNAME=a\nFDPOLL=0\n"
 		  "NOTIFYACCESS=all\nBARRIER=1\nNEW=1",
 		  "", false },
@@ -53,16 +53,38 @@ static void filtered(void **state)
 	}
 }
 
-/* The length counts, not a NUL. */
+/* As the manager takes it: one at the end is fine. */
 static void with_nul(void **state)
 {
-	char msg[] = "STATUS=a\0b\nREADY=1";
+	static const struct {
+		const char *said;
+		size_t len, left;
+	} cases[] = {
+		{ "READY=1", sizeof("READY=1"), 7 },
+		{ "READY=1\0", sizeof("READY=1\0"), 0 },
+		{ "STATUS=a\0b\nREADY=1", sizeof("STATUS=a\0b\nREADY=1") - 1, 0 },
+		{ "\0READY=1", 8, 0 },
+		{ "", 1, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char msg[64];
+		bool ready;
+
+		memcpy(msg, cases[i].said, cases[i].len);
+		assert_int_equal(notify_filter(msg, cases[i].len, &ready), cases[i].left);
+		assert_int_equal(ready, cases[i].left > 0);
+	}
+}
+
+/* No further than said. */
+static void length(void **state)
+{
+	char msg[] = "STATUS=a\nREADY=1";
 	bool ready;
 
 	(void)state;
-	assert_int_equal(notify_filter(msg, sizeof(msg) - 1, &ready), sizeof(msg) - 1);
-	assert_true(ready);
-	/* no further than said */
 	assert_int_equal(notify_filter(msg, sizeof(msg) - 2, &ready), sizeof(msg) - 2);
 	assert_false(ready);
 }
@@ -110,6 +132,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(filtered),
 		cmocka_unit_test(with_nul),
+		cmocka_unit_test(length),
 		cmocka_unit_test(names),
 	};
 
