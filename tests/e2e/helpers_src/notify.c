@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * notify [-q | -n COUNT] MESSAGE: sends it to NOTIFY_SOCKET, as sd_notify(3) does, so many times, with
- * \n for a newline; then (without -q) a barrier, which is over when its descriptor is closed. Status
- * 1: an error; 2: nobody closed it within 5 s.
+ * notify [-q | -n COUNT | -N COUNT] MESSAGE: sends it to NOTIFY_SOCKET as sd_notify(3) does, so
+ * many times, with \n for a newline; then (without -q and -N) a barrier, which is over when its
+ * descriptor is closed. Status 1: an error; 2: nobody closed it within 5 s.
  */
 #include <errno.h>
 #include <poll.h>
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -66,7 +67,8 @@ int main(int argc, char **argv)
 	int at = 1 + quick;
 	long count = 1;
 
-	if (argc > 3 && strcmp(argv[1], "-n") == 0) {
+	if (argc > 3 && strcasecmp(argv[1], "-n") == 0) {
+		quick = argv[1][1] == 'N';
 		count = atol(argv[2]);
 		at = 3;
 	}
