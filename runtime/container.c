@@ -200,6 +200,15 @@ bool container_is_over(const struct container_ref *r, const char *id)
 	       (container_owns_pids(r) || is_shared(r, id));
 }
 
+static int still_there(const struct container_ref *r, const char *id, struct err *e)
+{
+	AUTO(str_buf_free) struct str_buf where = {};
+
+	proc_where(r->st->pid, &where);
+	return err_set(e, ETIMEDOUT, "kill container %s: process %d did not end in %d seconds%s",
+		       id, r->st->pid, KILL_MS / 1000, where.s ? where.s : "");
+}
+
 /* Init first (its pid namespace takes the rest along), then whatever else sits in the cgroup. */
 static int kill_all(const struct container_ref *r, struct cg *cg, const char *id, struct err *e)
 {
@@ -216,11 +225,7 @@ static int kill_all(const struct container_ref *r, struct cg *cg, const char *id
 		if (rc < 0)
 			return rc;
 	}
-	if (pidfd >= 0 && proc_wait_end(pidfd, KILL_MS) < 0)
-		return err_set(e, ETIMEDOUT,
-			       "kill container %s: process %d did not end in %d seconds", id,
-			       r->st->pid, KILL_MS / 1000);
-	return 0;
+	return pidfd >= 0 && proc_wait_end(pidfd, KILL_MS) < 0 ? still_there(r, id, e) : 0;
 }
 
 /*

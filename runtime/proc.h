@@ -4,6 +4,7 @@
 #define CTR_PROC_H
 
 #include "base/err.h"
+#include "base/str.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,6 +42,12 @@ int proc_wait_end(int pidfd, int ms);
  * frozen cgroup, and ends when that is thawed) it is left to who comes after us.
  */
 void proc_reap(pid_t pid, int pidfd, int ms);
+
+/*
+ * ": state D in FUNCTION", with the kernel's function that it waits in, when it may be known, and
+ * what is left of its pid namespace, when that is not ours. Nothing of a process that is gone.
+ */
+void proc_where(pid_t pid, struct str_buf *out);
 
 /* Writes a pid file so that readers see all of it or nothing. 0 or -errno. */
 int proc_write_pid_file(const char *path, pid_t pid);
