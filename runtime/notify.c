@@ -351,30 +351,41 @@ static ssize_t take(struct notify *n, char *msg)
 	return got > MESSAGE_MAX ? -EMSGSIZE : got;
 }
 
+/*
+ * main_pid goes in the same message, so that the service is never ready with another one; from then
+ * on it is not for us to say anything of the service.
+ */
 static void pass_on(struct notify *n, char *msg, size_t len, pid_t main_pid, bool *any)
 {
-	bool ready;
+	char main[32];
+	size_t mlen = (size_t)sprintf(main, "\nMAINPID=%d", (int)main_pid);
+	bool ready, fits;
 
 	len = notify_filter(msg, len, &ready);
 	if (!len)
 		return;
-	if (ready && main_pid) {
-		char text[32];
-
-		send_on(n, text, (size_t)sprintf(text, "MAINPID=%d", (int)main_pid));
-	}
 	msg[len] = '\0';
+	fits = len + mlen <= MESSAGE_MAX;
+	if (ready && main_pid && fits) {
+		memcpy(msg + len, main, mlen + 1);
+		len += mlen;
+	}
 	send_on(n, msg, len);
+	if (ready && main_pid && !fits)
+		send_on(n, main + 1, mlen - 1);
 	*any |= ready;
 }
 
-/* As many as that, and for so long. True when one was READY=1. */
+/*
+ * As many as that, and for so long, and none after main_pid has been told. True when one was
+ * READY=1.
+ */
 static bool pump(struct notify *n, int max, int ms, pid_t main_pid)
 {
 	int64_t end = sys_now_ms() + ms;
 	bool any = false;
 
-	for (int i = 0; n->fd >= 0 && i < max && sys_now_ms() <= end; i++) {
+	for (int i = 0; n->fd >= 0 && i < max && sys_now_ms() <= end && !(any && main_pid); i++) {
 		char msg[MESSAGE_MAX + 1];
 		ssize_t got = take(n, msg);
 
@@ -391,12 +402,17 @@ bool notify_pump(struct notify *n, pid_t main_pid)
 	return pump(n, AT_ONCE, AT_ONCE_MS, main_pid);
 }
 
-void notify_end(struct notify *n)
+static void finish(struct notify *n)
 {
-	pump(n, LAST_WORDS, MANAGER_MS, 0);
 	if (n->said && !n->deaf)
 		await_manager(n);
 	notify_close(n);
+}
+
+void notify_end(struct notify *n)
+{
+	pump(n, LAST_WORDS, MANAGER_MS, 0);
+	finish(n);
 }
 
 void notify_wait(struct notify *n, int pidfd, pid_t pid)
@@ -410,5 +426,8 @@ void notify_wait(struct notify *n, int pidfd, pid_t pid)
 			break;
 		ready = notify_pump(n, pid);
 	}
-	notify_end(n);
+	if (ready)
+		finish(n);
+	else
+		notify_end(n);
 }

@@ -55,7 +55,7 @@ void notify_close(struct notify *n);
 
 /*
  * Passes on what has come; a manager that does not read is waited for once, for 2 s. When READY=1
- * has come: true, and main_pid, when not 0, is told before it as the main process of the service.
+ * has come: true, and main_pid, when not 0, is told with it as the main process of the service.
  */
 bool notify_pump(struct notify *n, pid_t main_pid);
 
