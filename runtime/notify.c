@@ -319,11 +319,12 @@ size_t notify_filter(char *msg, size_t len, bool *ready)
  */
 static void drop(struct notify *n, bool with_fds)
 {
+	char any;
 	int pidfd = -1;
 	pid_t pid = with_fds ? fork() : -1;
 
 	if (pid <= 0)
-		recv(n->fd, NULL, 0, 0);
+		recv(n->fd, &any, sizeof(any), 0);
 	if (pid == 0)
 		_exit(0);
 	if (pid < 0)
