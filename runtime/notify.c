@@ -90,9 +90,9 @@ static int open_manager(const char *name)
 
 /*
  * Waits for one that is busy, but not again and again for one that does not read: it may miss what
- * is said until it reads again. True when it got the message.
+ * is said until it reads again.
  */
-static bool send_on(struct notify *n, const char *msg, size_t len)
+static void send_on(struct notify *n, const char *msg, size_t len)
 {
 	struct sockaddr_un a;
 	socklen_t alen = address(n->manager, &a);
@@ -103,11 +103,10 @@ static bool send_on(struct notify *n, const char *msg, size_t len)
 			log_warn("NOTIFY_SOCKET: pass on \"%.*s\": %s", (int)strcspn(msg, "\n"),
 				 msg, strerror(errno));
 		n->deaf = true;
-		return false;
+		return;
 	}
 	n->deaf = false;
 	n->said = true;
-	return true;
 }
 
 /*
