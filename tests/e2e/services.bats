@@ -208,16 +208,23 @@ within() {
 }
 
 @test "services: one flooded to its limits does not slow the others down; its OOM kill stays its own" {
-    local try web cpu0 cpu1 time0 time1 used held
+    local try web held
     three
     web=$(state_of "$ID-web" pid)
+    CPU0=$(cpu_seconds "$ID-web") # at rest, so nothing is to be paid back
+    TIME0=$EPOCHREALTIME
     # From outside more than it can serve, inside more processors and memory than it may have. The sender stands for another
     # machine: of this one's processors it has what nobody else wants.
-    in_background remote chrt --idle 0 wrk -t 1 -c 16 -d 250 http://192.0.2.1:8080/ >"$BATS_TEST_TMPDIR/wrk" 2>&1 &
+    in_background remote chrt --idle 0 wrk -t 1 -c 16 -d 300 http://192.0.2.1:8080/ >"$BATS_TEST_TMPDIR/wrk" 2>&1 &
     LOAD=$!
     in_ctr "$ID-web" true
-    ok exec -d "$ID-web" stress-ng --quiet --cpu 2 --vm 1 --vm-bytes 300m --vm-keep --timeout 250
+    ok exec -d "$ID-web" stress-ng --quiet --cpu 2 --vm 1 --vm-bytes 300m --vm-keep --timeout 300
     wait_for 20 has_oom "$ID-web"
+    # Linux 6.18 lets go on what is inside the kernel (here: two seconds and more around an OOM kill) and has it paid back
+    # afterwards, exactly. So what counts is not how much it had of a stretch of time, but that it comes back to its share.
+    sleep 10
+    WAIT_FACTOR=1 wait_for 60 within_share # while the flood lasts
+    echo "# flooded: $SHARE" >&3
     held=$(times_held "$ID-web")
     for try in 1 2 3 4 5; do
         measure_in_turns "$BATS_TEST_TMPDIR/turns"
@@ -225,18 +232,9 @@ within() {
         echo "# attempt $try: more than 20 %; load of the machine $(cut -d' ' -f1-3 /proc/loadavg)" >&3
         [ "$try" -lt 5 ] || fail "others became slower beside the flooded one, five times"
     done
-    # Over the time that it took, and long enough that what it had too much at one moment is paid back.
-    time0=$EPOCHREALTIME
-    cpu0=$(cpu_seconds "$ID-web")
-    sleep 10
-    cpu1=$(cpu_seconds "$ID-web")
-    time1=$EPOCHREALTIME
-    used=$(awk -v a="$cpu0" -v b="$cpu1" -v s="$time0" -v t="$time1" 'BEGIN { printf "%.2f", (b - a) / (t - s) }')
-    echo "# flooded: $used of 0.30 processors, $(oom_kills "$ID-web") OOM kills; the others $(oom_kills "$ID-redis") and $(oom_kills "$ID-pg")" >&3
-    awk -v used="$used" 'BEGIN { exit !(used < 0.4) }' || fail "beyond its limit"
     # On a machine that others keep busy it may take a while until it has had all that it may have.
     wait_for 30 held_since "$held"
-    echo "# held back $(($(times_held "$ID-web") - held)) times" >&3
+    echo "# held back $(($(times_held "$ID-web") - held)) times; $(oom_kills "$ID-web") OOM kills; the others $(oom_kills "$ID-redis") and $(oom_kills "$ID-pg")" >&3
     [ "$(oom_kills "$ID-redis")" -eq 0 ]
     [ "$(oom_kills "$ID-pg")" -eq 0 ]
     kill -KILL "$LOAD"
@@ -252,6 +250,13 @@ within() {
 has_oom() { [ "$(oom_kills "$1")" -gt 0 ]; }
 # How often it has used up what it may have of the processors.
 times_held() { awk '$1 == "nr_throttled" { print $2 }' "$(cgroup_file "$1" cpu cpu.stat cpu.stat)"; }
+# Whether since TIME0 it has had 0.30 processors, and at most three periods' worth besides.
+within_share() {
+    local cpu
+    cpu=$(cpu_seconds "$ID-web")
+    SHARE=$(awk -v a="$CPU0" -v b="$cpu" -v s="$TIME0" -v t="$EPOCHREALTIME" \
+        'BEGIN { printf "%.2f s of the processors in %.1f s", b - a, t - s; exit !(b - a <= (t - s) * 0.3 + 0.09) }')
+}
 held_since() { [ "$(times_held "$ID-web")" -gt "$1" ]; }
 # All processor time of a container.
 cpu_seconds() {
