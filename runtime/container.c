@@ -137,7 +137,7 @@ int container_hooks(const struct container_ref *r, enum hook_kind kind, enum sta
 	if (kind == HOOK_POSTSTOP)
 		hooks_run_all(&spec->hooks, kind, j.buf.s);
 	else
-		rc = hooks_run(&spec->hooks, kind, j.buf.s, NULL, e);
+		rc = hooks_run(&spec->hooks, kind, j.buf.s, NULL, -1, e);
 	json_out_free(&j);
 	hooks_close_output(&spec->hooks);
 	return rc;

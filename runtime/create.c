@@ -344,9 +344,9 @@ static int runtime_hooks(struct create *c, struct err *e)
 
 	c->st.pid = c->pid;
 	json = hook_state(c, STATUS_CREATING);
-	r = hooks_run(&c->spec->hooks, HOOK_PRESTART, json, NULL, e);
+	r = hooks_run(&c->spec->hooks, HOOK_PRESTART, json, NULL, c->pidfd, e);
 	if (r == 0)
-		r = hooks_run(&c->spec->hooks, HOOK_CREATE_RUNTIME, json, NULL, e);
+		r = hooks_run(&c->spec->hooks, HOOK_CREATE_RUNTIME, json, NULL, c->pidfd, e);
 	if (r < 0)
 		return r;
 	r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);

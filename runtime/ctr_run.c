@@ -10,6 +10,7 @@
 #include "hooks.h"
 #include "notify.h"
 #include "proc.h"
+#include "supervise.h"
 #include "sync.h"
 #include "transition.h"
 
@@ -27,6 +28,15 @@ int ctr_create(const struct ctr_global *g, const struct create_opts *o, struct e
 }
 
 /*
+ * A signal may kill `start` here (see release_init). In run, dir is -1, it must not: there it ends
+ * the wait for hooks of the container, as it does everywhere else before the program runs.
+ */
+static int await_init(int sock, int dir, struct err *e)
+{
+	return dir < 0 ? supervise_await(sock, "the container was started", e) : 0;
+}
+
+/*
  * Tells the waiting init to go and learns how it ended: EXEC and end of file, the payload runs; an
  * ERROR before or after EXEC, it does not. dir: of a created container (else -1). Its start socket
  * is what makes it "created", so it goes between the hooks and the program, which waits for that:
@@ -39,7 +49,9 @@ static int release_init(int sock, int dir, struct err *e)
 
 	if (r < 0)
 		return err_sys(e, -r, "tell the container's init to start");
-	r = sync_expect(sock, SYNC_EXEC, "container init", NULL, NULL, e);
+	r = await_init(sock, dir, e);
+	if (r == 0)
+		r = sync_expect(sock, SYNC_EXEC, "container init", NULL, NULL, e);
 	if (r < 0)
 		return r;
 	if (dir >= 0) {
@@ -48,6 +60,9 @@ static int release_init(int sock, int dir, struct err *e)
 		if (r < 0)
 			return err_sys(e, -r, "let the container's program run");
 	}
+	r = await_init(sock, dir, e);
+	if (r < 0)
+		return r;
 	r = sync_recv(sock, &m, NULL);
 	if (r == 0)
 		return 0;
@@ -122,7 +137,7 @@ static int poststart(struct create *c, struct err *e)
 	/* Who wants to delete it must not wait for them. */
 	store_unlock(c->dir);
 	state_out_hook(&j, &c->st, STATUS_RUNNING);
-	r = hooks_run(&c->spec->hooks, HOOK_POSTSTART, j.buf.s, NULL, e);
+	r = hooks_run(&c->spec->hooks, HOOK_POSTSTART, j.buf.s, NULL, -1, e);
 	json_out_free(&j);
 	return r;
 }

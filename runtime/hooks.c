@@ -12,15 +12,17 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "oci/names.h"
+#include "runtime/ending.h"
+#include "runtime/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,7 +41,15 @@ struct tail {
 struct hook_run {
 	pid_t pid;
 	int pidfd;
+	int failed; /* says why it is not executed: an errno */
 	struct tail out, err;
+};
+
+/* What else ends the wait for a hook. */
+struct watch {
+	struct ending ending;
+	int init; /* a pidfd, borrowed, or -1 */
+	int sig;  /* the one that came */
 };
 
 static int64_t now_ms(void)
@@ -94,6 +104,7 @@ static void tail_read(struct tail *t, int rounds)
 static void hook_run_release(struct hook_run *h)
 {
 	cleanup_close(&h->pidfd);
+	cleanup_close(&h->failed);
 	cleanup_close(&h->out.fd);
 	cleanup_close(&h->err.fd);
 }
@@ -113,14 +124,14 @@ static int make_stdin(const char *text)
 	return TAKE_FD(fd);
 }
 
-/* A pipe whose read end, t->fd, never blocks. The write end or -errno. */
-static int make_pipe(struct tail *t)
+/* A pipe whose read end, *fd, never blocks. The write end or -errno. */
+static int make_pipe(int *fd)
 {
 	int p[2];
 
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return -errno;
-	t->fd = p[0];
+	*fd = p[0];
 	if (fcntl(p[0], F_SETFL, O_NONBLOCK) < 0) {
 		close(p[1]);
 		return -errno;
@@ -140,57 +151,84 @@ static int above_stdio(int fd)
 	return moved < 0 ? -errno : moved;
 }
 
-static int spawn_with(const struct spec_hook *hook, char *const *env, int dir, const int fds[3],
-		      pid_t *pid)
+struct child {
+	const struct spec_hook *hook;
+	char *const *env;
+	int dir; /* or -1 */
+	int in, out, err, failed;
+	pid_t parent;
+};
+
+/* An errno, when it comes back. */
+static int child_exec(const struct child *c)
 {
 	static char *const no_env[] = { NULL };
-	char *const only_path[] = { hook->path, NULL };
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t attr;
-	sigset_t all, none;
+	char *const only_path[] = { c->hook->path, NULL };
+	pid_t parent;
 	int r;
 
-	sigfillset(&all);
-	sigemptyset(&none);
-	r = posix_spawn_file_actions_init(&fa);
-	if (r)
+	/* Whoever comes to undo it must not be followed by what a hook without us still does. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	parent = getppid();
+	/* 0: we are in another pid namespace than the parent, which cannot be told then. */
+	if (parent && parent != c->parent)
+		return ECANCELED;
+	setpgid(0, 0);
+	if (c->dir >= 0 && fchdir(c->dir) < 0)
+		return errno;
+	if (dup2(c->in, 0) < 0 || dup2(c->out, 1) < 0 || dup2(c->err, 2) < 0)
+		return errno;
+	r = process_cloexec_from(3);
+	if (r < 0)
 		return -r;
-	r = posix_spawnattr_init(&attr);
-	if (r == 0)
-		r = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
-							    POSIX_SPAWN_SETSIGMASK);
-	if (r == 0)
-		r = posix_spawnattr_setsigdefault(&attr, &all);
-	if (r == 0)
-		r = posix_spawnattr_setsigmask(&attr, &none);
-	if (r == 0 && dir >= 0)
-		r = posix_spawn_file_actions_addfchdir_np(&fa, dir);
-	for (int i = 0; i < 3 && r == 0; i++)
-		r = posix_spawn_file_actions_adddup2(&fa, fds[i], i);
-	if (r == 0)
-		r = posix_spawn_file_actions_addclosefrom_np(&fa, 3);
-	if (r == 0)
-		r = posix_spawn(pid, hook->path, &fa, &attr,
-				hook->args.n ? hook->args.v : only_path, env ? env : no_env);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&fa);
-	return -r;
+	process_reset_signals();
+	execve(c->hook->path, c->hook->args.n ? c->hook->args.v : only_path, c->env ?: no_env);
+	return errno;
 }
 
+static _Noreturn void child_main(const struct child *c)
+{
+	int code = child_exec(c);
+
+	io_write_full(c->failed, &code, sizeof(code));
+	_exit(127);
+}
+
+/* 0, or why the hook, which has ended, was not executed. */
+static int exec_failure(const struct hook_run *h)
+{
+	int code = 0;
+
+	return read(h->failed, &code, sizeof(code)) == sizeof(code) ? code : 0;
+}
+
+/* It is not waited for its execve, which may take as long as the file system below it likes. */
 static int hook_spawn(const struct spec_hook *hook, const char *state_json, char *const *env,
 		      int dir, struct hook_run *h)
 {
 	AUTO_CLOSE int in = above_stdio(make_stdin(state_json));
-	AUTO_CLOSE int out = in < 0 ? in : above_stdio(make_pipe(&h->out));
-	AUTO_CLOSE int err = out < 0 ? out : above_stdio(make_pipe(&h->err));
-	int r;
+	AUTO_CLOSE int out = in < 0 ? in : above_stdio(make_pipe(&h->out.fd));
+	AUTO_CLOSE int err = out < 0 ? out : above_stdio(make_pipe(&h->err.fd));
+	AUTO_CLOSE int failed = err < 0 ? err : above_stdio(make_pipe(&h->failed));
+	struct child c = {
+		.hook = hook,
+		.env = hook->env.n ? hook->env.v : env,
+		.dir = dir,
+		.in = in,
+		.out = out,
+		.err = err,
+		.failed = failed,
+		.parent = getpid(),
+	};
 
-	if (err < 0)
-		return err;
-	r = spawn_with(hook, hook->env.n ? hook->env.v : env, dir, (int[]){ in, out, err },
-		       &h->pid);
-	if (r < 0)
-		return r;
+	if (failed < 0)
+		return failed;
+	h->pid = fork();
+	if (h->pid == 0)
+		child_main(&c);
+	if (h->pid < 0)
+		return -errno;
+	setpgid(h->pid, h->pid); /* whoever comes first: it must be so before it may be killed */
 	/* Not yet waited for, so the pid cannot be anybody else's. */
 	h->pidfd = sys_pidfd_open(h->pid, 0);
 	if (h->pidfd < 0) {
@@ -202,27 +240,35 @@ static int hook_spawn(const struct spec_hook *hook, const char *state_json, char
 }
 
 /*
- * Waits for the end, reading the outputs. 0, -ETIMEDOUT at the deadline (ms; -1: none), or -errno.
+ * Waits for the end, reading the outputs. 0, -ETIMEDOUT at the deadline (ms; -1: none), -EINTR and
+ * -EPIPE for what w watches (NULL: nothing), or -errno.
  */
-static int hook_wait(struct hook_run *h, int64_t deadline)
+static int hook_wait(struct hook_run *h, int64_t deadline, struct watch *w)
 {
 	for (;;) {
 		struct pollfd p[] = {
 			{ .fd = h->pidfd, .events = POLLIN },
 			{ .fd = h->out.fd, .events = POLLIN },
 			{ .fd = h->err.fd, .events = POLLIN },
+			{ .fd = w ? w->ending.fd : -1, .events = POLLIN },
+			{ .fd = w ? w->init : -1, .events = POLLIN },
 		};
 		int64_t left = deadline < 0 ? -1 : deadline - now_ms();
 
 		if (deadline >= 0 && left <= 0)
 			return -ETIMEDOUT;
-		if (poll(p, 3, left > INT_MAX ? INT_MAX : (int)left) < 0 && errno != EINTR)
+		if (poll(p, ARRAY_SIZE(p), left > INT_MAX ? INT_MAX : (int)left) < 0 &&
+		    errno != EINTR)
 			return -errno;
 		/* At the end a full pipe of each: what the hook itself has written is then read. */
 		tail_read(&h->out, p[0].revents ? 256 : 1);
 		tail_read(&h->err, p[0].revents ? 256 : 1);
 		if (p[0].revents)
 			return 0;
+		if (p[3].revents && (w->sig = ending_taken(&w->ending)))
+			return -EINTR;
+		if (p[4].revents)
+			return -EPIPE;
 	}
 }
 
@@ -268,15 +314,41 @@ static int judge(const struct hook_run *h, const char *path, int status, struct 
 		       last_words(h, words));
 }
 
+/* Why the wait for a hook, which is killed now, ended before it. */
+static int give_up(struct hook_run *h, const struct spec_hook *hook, int why, const struct watch *w,
+		   struct err *e)
+{
+	char words[TAIL_MAX + 3];
+	int status;
+
+	kill(-h->pid, SIGKILL);
+	if (hook_wait(h, now_ms() + KILL_WAIT_MS, NULL) == 0)
+		hook_reap(h, &status);
+	switch (why) {
+	case -ETIMEDOUT:
+		return err_set(e, ETIMEDOUT, "%s: timed out after %lld s%s", hook->path,
+			       (long long)hook->timeout.v, last_words(h, words));
+	case -EINTR:
+		return err_set(e, EINTR, "%s: interrupted by signal %d (%s)%s", hook->path, w->sig,
+			       sigabbrev_np(w->sig), last_words(h, words));
+	case -EPIPE:
+		return err_set(e, EPIPE, "%s: container init was killed while it ran%s", hook->path,
+			       last_words(h, words));
+	default:
+		return err_sys(e, -why, "%s: wait", hook->path);
+	}
+}
+
 static int run_one(const struct spec_hooks *all, const struct spec_hook *hook,
-		   const char *state_json, char *const *env, int dir, struct err *e)
+		   const char *state_json, char *const *env, int dir, struct watch *w,
+		   struct err *e)
 {
 	__attribute__((cleanup(hook_run_release))) struct hook_run h = {
 		.pidfd = -1,
+		.failed = -1,
 		.out = { .fd = -1, .copy = all->out_fd },
 		.err = { .fd = -1, .copy = all->err_fd },
 	};
-	char words[TAIL_MAX + 3];
 	int64_t deadline = -1;
 	int r, status;
 
@@ -286,20 +358,14 @@ static int run_one(const struct spec_hooks *all, const struct spec_hook *hook,
 	r = hook_spawn(hook, state_json, env, dir, &h);
 	if (r < 0)
 		return err_sys(e, -r, "%s", hook->path);
-	r = hook_wait(&h, deadline);
-	if (r < 0) {
-		kill(-h.pid, SIGKILL);
-		if (hook_wait(&h, now_ms() + KILL_WAIT_MS) == 0)
-			hook_reap(&h, &status);
-		if (r == -ETIMEDOUT)
-			return err_set(e, ETIMEDOUT, "%s: timed out after %lld s%s", hook->path,
-				       (long long)hook->timeout.v, last_words(&h, words));
-		return err_sys(e, -r, "%s: wait", hook->path);
-	}
+	r = hook_wait(&h, deadline, w);
+	if (r < 0)
+		return give_up(&h, hook, r, w, e);
 	r = hook_reap(&h, &status);
 	if (r < 0)
 		return err_sys(e, -r, "%s: read the exit status", hook->path);
-	return judge(&h, hook->path, status, e);
+	r = exec_failure(&h);
+	return r ? err_sys(e, r, "%s", hook->path) : judge(&h, hook->path, status, e);
 }
 
 /* With SIGCHLD ignored (as some callers leave it) the kernel would throw the exit status away. */
@@ -354,11 +420,22 @@ static int open_dir(const struct spec_hooks *h, enum hook_kind kind)
 	return above_stdio(open(h->dir, O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
+static void watch_close(struct watch *w)
+{
+	ending_close(&w->ending);
+}
+
+/* The container's init runs these. */
+static bool in_container(enum hook_kind kind)
+{
+	return kind == HOOK_CREATE_CONTAINER || kind == HOOK_START_CONTAINER;
+}
+
 static int run_nth(const struct spec_hooks *h, enum hook_kind kind, size_t i,
-		   const char *state_json, char *const *env, struct err *e)
+		   const char *state_json, char *const *env, struct watch *w, struct err *e)
 {
 	AUTO_CLOSE int dir = open_dir(h, kind);
-	int r = run_one(h, &h->kind[kind].v[i], state_json, env, dir, e);
+	int r = run_one(h, &h->kind[kind].v[i], state_json, env, dir, w, e);
 
 	if (r < 0)
 		err_wrap(e, "error running %s hook #%zu", table_name(&names_hooks, kind), i + 1);
@@ -366,27 +443,36 @@ static int run_nth(const struct spec_hooks *h, enum hook_kind kind, size_t i,
 }
 
 int hooks_run(const struct spec_hooks *h, enum hook_kind kind, const char *state_json,
-	      char *const *env, struct err *e)
+	      char *const *env, int init, struct err *e)
 {
-	if (h->kind[kind].n)
-		keep_exit_statuses();
-	for (size_t i = 0; i < h->kind[kind].n; i++) {
-		int r = run_nth(h, kind, i, state_json, env, e);
+	AUTO(watch_close) struct watch w = { .ending = ENDING_INIT, .init = init };
+	int r = 0;
 
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	if (!h->kind[kind].n)
+		return 0;
+	keep_exit_statuses();
+	if (!in_container(kind))
+		r = ending_watch(&w.ending, e);
+	for (size_t i = 0; i < h->kind[kind].n && r == 0; i++)
+		r = run_nth(h, kind, i, state_json, env, &w, e);
+	return r;
 }
 
 void hooks_run_all(const struct spec_hooks *h, enum hook_kind kind, const char *state_json)
 {
-	if (h->kind[kind].n)
-		keep_exit_statuses();
-	for (size_t i = 0; i < h->kind[kind].n; i++) {
-		struct err e = {};
+	AUTO(watch_close) struct watch w = { .ending = ENDING_INIT, .init = -1 };
+	struct err e = {};
 
-		if (run_nth(h, kind, i, state_json, NULL, &e) < 0)
+	if (!h->kind[kind].n)
+		return;
+	keep_exit_statuses();
+	if (ending_watch(&w.ending, &e) < 0)
+		log_warn("%s", e.msg);
+	while (ending_taken(&w.ending))
+		;
+	for (size_t i = 0; i < h->kind[kind].n; i++) {
+		e = (struct err){};
+		if (run_nth(h, kind, i, state_json, NULL, &w, &e) < 0)
 			log_warn("%s", e.msg);
 	}
 }

@@ -21,9 +21,14 @@
  * is empty>`. No zombie, no fd stays; a hook past its deadline is killed with its process group.
  * What a hook leaves running is not waited for. SIGCHLD is set to its default when the caller
  * ignores it.
+ *
+ * A signal that asks ctr to end (ending.h) ends the hook as its deadline does: -EINTR. Not those
+ * that run in the container: it is who waits for the container that looks at signals then. And
+ * -EPIPE when init, a pidfd or -1, tells the end of that process meanwhile. A hook dies with the
+ * process that runs it; what it has started does not.
  */
 int hooks_run(const struct spec_hooks *h, enum hook_kind kind, const char *state_json,
-	      char *const *env, struct err *e);
+	      char *const *env, int init, struct err *e);
 
 /*
  * Opens what run.oci.hooks.stdout and .stderr name, to be appended to, in the caller's mount
@@ -32,7 +37,10 @@ int hooks_run(const struct spec_hooks *h, enum hook_kind kind, const char *state
 int hooks_open_output(struct spec_hooks *h, const struct annotations *n, struct err *e);
 void hooks_close_output(struct spec_hooks *h); /* idempotent */
 
-/* hooks_run for poststop: failures are warnings, all hooks run. */
+/*
+ * hooks_run for poststop: failures are warnings, all hooks run. Signals that came before the first
+ * one are taken: they asked for the end of what has ended by now.
+ */
 void hooks_run_all(const struct spec_hooks *h, enum hook_kind kind, const char *state_json);
 
 #endif

@@ -50,7 +50,7 @@ int init_hooks(struct create *c, struct err *e)
 		return 0;
 	c->st.pid = getpid();
 	state_out_hook(&j, &c->st, STATUS_CREATING);
-	r = hooks_run(h, HOOK_CREATE_CONTAINER, j.buf.s, NULL, e);
+	r = hooks_run(h, HOOK_CREATE_CONTAINER, j.buf.s, NULL, -1, e);
 	json_out_free(&j);
 	return r;
 }

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "runtime/ending.h"
 #include "runtime/notify.h"
 #include "runtime/relay.h"
 
@@ -59,63 +60,28 @@ int supervise_block(struct err *e)
 	return 0;
 }
 
-/* Those that ask to end, but for what the caller has told us to ignore (as nohup does). */
-static void ending_set(sigset_t *set)
+int supervise_await(int fd, const char *what, struct err *e)
 {
-	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	AUTO_ENDING struct ending w = ENDING_INIT;
+	int r = ending_watch(&w, e), sig;
 
-	sigemptyset(set);
-	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
-		struct sigaction sa;
+	if (r < 0)
+		return r;
 
-		if (sigaction(ends[i], NULL, &sa) < 0 || sa.sa_handler != SIG_IGN)
-			sigaddset(set, ends[i]);
-	}
-}
-
-/* The signals in set are blocked. */
-static int await(int fd, const sigset_t *set, const char *what, struct err *e)
-{
-	AUTO_CLOSE int sigfd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
-	struct signalfd_siginfo si;
-	int r;
-
-	if (sigfd < 0)
-		return err_sys(e, errno, "watch for signals");
-
-	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = sigfd, .events = POLLIN } };
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = w.fd, .events = POLLIN } };
 
 	do
 		r = poll(p, ARRAY_SIZE(p), -1);
 	while (r < 0 && errno == EINTR);
 	if (r < 0)
 		return err_sys(e, errno, "wait until %s", what);
-	if (p[0].revents || read(sigfd, &si, sizeof(si)) != sizeof(si))
-		return 0;
-	return err_set(e, EINTR, "ended by signal %u before %s", si.ssi_signo, what);
-}
-
-int supervise_await(int fd, const char *what, struct err *e)
-{
-	sigset_t set, old;
-	int r;
-
-	ending_set(&set);
-	if (sigprocmask(SIG_BLOCK, &set, &old) < 0)
-		return err_sys(e, errno, "block signals");
-	r = await(fd, &set, what, e);
-	sigprocmask(SIG_SETMASK, &old, NULL);
-	return r;
+	sig = p[0].revents ? 0 : ending_taken(&w);
+	return sig ? err_set(e, EINTR, "ended by signal %d before %s", sig, what) : 0;
 }
 
 static bool stops_only_us(int sig)
 {
 	return sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
-}
-
-static bool asks_to_end(int sig)
-{
-	return sig == SIGTERM || sig == SIGINT || sig == SIGHUP || sig == SIGQUIT;
 }
 
 static void on_signal(struct watcher *w, int sig)
@@ -131,7 +97,7 @@ static void on_signal(struct watcher *w, int sig)
 	if (w->tty && sig == SIGCONT)
 		relay_continue(&w->relay);
 	if (w->ended)
-		w->give_up |= asks_to_end(sig);
+		w->give_up |= ending_asks(sig);
 	else /* ESRCH: it has ended, which the pidfd tells as well */
 		sys_pidfd_send_signal(w->s->pidfd, sig, NULL, 0);
 }

@@ -308,7 +308,8 @@ static int container_run(struct workload *w, int reply, struct err *e)
 
 		c->st.pid = getpid();
 		state_out_hook(&j, &c->st, STATUS_CREATED);
-		r = hooks_run(&c->spec->hooks, HOOK_START_CONTAINER, j.buf.s, k->payload.env.v, e);
+		r = hooks_run(&c->spec->hooks, HOOK_START_CONTAINER, j.buf.s, k->payload.env.v, -1,
+			      e);
 		json_out_free(&j);
 		if (r < 0)
 			return r;

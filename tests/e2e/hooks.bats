@@ -333,43 +333,194 @@ PY
     fails 1 'hooks.createRuntime[0].path' create --bundle "$BUNDLE" "$ID"
 }
 
-# signalled_at FILE ARGS...: ctr gets TERM as soon as there is FILE; sets $status and $ERR
-signalled_at() {
-    local file=$1 pid
-    shift
-    ERR=$BATS_TEST_TMPDIR/err.signalled
-    rm -f "$file"
-    "$CTR" --root "$ROOT" $CTR_GLOBALS "$@" </dev/null >/dev/null 2>"$ERR" 3>&- &
-    pid=$!
-    wait_for 10 [ -e "$file" ]
-    kill -TERM "$pid"
-    status=0
-    wait "$pid" || status=$?
+# hang KIND: a hook that says where it is and then hangs, with the mark by which the leak check finds it.
+hang() {
+    local log=$LOG
+    [ "$1" != startContainer ] || log=/log
+    script_hook "$1" "echo \$\$ >$log/hook; cat >$log/state; mv $log/hook $log/hangs; exec sleep 1000"
+    hook "$1" ".env = [\"PATH=/bin:/usr/bin\", \"CTR_TEST_ID=$TESTID\"]"
 }
 
-@test "hooks: a signal while one runs that fails takes nothing of the undoing, nor the message" {
+# started ARGS...: ctr in the background, to $PID; here as soon as its hook hangs.
+started() {
+    ERR=$BATS_TEST_TMPDIR/err.hang
+    rm -f "$LOG/hangs"
+    "$CTR" --root "$ROOT" $CTR_GLOBALS "$@" </dev/null >/dev/null 2>"$ERR" 3>&- &
+    PID=$!
+    wait_for 10 [ -e "$LOG/hangs" ]
+}
+
+# Nobody may be there to reap who has lost its parent.
+is_over() { [ ! -e "/proc/$1" ] || grep -qs '^State:.Z' "/proc/$1/status"; }
+
+# ends WHAT: what was started does so, to $status. A hook that counts by its own pid namespace went with that.
+ends() {
+    wait_for 5 is_over "$PID"
+    status=0
+    wait "$PID" || status=$?
+    [[ $1 == *Container ]] || is_over "$(cat "$LOG/hangs")" || fail "$1: the hook goes on"
+}
+
+is_failure() { [ "$status" -eq 1 ] || { [ -n "$E2E_VM" ] && [[ $status == 12[567] ]]; }; }
+
+@test "hooks: a signal ends run and create while one hangs: it is killed, all is undone" {
     record poststop
     set_args /bin/sleep 1000
+    local kind how before
+    for kind in prestart createRuntime createContainer startContainer poststart; do
+        edit_config '.hooks |= {poststop}'
+        hang "$kind"
+        for how in "run" "run -d" "create"; do
+            case $how/$kind in create/*start | create/startContainer) continue ;; esac
+            started $how --bundle "$BUNDLE" "$ID"
+            kill -TERM "$PID"
+            ends "$kind"
+            is_failure || fail "$how $kind: status $status"
+            case $kind in
+            createContainer) before='ended by signal 15 before the container was made' ;;
+            startContainer) before='ended by signal 15 before the container was started' ;;
+            *) before="error running $kind hook #1: /bin/sh: interrupted by signal 15 (TERM)" ;;
+            esac
+            grep -q "$before" "$ERR" || fail "$how $kind: $(cat "$ERR")"
+            [ "$(wc -l <"$ERR")" -eq 1 ]
+            [ "$(cat "$LOG/order")" = poststop ] || fail "$how $kind: poststop did not run"
+            rm "$LOG/order"
+            assert_leak_free
+        done
+    done
+}
+
+@test "hooks: ^C, and not what the caller wants to be ignored, ends run while one hangs" {
+    set_args /bin/sleep 1000
+    hang createRuntime
+    # (in the background of a shell that has no job control it is ignored)
+    started run --bundle "$BUNDLE" "$ID"
+    kill -INT "$PID"
+    sleep 0.3
+    kill -0 "$PID"
+    kill -HUP "$PID"
+    ends createRuntime
+    is_failure
+    grep -q 'interrupted by signal 1 (HUP)' "$ERR"
+    rm -f "$LOG/hangs"
+    env --default-signal=INT "$CTR" --root "$ROOT" $CTR_GLOBALS run --bundle "$BUNDLE" "$ID" \
+        </dev/null >/dev/null 2>"$ERR" 3>&- &
+    PID=$!
+    wait_for 10 [ -e "$LOG/hangs" ]
+    kill -INT "$PID"
+    ends createRuntime
+    is_failure
+    grep -q 'interrupted by signal 2 (INT)' "$ERR"
+}
+
+@test "hooks: a signal ends start while a poststart hook hangs, and the container" {
+    set_args /bin/sleep 1000
+    hang poststart
+    ok create --bundle "$BUNDLE" "$ID"
+    started start "$ID"
+    kill -TERM "$PID"
+    ends poststart
+    [ "$status" -eq 1 ]
+    grep -q 'error running poststart hook #1: /bin/sh: interrupted by signal 15' "$ERR"
+    wait_state "$ID" stopped
+    ok delete "$ID"
+}
+
+@test "hooks: a signal ends a poststop hook that hangs, but not the rest of the end" {
+    hang poststop
+    record poststop
+    set_args /bin/sh -c 'exit 42'
+    started run --bundle "$BUNDLE" "$ID"
+    kill -TERM "$PID"
+    ends poststop
+    [ "$status" -eq 42 ] || fail "status $status: $(cat "$ERR")"
+    grep -q 'error running poststop hook #1: /bin/sh: interrupted by signal 15' "$ERR"
+    [ "$(cat "$LOG/order")" = poststop ]
+    assert_leak_free
+    rm "$LOG/order"
+    set_args /bin/sleep 1000
+    ok run -d --bundle "$BUNDLE" "$ID"
+    started delete --force "$ID"
+    kill -TERM "$PID"
+    ends poststop
+    [ "$status" -eq 0 ] || fail "status $status: $(cat "$ERR")"
+    [ "$(cat "$LOG/order")" = poststop ]
+    assert_leak_free
+}
+
+@test "hooks: a second signal ends a poststop hook that hangs in the undoing" {
+    hang poststop
+    hang createRuntime
+    set_args /bin/true
+    started run --bundle "$BUNDLE" "$ID"
+    rm "$LOG/hangs"
+    kill -TERM "$PID"
+    wait_for 10 [ -e "$LOG/hangs" ]
+    kill -TERM "$PID"
+    ends poststop
+    is_failure
+    grep -q 'error running createRuntime hook #1: /bin/sh: interrupted by signal 15' "$ERR"
+    grep -q 'error running poststop hook #1: /bin/sh: interrupted by signal 15' "$ERR"
+    assert_leak_free
+}
+
+@test "hooks: one ends with the ctr that runs it, what it has left in the background stays" {
+    set_args /bin/sleep 1000
     local kind
-    for kind in createRuntime poststart; do
-        edit_config 'del(.hooks.createRuntime, .hooks.poststart)'
-        script_hook "$kind" "touch $LOG/now; sleep 0.4; exit 3"
-        signalled_at "$LOG/now" run --bundle "$BUNDLE" "$ID"
-        grep -q "error running $kind hook #1: /bin/sh: exit status 3" "$ERR" || fail "$kind: $(cat "$ERR")"
-        [ "$status" -eq 1 ] || fail "$kind: status $status"
-        [ "$(cat "$LOG/order")" = poststop ]
-        rm "$LOG/order"
+    for kind in createRuntime poststart poststop; do
+        edit_config 'del(.hooks)'
+        hang "$kind"
+        hook "$kind" ".args[2] = \"sleep 1237 & echo \$! >$LOG/daemon; \" + .args[2]"
+        case $kind in
+        poststop)
+            ok run -d --bundle "$BUNDLE" "$ID"
+            started delete --force "$ID"
+            ;;
+        *) started run --bundle "$BUNDLE" "$ID" ;;
+        esac
+        kill -KILL "$PID"
+        wait "$PID" || true
+        wait_for 5 is_over "$(cat "$LOG/hangs")"
+        kill "$(cat "$LOG/daemon")" || fail "$kind: what it left in the background is gone"
+        if [ "$kind" = poststop ]; then
+            jq 'del(.hooks)' "$BUNDLE/config.json" >"$ROOT/$ID/config.json"
+        fi
+        ok delete --force "$ID"
         assert_leak_free
     done
 }
 
-@test "hooks: a signal while poststop runs costs neither the exit status nor the rest of the end" {
-    set_args /bin/sh -c 'exit 42'
-    script_hook poststop "touch $LOG/now; sleep 0.4; touch $LOG/done"
-    signalled_at "$LOG/now" run --bundle "$BUNDLE" "$ID"
-    [ "$status" -eq 42 ] || fail "status $status: $(cat "$ERR")"
-    [ -e "$LOG/done" ]
-    assert_leak_free
+@test "hooks: one in the host's pid namespace ends with its container's init" {
+    set_args /bin/sleep 1000
+    hang createContainer
+    edit_config 'del(.linux.namespaces[] | select(.type == "pid"))'
+    started run --bundle "$BUNDLE" "$ID"
+    kill -KILL "$PID"
+    wait "$PID" || true
+    wait_for 5 is_over "$(cat "$LOG/hangs")"
+    ok delete --force "$ID"
+}
+
+@test "hooks: the creation ends at once when its init is killed while a runtime hook hangs" {
+    record poststop
+    set_args /bin/sleep 1000
+    local kind how
+    for kind in prestart createRuntime; do
+        edit_config '.hooks |= {poststop}'
+        hang "$kind"
+        for how in create run; do
+            started "$how" --bundle "$BUNDLE" "$ID"
+            kill -KILL "$(jq .pid "$LOG/state")"
+            ends "$kind"
+            is_failure || fail "$how $kind: status $status"
+            grep -q "error running $kind hook #1: /bin/sh: container init was killed while it ran" "$ERR" ||
+                fail "$how $kind: $(cat "$ERR")"
+            [ "$(wc -l <"$ERR")" -eq 1 ]
+            [ "$(cat "$LOG/order")" = poststop ]
+            rm "$LOG/order"
+            assert_leak_free
+        done
+    done
 }
 
 @test "hooks: delete --force does not wait for poststart hooks, whose failure then harms nobody" {
