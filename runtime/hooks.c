@@ -170,8 +170,8 @@ static int child_exec(const struct child *c)
 	/* Whoever comes to undo it must not be followed by what a hook without us still does. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	parent = getppid();
-	/* 0: we are in another pid namespace than the parent, which cannot be told then. */
-	if (parent && parent != c->parent)
+	/* 0: it is in another pid namespace; -1: a seccomp profile forbids to ask. */
+	if (parent > 0 && parent != c->parent)
 		return ECANCELED;
 	setpgid(0, 0);
 	if (c->dir >= 0 && fchdir(c->dir) < 0)
