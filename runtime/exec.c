@@ -103,6 +103,15 @@ static int affinity(const struct exec *x, struct err *e)
 	return 0;
 }
 
+/* Before the working directory is entered, and before a filter can forbid it. */
+static int close_the_rest(const struct exec *x, const struct payload *p, struct err *e)
+{
+	int keep[] = { x->sync_child, x->receiver.sock, log_fd(), log_socket() };
+	int r = process_close_but(payload_first_fd(p), keep, ARRAY_SIZE(keep));
+
+	return r < 0 ? err_sys(e, -r, "close descriptors") : 0;
+}
+
 static int child(struct exec *x, struct err *e)
 {
 	struct payload p = {
@@ -145,7 +154,9 @@ static int child(struct exec *x, struct err *e)
 			(x->userns &&
 			 io_read_small(AT_FDCWD, "/proc/self/setgroups", buf, sizeof(buf)) > 0 &&
 			 str_eq(buf, "deny"));
-	r = payload_settle(&p, e);
+	r = close_the_rest(x, &p, e);
+	if (r == 0)
+		r = payload_settle(&p, e);
 	if (r < 0)
 		return r;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -124,10 +124,15 @@ int payload_settle(struct payload *p, struct err *e)
 	return r;
 }
 
+unsigned int payload_first_fd(const struct payload *p)
+{
+	return 3 + p->listen.n + (unsigned int)p->preserve_fds;
+}
+
 /* Nothing but execve comes after the filter. */
 int payload_exec(struct payload *p, struct err *e)
 {
-	int r = process_cloexec_from(3 + p->listen.n + (unsigned int)p->preserve_fds);
+	int r = process_cloexec_from(payload_first_fd(p));
 
 	if (r < 0)
 		return err_sys(e, -r, "close descriptors");

@@ -35,6 +35,9 @@ struct payload {
 	char *path;
 };
 
+/* The first fd that is not passed on. */
+unsigned int payload_first_fd(const struct payload *p);
+
 /*
  * LSM label, no_new_privs, scheduling, personality, memory policy, (without no_new_privs) seccomp,
  * capabilities, user, cwd; finds the program. Afterwards the process is the payload's user and

@@ -13,6 +13,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -130,7 +131,7 @@ void process_reset_signals(void)
 }
 
 /* Before Linux 5.11: one by one, as the directory of the process lists them. */
-static int cloexec_listed(unsigned int first)
+static int each_listed(unsigned int first, unsigned int last, bool close_it)
 {
 	AUTO_CLOSEDIR DIR *dir = opendir("/proc/self/fd");
 	struct dirent *d;
@@ -140,9 +141,12 @@ static int cloexec_listed(unsigned int first)
 	while ((d = readdir(dir))) {
 		uint64_t fd;
 
-		if (str_to_u64(d->d_name, INT_MAX, &fd) < 0 || fd < first)
+		if (str_to_u64(d->d_name, INT_MAX, &fd) < 0 || fd < first || fd > last ||
+		    (int)fd == dirfd(dir))
 			continue;
-		if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
+		if (close_it)
+			close((int)fd);
+		else if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
 			return -errno;
 	}
 	return 0;
@@ -152,5 +156,48 @@ int process_cloexec_from(unsigned int first)
 {
 	int r = sys_close_range(first, ~0U, CLOSE_RANGE_CLOEXEC);
 
-	return r == -ENOSYS || r == -EINVAL ? cloexec_listed(first) : r;
+	return r == -ENOSYS || r == -EINVAL ? each_listed(first, ~0U, false) : r;
+}
+
+static int close_range_of(unsigned int first, unsigned int last)
+{
+	int r = first <= last ? sys_close_range(first, last, 0) : 0;
+
+	return r == -ENOSYS ? each_listed(first, last, true) : r;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return (*(const int *)a > *(const int *)b) - (*(const int *)a < *(const int *)b);
+}
+
+/* Of what is passed on, the numbers that the caller had nothing open as. */
+static void close_ours_below(unsigned int first, const int *keep, size_t n)
+{
+	struct rlimit files;
+
+	if (first > 3 && getrlimit(RLIMIT_NOFILE, &files) == 0 && first > files.rlim_cur)
+		first = (unsigned int)files.rlim_cur;
+	for (int fd = 3; fd < (int)first; fd++) {
+		int flags = bsearch(&fd, keep, n, sizeof(fd), by_number) ? -1 : fcntl(fd, F_GETFD);
+
+		if (flags >= 0 && flags & FD_CLOEXEC)
+			close(fd);
+	}
+}
+
+int process_close_but(unsigned int first, int *keep, size_t n)
+{
+	int r = 0;
+
+	qsort(keep, n, sizeof(keep[0]), by_number);
+	close_ours_below(first, keep, n);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		if (keep[i] < 0 || (unsigned int)keep[i] < first)
+			continue;
+		if ((unsigned int)keep[i] > first)
+			r = close_range_of(first, (unsigned int)keep[i] - 1);
+		first = (unsigned int)keep[i] + 1;
+	}
+	return r < 0 ? r : close_range_of(first, ~0U);
 }

@@ -75,6 +75,13 @@ void process_reset_signals(void);
 int process_cloexec_from(unsigned int first);
 
 /*
+ * Closes what the process neither passes on nor needs: every fd >= first, and those of our own from
+ * 3 on that have got a number below it (close-on-exec, as what the caller passes never is). keep:
+ * n descriptors that stay, in any order, -1 is none; it is sorted. 0 or -errno.
+ */
+int process_close_but(unsigned int first, int *keep, size_t n);
+
+/*
  * LSM labels for the exec to come, through a verified procfs (CVE-2019-16884). An AppArmor profile
  * or SELinux label on a kernel without that LSM is an error naming process.apparmorProfile /
  * process.selinuxLabel.

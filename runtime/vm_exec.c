@@ -263,6 +263,15 @@ static void let_stdio_go(void)
 		dup2(null, i);
 }
 
+/* What the caller had open, and the container's lock: this process lives as long as the other. */
+static int close_the_rest(const struct vm_exec *x, int sync, struct err *e)
+{
+	int keep[] = { sync, x->client.link.fd, x->sigfd, x->terminal, log_fd(), log_socket() };
+	int r = process_close_but(3, keep, ARRAY_SIZE(keep));
+
+	return r < 0 ? err_sys(e, -r, "exec: close descriptors") : 0;
+}
+
 /* As the other did, for whoever waits for us. */
 static _Noreturn void end_like(int status)
 {
@@ -293,12 +302,14 @@ static _Noreturn void stand_in(struct vm_exec *x, int sync)
 	r = x->console >= 0 ? make_terminal(x, stdio, &e) : 0;
 	if (r == 0)
 		r = begin(x, stdio, &e);
+	cleanup_close(&x->console);
+	if (r == 0)
+		r = close_the_rest(x, sync, &e);
 	if (r < 0) {
 		sync_send_err(sync, &e);
 		_exit(255);
 	}
 	let_stdio_go();
-	cleanup_close(&x->console);
 	r = sync_send(sync, SYNC_READY, 0, NULL, -1);
 	if (r == 0)
 		r = sync_expect(sync, SYNC_GO, "ctr", NULL, NULL, &e);

@@ -247,6 +247,24 @@ static void fill_payload(struct create *c, struct container *k)
 	};
 }
 
+/*
+ * What only the set-up needed, and what ctr's caller had open: until execve would close it the
+ * container may stay "created" for days. It is gone before the working directory is entered, and
+ * before a filter can forbid it.
+ */
+static int close_the_rest(const struct create *c, const struct container *k, struct err *e)
+{
+	const struct spec_hooks *h = &c->spec->hooks;
+	bool hooks = h->kind[HOOK_START_CONTAINER].n;
+	int keep[] = { c->sync_child,         c->start_fd,
+		       k->receiver.sock,      log_fd(),
+		       log_socket(),          hooks ? h->out_fd : -1,
+		       hooks ? h->err_fd : -1 };
+	int r = process_close_but(payload_first_fd(&k->payload), keep, ARRAY_SIZE(keep));
+
+	return r < 0 ? err_sys(e, -r, "close descriptors") : 0;
+}
+
 static int container_enter(struct workload *w, struct err *e)
 {
 	struct create *c = w->c;
@@ -292,6 +310,8 @@ static int container_enter(struct workload *w, struct err *e)
 	if (r == 0)
 		r = rootfs_protect(&k->rootfs, e);
 	rootfs_close(&k->rootfs);
+	if (r == 0)
+		r = close_the_rest(c, k, e);
 	if (r == 0)
 		r = payload_settle(&k->payload, e);
 	return r;

@@ -21,6 +21,7 @@
 #include "microvm/agent_stream.h"
 #include "microvm/vm_plan.h"
 #include "namespaces/overlay.h"
+#include "process.h"
 #include "vm_jail.h"
 #include "vm_ops.h"
 #include "vm_prepare.h"
@@ -147,11 +148,6 @@ static void let_go_of_stdio(const struct microvm *k)
 		dup2(k->null, STDERR_FILENO);
 }
 
-static int compare(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
 /*
  * No execve closes here what a container's init has lost by then: cgroup directories of the host,
  * what ctr's caller left open, pidfds. A guest that takes over the VMM finds stdio, and what the
@@ -160,24 +156,15 @@ static int compare(const void *a, const void *b)
 static int close_the_rest(const struct create *c, const struct microvm *k, struct err *e)
 {
 	const struct vm_config *v = &k->m.config;
-	int keep[12 + VM_MAX_DISKS], n = 0, from = 3, r = 0;
-	const int fds[] = { v->kvm,        v->kernel,   v->initrd,   v->tap,
-			    v->share_proc, k->m.listen, k->null,     c->sync_child,
-			    c->start_fd,   log_fd(),    log_socket() };
+	int keep[11 + VM_MAX_DISKS] = { v->kvm,        v->kernel,   v->initrd,   v->tap,
+					v->share_proc, k->m.listen, k->null,     c->sync_child,
+					c->start_fd,   log_fd(),    log_socket() };
+	size_t n = 11;
+	int r;
 
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
-		keep[n++] = fds[i];
 	for (size_t i = 0; i < v->n_disks; i++)
 		keep[n++] = v->disks[i].fd;
-	qsort(keep, (size_t)n, sizeof(keep[0]), compare);
-	for (int i = 0; i < n && r == 0; i++) {
-		if (keep[i] > from)
-			r = sys_close_range((unsigned int)from, (unsigned int)keep[i] - 1, 0);
-		if (keep[i] >= from)
-			from = keep[i] + 1;
-	}
-	if (r == 0)
-		r = sys_close_range((unsigned int)from, ~0U, 0);
+	r = process_close_but(3, keep, n);
 	return r < 0 ? err_sys(e, -r, "close what the machine does not need") : 0;
 }
 

@@ -242,6 +242,18 @@ JSON
     down
 }
 
+@test "exec --detach: nothing that the caller had open stays open" {
+    make_bundle
+    up
+    exec 9>"$BATS_TEST_TMPDIR/lock"
+    flock 9
+    ok exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" "$ID" /bin/sleep 1777
+    exec 9>&-
+    flock -n "$BATS_TEST_TMPDIR/lock" true || fail "the lock is still held"
+    kill -0 "$(cat "$BATS_TEST_TMPDIR/pid")"
+    down
+}
+
 @test "exec --ignore-paused: without it a paused container is refused; with it the program runs after resume" {
     require_root
     make_bundle

@@ -401,6 +401,59 @@ $ID-b" ]
     [ "$output" = $'three\nfour\n0\n1\n2\n3\n4\n5' ]
 }
 
+# opens PID: what it has open beyond its standard descriptors.
+opens() {
+    local fd
+    for fd in "/proc/$1/fd/"*; do
+        [ "${fd##*/}" -le 2 ] || readlink "$fd"
+    done
+}
+
+@test "created: init keeps nothing that the caller of create had open" {
+    make_bundle
+    set_args /bin/sleep 1000
+    mkfifo "$BATS_TEST_TMPDIR/fifo"
+    timeout 60 cat "$BATS_TEST_TMPDIR/fifo" >"$BATS_TEST_TMPDIR/read" 3>&- &
+    local reader=$!
+    exec 7>"$BATS_TEST_TMPDIR/fifo" 9>"$BATS_TEST_TMPDIR/lock" 200<"$BATS_TEST_TMPDIR/fifo"
+    flock 9
+    ok create --bundle "$BUNDLE" "$ID"
+    echo said >&7
+    exec 7>&- 9>&- 200<&-
+    [[ $(opens "$(state_of "$ID" pid)") != *"$BATS_TEST_TMPDIR/"@(fifo|lock)* ]] || fail "$(opens "$(state_of "$ID" pid)")"
+    flock -n "$BATS_TEST_TMPDIR/lock" true || fail "the lock is still held"
+    wait "$reader"
+    [ "$(cat "$BATS_TEST_TMPDIR/read")" = said ]
+    ok start "$ID"
+    ok delete --force "$ID"
+}
+
+@test "created: of what ctr opened init keeps the start socket alone; of what is passed on, all" {
+    make_bundle
+    set_args /bin/sh -c 'cat <&4'
+    edit_config '.hooks.createContainer = [{path: "/bin/true"}]'
+    ok create --bundle "$BUNDLE" "$ID"
+    [[ $(opens "$(state_of "$ID" pid)") =~ ^socket:[^$'\n']*$ ]] || fail "$(opens "$(state_of "$ID" pid)")"
+    ok delete --force "$ID"
+    # the caller has no 3 and no 5 to pass
+    echo four >"$BATS_TEST_TMPDIR/4"
+    "$CTR" --root "$ROOT" create --preserve-fds 3 --bundle "$BUNDLE" "$ID" </dev/null >"$BATS_TEST_TMPDIR/said" 2>&1 \
+        3>&- 4<"$BATS_TEST_TMPDIR/4" 5>&- 6>&-
+    [[ $(opens "$(state_of "$ID" pid)" | sort) =~ ^"$BATS_TEST_TMPDIR/4"$'\n'socket:[^$'\n']*$ ]] \
+        || fail "$(opens "$(state_of "$ID" pid)")"
+    ok start "$ID"
+    wait_state "$ID" stopped
+    [ "$(cat "$BATS_TEST_TMPDIR/said")" = four ]
+    # a startContainer hook still has the files of its output
+    edit_config '.hooks.startContainer = [{path: "/bin/sh", args: ["sh", "-c", "echo hooked"]}]
+        | .annotations["run.oci.hooks.stdout"] = $out' --arg out "$BATS_TEST_TMPDIR/hooked"
+    ok delete "$ID"
+    ok create --bundle "$BUNDLE" "$ID"
+    ok start "$ID"
+    [ "$(cat "$BATS_TEST_TMPDIR/hooked")" = hooked ]
+    ok delete --force "$ID"
+}
+
 @test "no descriptor of the caller or of ctr reaches the process" {
     make_bundle
     set_args /bin/sh -c 'ls /proc/self/fd; for f in /proc/1/fd/*; do readlink $f; done; true'

@@ -408,6 +408,46 @@ static void descriptors(void **state)
 	close(b);
 }
 
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* The child's own copies: dup3 onto a number, with close-on-exec or without. */
+static void open_as(int fd, int flags)
+{
+	CHECK(dup3(0, fd, flags) == fd);
+}
+
+static void close_cases(void)
+{
+	int keep[] = { 201, -1, 8, 150, 150, 7 };
+
+	for (int fd = 6; fd <= 9; fd++)
+		open_as(fd, O_CLOEXEC);
+	open_as(10, 0);
+	for (int fd = 149; fd <= 151; fd++)
+		open_as(fd, 0);
+	open_as(201, O_CLOEXEC);
+	open_as(300, 0);
+	/* 10 is passed on, and what is ours below 11 is not */
+	CHECK(process_close_but(11, keep, ARRAY_SIZE(keep)) == 0);
+	CHECK(is_open(0) && is_open(1) && is_open(2));
+	CHECK(!is_open(6) && is_open(7) && is_open(8) && !is_open(9) && is_open(10));
+	CHECK(!is_open(149) && is_open(150) && !is_open(151) && is_open(201) && !is_open(300));
+	/* nothing to keep; more to pass on than there can be */
+	CHECK(process_close_but(2000000000, keep, 0) == 0);
+	CHECK(!is_open(7) && is_open(10) && is_open(150) && !is_open(201));
+	CHECK(process_close_but(3, keep, 0) == 0);
+	CHECK(!is_open(10) && !is_open(150) && is_open(2));
+}
+
+static void closed(void **state)
+{
+	(void)state;
+	in_child(close_cases);
+}
+
 static void oom_score(void)
 {
 	struct spec_process p = { .oom_score_adj = { true, 321 } };
@@ -504,6 +544,7 @@ int main(void)
 		cmocka_unit_test(user),
 		cmocka_unit_test(signals),
 		cmocka_unit_test(descriptors),
+		cmocka_unit_test(closed),
 		cmocka_unit_test(oom_score_adj),
 		cmocka_unit_test(lsm),
 	};
