@@ -115,11 +115,21 @@ int console_adopt(int slave, const struct spec_console_size *size, uid_t uid, st
 	return 0;
 }
 
+bool console_in_background(int fd)
+{
+	pid_t front = tcgetpgrp(fd);
+
+	return front >= 0 && front != getpgrp();
+}
+
 int console_raw_enter(struct console_raw *c, int fd, struct err *e)
 {
 	struct termios raw;
 
 	c->fd = -1;
+	/* The kernel would not refuse: SIGTTOU is blocked. */
+	if (console_in_background(fd))
+		return 0;
 	if (tcgetattr(fd, &c->saved) < 0)
 		return err_sys(e, errno, "read the terminal's settings");
 	raw = c->saved;
@@ -135,7 +145,7 @@ void console_raw_restore(struct console_raw *c)
 	int fd = c->fd, saved = errno;
 
 	c->fd = -1;
-	if (fd >= 0)
+	if (fd >= 0 && !console_in_background(fd))
 		tcsetattr(fd, TCSANOW, &c->saved);
 	errno = saved;
 }

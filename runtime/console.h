@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "oci/spec.h"
 
+#include <stdbool.h>
 #include <termios.h>
 
 /*
@@ -26,8 +27,12 @@ int console_send(int sock, int master, const char *name, struct err *e);
  */
 int console_adopt(int slave, const struct spec_console_size *size, uid_t uid, struct err *e);
 
+/* Whether another job is in the foreground of fd, the caller's controlling terminal. */
+bool console_in_background(int fd);
+
 /*
- * The user's terminal in raw mode, and back. restore is safe to call twice and from a signal
+ * The user's terminal in raw mode, and back. In the background both leave it as the job in front
+ * has it: enter is then 0 without being raw. restore is safe to call twice and from a signal
  * handler.
  */
 struct console_raw {

@@ -65,10 +65,9 @@ void relay_resize(struct relay *r)
 
 void relay_continue(struct relay *r)
 {
-	if (r->raw.fd >= 0) {
-		console_raw_restore(&r->raw);
+	console_raw_restore(&r->raw);
+	if (r->user_tty)
 		console_raw_enter(&r->raw, STDIN_FILENO, NULL);
-	}
 	relay_resize(r);
 }
 
@@ -90,7 +89,8 @@ int relay_start(struct relay *r, int master, int epfd, uint64_t tag, struct err 
 	if (x < 0)
 		return err_sys(e, -x, "watch the terminal");
 	relay_resize(r);
-	return isatty(STDIN_FILENO) ? console_raw_enter(&r->raw, STDIN_FILENO, e) : 0;
+	r->user_tty = isatty(STDIN_FILENO);
+	return r->user_tty ? console_raw_enter(&r->raw, STDIN_FILENO, e) : 0;
 }
 
 static void close_end(struct relay_end *end)
@@ -194,14 +194,6 @@ static void queue_eof(struct relay *r)
 	r->eof_sent = true;
 }
 
-/* A job in the background may not read; it gets the terminal back later. */
-static bool in_background(const struct relay *r)
-{
-	pid_t front = tcgetpgrp(r->in.fd);
-
-	return front >= 0 && front != getpgrp();
-}
-
 static bool from_user(struct relay *r)
 {
 	ssize_t n;
@@ -212,7 +204,8 @@ static bool from_user(struct relay *r)
 		if (!ready(&r->in, POLLIN))
 			return false;
 		n = fill(&r->to_master, r->in.fd);
-		if (n == -EAGAIN || (n == -EIO && in_background(r)))
+		/* A job in the background may not read; it gets the terminal back later. */
+		if (n == -EAGAIN || (n == -EIO && console_in_background(r->in.fd)))
 			return false;
 		if (n > 0) {
 			r->mid_line = r->to_master.bytes[n - 1] != '\n';
@@ -239,6 +232,9 @@ static bool to_master(struct relay *r)
 
 bool relay_pump(struct relay *r, bool input)
 {
+	/* Some shells bring a job that was never stopped to the front without a word. */
+	if (input && r->user_tty && r->raw.fd < 0)
+		console_raw_enter(&r->raw, STDIN_FILENO, NULL);
 	for (int i = 0; i < PUMP_ROUNDS; i++) {
 		bool moved = from_master(r);
 

@@ -32,6 +32,7 @@ struct relay {
 	struct relay_end in, out;
 	struct relay_buf to_master, to_user;
 	struct console_raw raw;
+	bool user_tty; /* stdin is a terminal: raw whenever we are in its foreground */
 	bool mid_line; /* the last byte given to the pty does not end a line */
 	bool eof_sent;
 	bool remote;     /* the pty is raw and leads to another that knows lines */
@@ -39,7 +40,7 @@ struct relay {
 };
 
 /*
- * Starts: stdin (when it is a terminal) in raw mode, the pty gets its size, the ends are added to
+ * Starts: stdin (when it is a terminal, and ours just now) in raw mode, the pty gets its size, the ends are added to
  * epfd (edge-triggered, data.u64 = tag). relay_stop undoes it, also after a failure.
  */
 int relay_start(struct relay *r, int master, int epfd, uint64_t tag, struct err *e);
@@ -54,7 +55,7 @@ bool relay_drained(const struct relay *r);
 /* The size of the user's terminal has changed. */
 void relay_resize(struct relay *r);
 
-/* We were stopped and go on: the shell has had the terminal. */
+/* We were stopped and go on, in front or not: the shell has had the terminal. */
 void relay_continue(struct relay *r);
 
 #endif

@@ -194,7 +194,9 @@ static int user_terminal(void)
 
 static int foreground(struct vm_exec *x, int *status, struct err *e)
 {
-	const int in = x->tty || vm_stdin_is_ours(false) ? STDIN_FILENO : -1;
+	/* The machine reads it, which no job control holds back. */
+	const bool ours = x->tty ? !console_in_background(STDIN_FILENO) : vm_stdin_is_ours(false);
+	const int in = ours ? STDIN_FILENO : -1;
 	const int stdio[3] = { in, STDOUT_FILENO, STDERR_FILENO };
 	int r = block_signals(x, e);
 

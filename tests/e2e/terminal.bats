@@ -135,6 +135,59 @@ receive() {
     [ "$status" -eq 7 ]
 }
 
+# drive_shell COMMANDS SCRIPT ARGS...: as drive, but of a shell with job control, whose "$@" is ctr.
+drive_shell() {
+    local commands=$1 script=$2
+    shift 2
+    status=$(printf '%s\n' "$commands" | python3 "$BATS_TEST_DIRNAME/console.py" drive "$PTY" \
+        bash -mc "$script" shell "$CTR" --root "$ROOT" $CTR_GLOBALS "$@" 2>"$PTY.error" 3>&-) || fail "$(cat "$PTY.error")"
+    output=$(tr -d '\r' <"$PTY")
+}
+
+# For `shell` of console.py: the process of ctr run.
+self_of() { echo "\$(sed -n 's/^PPid:.//p' /proc/\$('$CTR' --root '$ROOT' state $1 | jq .pid)/status)"; }
+
+@test "run: as a job in the background it leaves the terminal to the shell, in the foreground it is raw" {
+    set_args /bin/sh -c 'stty -echo; echo ready; while read -r line; do echo "<$line>"; [ "$line" != end ] || exit 5; done'
+    drive_shell "settings before
+expect ready
+settings behind
+type mine\\n
+expect [mine]
+shell until awk '{ exit \$5 != \$8 }' /proc/$(self_of "$ID")/stat; do sleep 0.02; done
+type first\\n
+expect <first>
+settings front
+type end\\n
+expect over 5
+settings over
+type x\\n
+wait" '"$@" & read -r word; echo "[$word]"; fg; echo over $?; read -r word' run --bundle "$BUNDLE" "$ID"
+    [ "$(cat "$PTY.before")" = "$(cat "$PTY.behind")" ] || fail "raw in the background"
+    [ "$(cat "$PTY.before")" != "$(cat "$PTY.front")" ] || fail "not raw in the foreground"
+    [ "$(cat "$PTY.before")" = "$(cat "$PTY.over")" ] || fail "not restored"
+}
+
+@test "run: stopped and sent to the background, it leaves the terminal to the shell, also at its end" {
+    set_args /bin/sh -c 'trap "echo went on" CONT; echo ready; while :; do sleep 0.05; done'
+    drive_shell "expect ready
+settings raw
+shell kill -STOP $(self_of "$ID")
+expect stopped
+settings before
+type x\\n
+expect went on
+settings behind
+shell '$CTR' --root '$ROOT' kill $ID KILL
+expect over
+settings over
+type x\\n
+wait" '"$@"; stty sane -echo; echo stopped; read -r word; bg; wait; echo over; read -r word' run --bundle "$BUNDLE" "$ID"
+    [ "$(cat "$PTY.raw")" != "$(cat "$PTY.before")" ]
+    [ "$(cat "$PTY.behind")" = "$(cat "$PTY.before")" ] || fail "raw in the background"
+    [ "$(cat "$PTY.over")" = "$(cat "$PTY.before")" ] || fail "the settings of the shell were overwritten"
+}
+
 @test "run: what is typed arrives, end of file too" {
     set_args /bin/sh -c 'stty -echo; echo ready; while read -r line; do echo "<$line>"; done; echo eof; exit 8'
     drive $'expect ready\ntype one\\ntwo\\n\nexpect <one>\nexpect <two>\neof\nexpect eof\nwait' run --bundle "$BUNDLE" "$ID"
@@ -231,6 +284,25 @@ up() {
     [ "$status" -eq 6 ]
     ok exec "$ID" /bin/sh -c 'test -t 1 || echo none'
     [ "$output" = none ]
+    ok delete --force "$ID"
+}
+
+@test "exec -t: as a job in the background it leaves the terminal to the shell" {
+    edit_config '.process.terminal = false'
+    set_args /bin/sleep 1000
+    ok run --detach --bundle "$BUNDLE" "$ID"
+    drive_shell 'settings before
+expect ready
+settings behind
+type mine\n
+expect [mine]
+expect over 6
+settings over
+type x\n
+wait' '"$@" & read -r word; echo "[$word]"; kill %1; wait %1; echo over $?; read -r word' exec -t "$ID" \
+        /bin/sh -c 'trap "exit 6" TERM; echo ready; while :; do sleep 0.05; done'
+    [ "$(cat "$PTY.before")" = "$(cat "$PTY.behind")" ] || fail "raw in the background"
+    [ "$(cat "$PTY.before")" = "$(cat "$PTY.over")" ]
     ok delete --force "$ID"
 }
 
