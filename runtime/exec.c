@@ -475,6 +475,31 @@ static int run(struct exec *x, int *status, struct err *e)
 	return supervise_wait(&x->sup, status, e);
 }
 
+/*
+ * What a process meets whose container ends under it: no namespaces, no cgroup, its own death. Init
+ * may still be on its way out then. The cgroup goes after it.
+ */
+static bool stopped_meanwhile(struct exec *x, int r)
+{
+	bool leaving = r == -ESRCH || r == -ENODEV || r == -EPIPE || r == -ECONNRESET;
+
+	if (!leaving && r != -ENOENT)
+		return false;
+	if (x->init_pidfd < 0)
+		x->init_pidfd = proc_pidfd(x->c.st->pid, x->c.st->pid_start);
+	return x->init_pidfd < 0 || proc_wait_end(x->init_pidfd, leaving ? END_MS : 0) == 0;
+}
+
+/* Errors that begin with the command name the program, an option, or the container already. */
+static int explain(struct exec *x, const char *id, int r, struct err *e)
+{
+	if (r >= 0)
+		return r;
+	if (stopped_meanwhile(x, r))
+		return transition_check(CMD_EXEC, id, STATUS_STOPPED, e);
+	return str_after(e->msg, "exec") ? r : err_wrap(e, "exec %s", id);
+}
+
 static void release(struct exec *x)
 {
 	int *fds[] = {
@@ -515,7 +540,7 @@ int ctr_exec(const struct ctr_global *g, const char *id, const struct exec_opts 
 	if (r == 0 && container_is_machine(x.c.st))
 		r = vm_awake(x.c.status, "exec", id, e);
 	if (r == 0 && container_is_machine(x.c.st)) {
-		r = vm_exec(x.c.dir, id, o, status, e);
+		r = explain(&x, id, vm_exec(x.c.dir, id, o, status, e), e);
 		release(&x);
 		return r;
 	}
@@ -524,7 +549,7 @@ int ctr_exec(const struct ctr_global *g, const char *id, const struct exec_opts 
 	if (r == 0)
 		r = check_terminal(&x, e);
 	if (r == 0)
-		r = run(&x, status, e);
+		r = explain(&x, id, run(&x, status, e), e);
 	release(&x);
 	return r;
 }

@@ -272,6 +272,31 @@ JSON
     down
 }
 
+@test "exec --ignore-paused: a container that ends meanwhile is a stopped one" {
+    require_root
+    make_bundle
+    up
+    ok pause "$ID"
+    ctr exec --ignore-paused "$ID" /bin/true &
+    local job=$! said=$BATS_TEST_TMPDIR/err.$((RUNS + 1))
+    wait_for 10 two_inside
+    RUNS=$((RUNS + 1))
+    ok delete --force "$ID"
+    wait "$job"
+    [ "$(cat "$said")" = "ctr: exec $ID: cannot exec in a stopped container" ] || fail "$(cat "$said")"
+}
+
+@test "exec: an error says which container it was for" {
+    make_bundle
+    up
+    fails 255 "exec $ID: console socket /none: No such file" exec -t -d --console-socket /none "$ID" /bin/true
+    fails 255 "exec $ID: write pid file /none/pid" exec --pid-file /none/pid "$ID" /bin/true
+    fails 255 "exec $ID: process.cwd: " exec --cwd /etc/passwd "$ID" /bin/true
+    # as run says it
+    fails 255 'ctr: exec: "none": executable file not found in $PATH' exec "$ID" none
+    down
+}
+
 two_inside() {
     [ "$("$CTR" --root "$ROOT" ps --format json "$ID" </dev/null | jq length)" -ge 3 ]
 }
