@@ -40,8 +40,9 @@ struct relay {
 };
 
 /*
- * Starts: stdin (when it is a terminal, and ours just now) in raw mode, the pty gets its size, the ends are added to
- * epfd (edge-triggered, data.u64 = tag). relay_stop undoes it, also after a failure.
+ * Starts: stdin, when it is a terminal and we are in its foreground, in raw mode; the pty gets its
+ * size, the ends are added to epfd (edge-triggered, data.u64 = tag). relay_stop undoes it, also
+ * after a failure.
  */
 int relay_start(struct relay *r, int master, int epfd, uint64_t tag, struct err *e);
 void relay_stop(struct relay *r);
