@@ -266,17 +266,24 @@ static void flush(struct agent_host *h)
 		h->link_lost = true;
 }
 
-/* What the guest sent before its end, however the two are told. */
+/*
+ * What the guest sent before its end, however the two are told. Not for ever: what is called ended
+ * may be a part of the machine, and another part of it go on sending.
+ */
 static int read_the_rest(struct agent_host *h, struct err *e)
 {
 	int r = 0;
 
+	if (!h->rest_until_us)
+		h->rest_until_us = now_us(CLOCK_MONOTONIC) + END_MS * 1000ULL;
 	while (r == 0 && !h->link_lost && !h->failed) {
 		struct pollfd p = { .fd = h->link.fd, .events = POLLIN };
 
 		if (poll(&p, 1, 0) <= 0)
 			break;
 		r = guest_input(h, e);
+		if (now_us(CLOCK_MONOTONIC) >= h->rest_until_us)
+			h->link_lost = true;
 	}
 	return r;
 }

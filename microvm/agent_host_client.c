@@ -34,6 +34,7 @@ void host_client_close(struct agent_host *h, int index)
 		agent_put_u32(whom, (uint32_t)c->proc);
 		agent_link_send(&h->link, &f);
 		h->procs[c->proc].client = -1;
+		host_proc_unread(h, c->proc);
 	}
 	agent_link_close(&c->link);
 	*c = (struct host_client){ .proc = -1, .link = AGENT_LINK_INIT };

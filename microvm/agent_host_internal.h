@@ -75,6 +75,7 @@ struct agent_host {
 	char line[256]; /* of the console, up to its end */
 	size_t line_len;
 	uint64_t started_us, hello_us, created_us;
+	uint64_t rest_until_us; /* the machine has ended: until then its last words are read */
 	struct pollfd polls[HOST_POLL];
 	struct host_watch watches[HOST_POLL];
 	size_t n_polls;
@@ -85,6 +86,8 @@ struct agent_host {
 /* fds are taken. */
 void host_proc_open(struct agent_host *h, int id, const int fds[3], bool tty, int client);
 void host_proc_close(struct agent_host *h, int id);
+/* Whoever asked for it is gone: lets go of his descriptors, however long the guest takes. */
+void host_proc_unread(struct agent_host *h, int id);
 int host_proc_free_id(const struct agent_host *h); /* -1: none */
 
 /* What the guest says of a process. 0 or -errno (-EPROTO). */

@@ -34,6 +34,23 @@ void host_proc_close(struct agent_host *h, int id)
 	*p = (struct host_proc){ .state = PROC_FREE, .client = -1 };
 }
 
+void host_proc_unread(struct agent_host *h, int id)
+{
+	struct host_proc *p = &h->procs[id];
+
+	/* Of one that has ended all is delivered. */
+	if (p->state != PROC_ASKED && p->state != PROC_RUNS)
+		return;
+	agent_source_close(&p->in);
+	for (int i = 0; i < 2; i++) {
+		/* The guest does not know it yet: it is told when it sends something. */
+		if (p->state == PROC_ASKED)
+			agent_fd_close(&p->out[i].fd);
+		else
+			agent_sink_unread(&p->out[i], &h->link);
+	}
+}
+
 int host_proc_free_id(const struct agent_host *h)
 {
 	for (int i = 1; i < AGENT_MAX_PROCS; i++)

@@ -215,8 +215,7 @@ short agent_sink_events(const struct agent_sink *s)
 	return !s->ended && !s->pending && s->len ? POLLOUT : 0;
 }
 
-/* What nobody reads is thrown away, and its writer is told. */
-static int unread(struct agent_sink *s, struct agent_link *l)
+int agent_sink_unread(struct agent_sink *s, struct agent_link *l)
 {
 	struct agent_frame f = { .type = AGENT_CLOSE, .id = s->id, .arg = s->arg };
 
@@ -276,7 +275,7 @@ int agent_sink_pump(struct agent_sink *s, struct agent_link *l)
 		if (n == -EAGAIN)
 			break;
 		if (n < 0)
-			return unread(s, l);
+			return agent_sink_unread(s, l);
 		s->from += (size_t)n;
 		s->len -= (size_t)n;
 		s->owed += (uint32_t)n;
@@ -321,7 +320,7 @@ int agent_sink_put(struct agent_sink *s, struct agent_link *l, const uint8_t *da
 		return agent_sink_pump(s, l);
 	}
 	if (s->fd.fd < 0 && !s->pending)
-		return unread(s, l);
+		return agent_sink_unread(s, l);
 	s->mid_line = data[len - 1] != '\n';
 	while (!s->pending && s->len == 0 && len) {
 		ssize_t n = fd_write(&s->fd, data, len);
@@ -329,7 +328,7 @@ int agent_sink_put(struct agent_sink *s, struct agent_link *l, const uint8_t *da
 		if (n == -EAGAIN)
 			break;
 		if (n < 0)
-			return unread(s, l);
+			return agent_sink_unread(s, l);
 		data += n;
 		len -= (size_t)n;
 		s->owed += (uint32_t)n;

@@ -86,6 +86,9 @@ int agent_source_unread(struct agent_source *s, struct agent_link *l);
 /* DATA from the peer (len 0: the end). -EPROTO when it is more than the window. */
 int agent_sink_put(struct agent_sink *s, struct agent_link *l, const uint8_t *data, size_t len);
 
+/* Nobody reads: what is held is thrown away, the peer is told. 0 or the error of the link. */
+int agent_sink_unread(struct agent_sink *s, struct agent_link *l);
+
 /* Writes what can be written at once, gives credit back, ends. 0 or the error of the link. */
 int agent_sink_pump(struct agent_sink *s, struct agent_link *l);
 

@@ -6,16 +6,19 @@
 
 #include <errno.h>
 
-int json_text_copy(struct json_out *j, const char *what, const char *text, size_t len,
-		   struct err *e)
+int json_text_member(struct json_out *j, const char *what, const char *text, size_t len,
+		     const char *key, struct err *e)
 {
 	AUTO(arena_free) struct arena a = {};
+	const struct json *member;
 	struct json *v;
 	int r = json_parse(&a, what, text, len, &v, e);
 
-	if (r == 0)
-		r = json_edit_emit(j, v, e);
-	if (r == 0 && j->buf.failed)
-		r = err_sys(e, ENOMEM, "%s", what);
-	return r;
+	if (r < 0)
+		return r;
+	member = v->type == JSON_OBJECT ? json_get(v, key) : NULL;
+	if (!member)
+		return err_set(e, EINVAL, "%s: no \"%s\"", what, key);
+	r = json_edit_emit(j, member, e);
+	return r == 0 && j->buf.failed ? err_sys(e, ENOMEM, "%s", what) : r;
 }

@@ -8,8 +8,11 @@
 
 #include <stddef.h>
 
-/* what names the text in errors. -EINVAL for what is no JSON. */
-int json_text_copy(struct json_out *j, const char *what, const char *text, size_t len,
-		   struct err *e);
+/*
+ * The member key of the object that the text is, as a value. what names the text in errors. -EINVAL
+ * for what is no JSON, and when there is no such member.
+ */
+int json_text_member(struct json_out *j, const char *what, const char *text, size_t len,
+		     const char *key, struct err *e);
 
 #endif

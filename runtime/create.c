@@ -417,9 +417,18 @@ int create_recv(struct create *c, struct sync_msg *m, int *fd, struct err *e)
 	return r < 0 ? err_sys(e, -r, "await the container's init") : r;
 }
 
+/* Once a machine is in its jail, its guest may be the one that speaks. */
+static bool may_say(const struct create *c, bool jailed, uint32_t type)
+{
+	if (type == SYNC_ERROR || !c->machine)
+		return true;
+	return jailed ? type == SYNC_READY : type != SYNC_READY;
+}
+
 static int handshake(void *ctx, struct err *e)
 {
 	struct create *c = ctx;
+	bool jailed = false;
 
 	for (;;) {
 		struct sync_msg m;
@@ -429,6 +438,13 @@ static int handshake(void *ctx, struct err *e)
 			return r;
 		if (r == 0)
 			return ended(c, e);
+		if (fd >= 0 && m.type != SYNC_MASTER)
+			close(TAKE_FD(fd));
+		if (!may_say(c, jailed, m.type)) {
+			if (fd >= 0)
+				close(fd);
+			return unexpected(m.type, e);
+		}
 		/* Whatever it says, it is in its cgroups since before that. */
 		if (c->cg && m.type != SYNC_ERROR) {
 			r = cg_placed(c->cg, e);
@@ -456,6 +472,11 @@ static int handshake(void *ctx, struct err *e)
 			c->master = fd;
 			/* Before the payload runs: a quick one would see no size. */
 			console_user_size(fd);
+			break;
+		case SYNC_JAILED:
+			if (!c->machine)
+				return unexpected(m.type, e);
+			jailed = true;
 			break;
 		case SYNC_READY:
 			return limits(c, e);

@@ -70,9 +70,13 @@ int sync_recv(int sock, struct sync_msg *m, int *fd)
 		return -EBADMSG;
 	if ((size_t)n == HEAD)
 		m->text[0] = '\0';
-	m->text[sizeof(m->text) - 1] = '\0';
-	m->err.msg[sizeof(m->err.msg) - 1] =
-		m->type == SYNC_ERROR ? '\0' : m->err.msg[sizeof(m->err.msg) - 1];
+	if (m->type != SYNC_ERROR) {
+		m->text[sizeof(m->text) - 1] = '\0';
+		return 1;
+	}
+	m->err.msg[sizeof(m->err.msg) - 1] = '\0';
+	if (m->err.code <= 0)
+		m->err.code = EIO; /* no success by way of an error */
 	return 1;
 }
 
@@ -93,7 +97,7 @@ int sync_expect(int sock, enum sync_type type, const char *who, struct sync_msg 
 	if (m->type == SYNC_ERROR) {
 		if (e)
 			*e = m->err;
-		return m->err.code > 0 ? -m->err.code : -EIO;
+		return -m->err.code;
 	}
 	if (m->type != (uint32_t)type)
 		return err_set(e, EPROTO, "%s sent message %u while %s was awaited", who, m->type,

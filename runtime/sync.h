@@ -16,6 +16,8 @@
  *   USERNS (a micro-VM's, made last) ->
  *                                  <-  GO         its id maps are written
  *   MASTER (foreground terminal)   ->
+ *   JAILED (a micro-VM)            ->             nothing is done for it any more: from here on
+ *                                                 its guest may be the one that speaks
  *   READY                          ->             limits of the process (in a user
  *                                                 namespace), state.json written
  *                                  <-  GO         from here on the child outlives the parent
@@ -24,7 +26,8 @@
  *                                  <-  GO         (not with run)
  *                                                 then end of file: the program runs; or ERROR
  *
- * ERROR may take the place of any message of the child: it carries the struct err as it is.
+ * ERROR may take the place of any message of the child: it carries the struct err as it is, with a
+ * code (sync_recv sees to it).
  */
 #ifndef CTR_SYNC_H
 #define CTR_SYNC_H
@@ -48,6 +51,7 @@ enum sync_type {
 	SYNC_EXEC,
 	SYNC_USERNS,
 	SYNC_NETWORK,
+	SYNC_JAILED,
 };
 
 #define SYNC_TEXT_MAX 4096

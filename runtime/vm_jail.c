@@ -234,17 +234,41 @@ static int take_path(struct tree *t, const char *path, bool must, bool read_only
 	return r;
 }
 
-/* "/opt" of "/opt/qemu/bin/qemu-system-x86_64": with its libraries and data beside it. */
-static int take_top(struct tree *t, const char *path, struct err *e)
+/* Whether somebody's home, or all of them, is not deeper than this: what QEMU is no part of. */
+static bool too_much(const char *dir)
 {
-	AUTO_FREE char *top = strndup(path, 1 + strcspn(path + 1, "/"));
+	const char *below = str_after(dir, "/home/");
 
-	if (!top)
+	return !strchr(dir + 1, '/') || (below && !strchr(below, '/'));
+}
+
+char *vm_jail_qemu_part(const char *path)
+{
+	char *part = strdup(path), *slash = part ? strrchr(part, '/') : NULL;
+
+	if (!part)
+		return NULL;
+	*slash = '\0';
+	if (str_eq(strrchr(part, '/') ?: part, "/bin"))
+		*strrchr(part, '/') = '\0';
+	if (*part == '\0' || too_much(part))
+		strcpy(part, path);
+	return part;
+}
+
+static int take_program(struct tree *t, const char *path, struct err *e)
+{
+	AUTO_FREE char *part = vm_jail_qemu_part(path);
+
+	if (!part)
 		return err_sys(e, ENOMEM, "make the tree of the micro-VM");
-	for (size_t i = 0; i < t->n; i++)
-		if (str_eq(t->v[i].target, top))
+	for (size_t i = 0; i < t->n; i++) {
+		const char *rest = str_after(part, t->v[i].target);
+
+		if (t->v[i].dir && rest && (*rest == '/' || *rest == '\0'))
 			return 0;
-	return take_path(t, top, true, true, e);
+	}
+	return take_path(t, part, true, true, e);
 }
 
 static const char *const system_dirs[] = { "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin" };
@@ -269,7 +293,7 @@ static int take_qemu(struct tree *t, struct err *e)
 		return r;
 	r = lstat(t->o->qemu, &st) < 0 ? err_sys(e, errno, "vm.hypervisor.path: %s", t->o->qemu)
 				       : 0;
-	return r < 0 ? r : take_top(t, t->o->qemu, e);
+	return r < 0 ? r : take_program(t, t->o->qemu, e);
 }
 
 /* Links of the host's root into /usr. */

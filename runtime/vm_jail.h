@@ -34,6 +34,14 @@ struct vm_jail_opts {
 	void *arg;
 };
 
+/*
+ * What of the host the QEMU at this absolute path consists of, besides the system's directories:
+ * "/opt/qemu" of "/opt/qemu/bin/qemu-system-x86_64", with its libraries and data; the directory of
+ * one that is in no bin; only the program where that were a directory of the root's or somebody's
+ * home. The caller's; NULL without memory.
+ */
+char *vm_jail_qemu_part(const char *path);
+
 /* Makes the tree and makes it the root of the calling process; the host's is gone. */
 int vm_jail_enter(const struct vm_jail_opts *o, struct err *e);
 

@@ -136,7 +136,16 @@ int vm_stats(int dir, const char *id, struct json_out *j, struct err *e)
 	AUTO_FREE char *text = NULL;
 	int r = ask(dir, id, AGENT_STATS, "events", NULL, 0, &text, e);
 
-	return r == 0 ? json_text_copy(j, "the guest's numbers", text, strlen(text), e) : r;
+	if (r < 0)
+		return r;
+	/* The guest says the numbers, not whose they are. */
+	json_out_object(j);
+	json_out_kstr(j, "type", "stats");
+	json_out_kstr(j, "id", id);
+	json_out_key(j, "data");
+	r = json_text_member(j, "the guest's numbers", text, strlen(text), "data", e);
+	json_out_end_object(j);
+	return r;
 }
 
 /* ---- events ---- */

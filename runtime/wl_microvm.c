@@ -8,6 +8,7 @@
  *   jail               the tree of what is served becomes the root
  *   user namespace     last, so that the mounts belong to the host's: nobody inside can change them
  *   drop               no_new_privs, capabilities
+ *   jailed             told to the parent, which from then on serves nothing more
  *   machine            starts; ends "created" with the guest waiting
  */
 #include "workload.h"
@@ -22,6 +23,7 @@
 #include "microvm/vm_plan.h"
 #include "namespaces/overlay.h"
 #include "process.h"
+#include "vm_fds.h"
 #include "vm_jail.h"
 #include "vm_ops.h"
 #include "vm_prepare.h"
@@ -37,7 +39,9 @@
 #include <unistd.h>
 
 #define EXIT_MACHINE 125 /* the machine ended otherwise than by its program's end */
-#define FILES_MAX 1048576
+
+/* Files of the host that one guest may have open: many, and far from all that the host has. */
+#define FILES_MAX 131072
 
 struct microvm {
 	struct machine m;
@@ -208,6 +212,8 @@ static int start_machine(struct create *c, struct microvm *k, struct err *e)
 /* What needs the host's /proc and /dev. */
 static int prepare_fds(struct microvm *k, struct err *e)
 {
+	int r;
+
 	k->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (k->null < 0)
 		return err_sys(e, errno, "open /dev/null");
@@ -215,8 +221,12 @@ static int prepare_fds(struct microvm *k, struct err *e)
 		agent_fd_nonblocking(STDIN_FILENO, O_RDONLY);
 	agent_fd_nonblocking(STDOUT_FILENO, O_WRONLY);
 	agent_fd_nonblocking(STDERR_FILENO, O_WRONLY);
-	k->m.config.share_proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return k->m.config.share_proc < 0 ? err_sys(e, errno, "open /proc/self/fd") : 0;
+	r = vm_fds_read_only(&k->m.config, e);
+	/* QEMU's file server has a /proc. */
+	if (r < 0 || k->m.config.qemu)
+		return r;
+	k->m.config.share_proc = vm_fds_proc(e);
+	return k->m.config.share_proc < 0 ? k->m.config.share_proc : 0;
 }
 
 static int enter_host(struct create *c, struct microvm *k, struct err *e)
@@ -239,7 +249,12 @@ static int enter_host(struct create *c, struct microvm *k, struct err *e)
 		return r;
 	raise_files();
 	r = late_user_namespace(c, e);
-	return r < 0 ? r : vm_jail_drop(e);
+	if (r == 0)
+		r = vm_jail_drop(e);
+	if (r < 0)
+		return r;
+	r = sync_send(c->sync_child, SYNC_JAILED, 0, NULL, -1);
+	return r < 0 ? err_sys(e, -r, "tell the parent that the jail is closed") : 0;
 }
 
 static int microvm_enter(struct workload *w, struct err *e)

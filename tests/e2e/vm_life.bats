@@ -218,6 +218,30 @@ volumes" ] || [ "$(ls "/proc/$pid/root/share")" = rootfs ]
     ok delete --force "$ID"
 }
 
+# What many machines are made of. Through /proc/PID/fd a file is opened anew, in the mount that it was opened in.
+@test "vm: who takes over the machine or QEMU opens neither kernel nor initramfs for writing, and has nothing of a host's /proc" {
+    local pid p fd target seen=0
+    set_args /bin/sleep 1000
+    ok run -d --bundle "$BUNDLE" "$ID"
+    pid=$(state_of "$ID" pid)
+    for p in "$pid" $(cat "/proc/$pid/task/$pid/children"); do
+        for fd in "/proc/$p/fd"/*; do
+            target=$(readlink "$fd") || continue
+            case $target in
+            *initramfs* | *vmlinux* | *vmlinuz*)
+                seen=$((seen + 1))
+                ! (: >>"$fd") 2>/dev/null || fail "$p can write $target"
+                ! chmod 600 "$fd" 2>/dev/null || fail "$p can change the mode of $target"
+                ;;
+            esac
+            [ ! -d "$fd" ] || [ ! -e "$fd/../../sys/kernel/core_pattern" ] || [ ! -w "$fd/../../sys/kernel/core_pattern" ] ||
+                fail "$p reaches the kernel's settings through $target"
+        done
+    done
+    [ "$seen" -ge 2 ] || fail "neither kernel nor initramfs is open"
+    ok delete --force "$ID"
+}
+
 @test "vm: what the program closes is closed for those at the other end too" {
     set_args /bin/sh -c 'echo word; exec >/dev/null 2>&1 </dev/null; sleep 1000'
     mkfifo "$BATS_TEST_TMPDIR/out"

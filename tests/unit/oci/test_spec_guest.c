@@ -151,12 +151,16 @@ static void json_of_a_stranger(void **state)
 {
 	AUTO(json_out_free) struct json_out j = {}, bad = {};
 	struct err e = {};
-	const char *text = " {\"a\" : [1.50, \"\\u001b[2J\", null, true]} ";
+	const char *text = " {\"id\": \"x\", \"a\" : [1.50, \"\\u001b[2J\", null, true]} ";
 
 	(void)state;
-	assert_int_equal(json_text_copy(&j, "numbers", text, strlen(text), &e), 0);
-	assert_string_equal(j.buf.s, "{\"a\":[1.50,\"\\u001b[2J\",null,true]}");
-	assert_int_equal(json_text_copy(&bad, "numbers", "{\"a\":\033[2J}", 9, &e), -EINVAL);
+	assert_int_equal(json_text_member(&j, "numbers", text, strlen(text), "a", &e), 0);
+	assert_string_equal(j.buf.s, "[1.50,\"\\u001b[2J\",null,true]");
+	assert_int_equal(json_text_member(&bad, "numbers", text, strlen(text), "b", &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "numbers: no \"b\""));
+	assert_int_equal(json_text_member(&bad, "numbers", "[1]", 3, "a", &e), -EINVAL);
+	assert_int_equal(json_text_member(&bad, "numbers", "{\"a\":\033[2J}", 9, "a", &e),
+			 -EINVAL);
 }
 
 static const struct CMUnitTest tests[] = {
