@@ -122,6 +122,7 @@ void cg_let_die(struct cg *cg)
 int cg_kill(struct cg *cg, int sig, struct err *e)
 {
 	struct cg_dir *v2 = cg_find_v2(cg);
+	struct err ignored;
 	int r;
 
 	/* Who forks without end and lives on with this signal has been told often enough. */
@@ -133,9 +134,10 @@ int cg_kill(struct cg *cg, int sig, struct err *e)
 	r = v2 ? cg_dir_fd(v2) : -ENOENT;
 	if (r >= 0)
 		r = io_write_file(v2->fd, "cgroup.kill", "1");
-	/* Linux before 5.14, pure v1, or a threaded cgroup. */
-	if (r < 0)
+	if (r < 0) /* Linux before 5.14, pure v1, or a threaded cgroup */
 		r = kill_frozen(cg, e);
+	else /* it does not reach a process whose first thread has ended */
+		signal_rounds(cg, SIGKILL, &ignored);
 	cg_let_die(cg);
 	return r;
 }

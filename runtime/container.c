@@ -2,6 +2,7 @@
 #include "container.h"
 
 #include "base/cleanup.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/sys.h"
@@ -16,6 +17,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#define FORCE_SECONDS 2 /* delete --force leaves another command so long to its work */
 #define KILL_MS 10000
 #define LEAVE_MS 500 /* for the last processes of a container whose init has ended */
 
@@ -45,18 +47,11 @@ bool container_is_machine(const struct state *st)
 	return st->mode && str_eq(st->mode, wl_microvm.name);
 }
 
-/* Without a pid the creator is at work (it holds the lock) or died in the middle. */
-static bool being_created(int dir)
+enum status container_status(int dir, const struct state *st, bool locked)
 {
-	AUTO_CLOSE int again = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return again >= 0 && flock(again, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
-}
-
-enum status container_status(int dir, const struct state *st)
-{
+	/* Without a pid the creator is at work (it holds the lock) or died in the middle. */
 	if (st->pid <= 0)
-		return being_created(dir) ? STATUS_CREATING : STATUS_STOPPED;
+		return !locked && store_is_locked(dir) ? STATUS_CREATING : STATUS_STOPPED;
 	if (!proc_alive(st->pid, st->pid_start))
 		return STATUS_STOPPED;
 	if (frozen(st))
@@ -69,9 +64,11 @@ enum status container_status(int dir, const struct state *st)
  * Before the first state.json, or after the last: nobody's container. Who has locked it knows that
  * it stays so.
  */
-static int no_state(int dir, const char *id, bool locked, struct err *e)
+static int no_state(const struct container_ref *r, const char *id, bool locked, struct err *e)
 {
-	if (!locked && being_created(dir))
+	if (!locked && !store_has(&r->store, id, r->dir))
+		return err_kind(e, ERR_NO_CONTAINER, ENOENT, "%s: container does not exist", id);
+	if (!locked && store_is_locked(r->dir))
 		return err_kind(e, ERR_NO_CONTAINER, ENOENT,
 				"%s: container does not exist (it is being created or deleted)",
 				id);
@@ -79,6 +76,35 @@ static int no_state(int dir, const char *id, bool locked, struct err *e)
 		e, ENOENT,
 		"container %s: its creation was interrupted, delete --force removes what is left",
 		id);
+}
+
+/* SIGKILL to whatever is recorded of a container that another command holds. */
+static void end_held(struct container_ref *r, const char *id)
+{
+	AUTO_CLOSE int pidfd = -1;
+	AUTO_CG struct cg *cg = NULL;
+	struct err ignored;
+
+	if (store_read_state(r->dir, &r->st, &ignored) < 0)
+		return;
+	pidfd = proc_pidfd(r->st->pid, r->st->pid_start);
+	if (!container_is_over(r, id) && container_cgroup(r->st, &cg, &ignored) == 0 && cg)
+		cg_kill(cg, SIGKILL, &ignored);
+	if (pidfd >= 0)
+		sys_pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+	state_free(r->st);
+	r->st = NULL;
+}
+
+/*
+ * A command that waits for the container holds the lock as long: for a hook, for an init that
+ * stands still. With the container's end it comes to its own.
+ */
+static int take_lock(struct container_ref *r, const char *id, struct err *e)
+{
+	if (r->force && lock_wait(r->dir, FORCE_SECONDS) == -EBUSY)
+		end_held(r, id);
+	return store_lock(&r->store, id, r->dir, e);
 }
 
 int container_open(struct container_ref *r, const struct ctr_global *g, const char *id, bool lock,
@@ -90,15 +116,21 @@ int container_open(struct container_ref *r, const struct ctr_global *g, const ch
 		rc = store_open(&r->store, g->root, false, e);
 	if (rc < 0)
 		return rc;
-	r->dir = store_get(&r->store, id, lock, e);
+	r->dir = store_get(&r->store, id, e);
 	if (r->dir < 0)
 		return r->dir;
+	rc = lock ? take_lock(r, id, e) : 0;
+	if (rc < 0) {
+		/* Nobody's to remove: see delete --force. */
+		close(TAKE_FD(r->dir));
+		return rc;
+	}
 	rc = store_read_state(r->dir, &r->st, e);
 	if (rc == -ENOENT)
-		return no_state(r->dir, id, lock, e);
+		return no_state(r, id, lock, e);
 	if (rc < 0)
 		return err_wrap(e, "container %s", id);
-	r->status = container_status(r->dir, r->st);
+	r->status = container_status(r->dir, r->st, lock);
 	return 0;
 }
 
@@ -164,14 +196,14 @@ static bool is_at_or_below(const char *path, const char *top)
 /* Another container that may have processes where r has its cgroup. */
 static bool lives_there(const struct container_ref *r, const char *other)
 {
-	AUTO_CLOSE int dir = store_get(&r->store, other, false, NULL);
+	AUTO_CLOSE int dir = store_get(&r->store, other, NULL);
 	struct state *st = NULL;
 	bool is = false;
 
 	if (dir >= 0 && store_read_state(dir, &st, NULL) == 0 && st->cgroup_path)
 		is = (is_at_or_below(st->cgroup_path, r->st->cgroup_path) ||
 		      is_at_or_below(r->st->cgroup_path, st->cgroup_path)) &&
-		     container_status(dir, st) != STATUS_STOPPED;
+		     container_status(dir, st, false) != STATUS_STOPPED;
 	state_free(st);
 	return is;
 }

@@ -12,7 +12,8 @@
 
 struct container_ref {
 	struct store store;
-	int dir; /* -1 before container_open */
+	int dir;    /* -1 before container_open */
+	bool force; /* for container_open: who holds the lock too long loses the container */
 	struct state *st;
 	enum status status;
 };
@@ -28,8 +29,8 @@ int container_open(struct container_ref *r, const struct ctr_global *g, const ch
 void container_close(struct container_ref *r);
 #define AUTO_CONTAINER __attribute__((cleanup(container_close)))
 
-/* The status now: from the process, the start socket and the freezer. */
-enum status container_status(int dir, const struct state *st);
+/* The status now: from the process, the start socket and the freezer. locked: by the caller. */
+enum status container_status(int dir, const struct state *st, bool locked);
 
 /* It is a micro-VM: what is done inside it goes through vm_ops.h. */
 bool container_is_machine(const struct state *st);

@@ -160,8 +160,10 @@ static int delete_leftover(struct container_ref *c, const char *id, struct err *
 int ctr_delete(const struct ctr_global *g, const char *id, bool force, struct err *e)
 {
 	AUTO_CONTAINER struct container_ref c = CONTAINER_REF_INIT;
-	int r = container_open(&c, g, id, true, e);
+	int r;
 
+	c.force = force;
+	r = container_open(&c, g, id, true, e);
 	if (r < 0 && force && e->kind == ERR_NO_CONTAINER)
 		return 0;
 	if (r < 0 && force)
@@ -277,7 +279,7 @@ static int by_id(const void *a, const void *b)
 static int read_entry(const struct store *s, const char *id, struct ctr_entry *out)
 {
 	struct err e;
-	AUTO_CLOSE int dir = store_get(s, id, false, &e);
+	AUTO_CLOSE int dir = store_get(s, id, &e);
 	int r = dir < 0 ? dir : store_read_state(dir, &out->state, &e);
 
 	/* Gone since the directory was read, or not yet written: not there. */
@@ -287,7 +289,7 @@ static int read_entry(const struct store *s, const char *id, struct ctr_entry *o
 		log_warn("container %s: %s", id, e.msg);
 		return r;
 	}
-	out->status = container_status(dir, out->state);
+	out->status = container_status(dir, out->state, false);
 	return 0;
 }
 

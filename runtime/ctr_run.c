@@ -68,6 +68,8 @@ static int release_init(int sock, int dir, struct err *e)
 		return 0;
 	if (r < 0)
 		return err_sys(e, -r, "await the container's program");
+	if (m.type != SYNC_ERROR)
+		return err_set(e, EPROTO, "container init sent an unexpected message (%u)", m.type);
 	*e = m.err;
 	return -m.err.code;
 }
@@ -172,12 +174,12 @@ static int destroy(struct create *c, struct err *e)
 
 /*
  * The foreground: wait, then leave nothing (unless asked to keep the state for `delete`), also when
- * there could be no waiting. The first error is the one to tell.
+ * there could be no waiting. What cannot be removed changes nothing of how the program ended.
  */
 static int in_foreground(struct create *c, struct notify *n, int *status, struct err *e)
 {
 	struct err late = {};
-	int r, end;
+	int r;
 
 	c->sup.pid = c->pid;
 	c->sup.pidfd = c->pidfd;
@@ -187,11 +189,8 @@ static int in_foreground(struct create *c, struct notify *n, int *status, struct
 	r = supervise_wait(&c->sup, status, e);
 	if (c->o->keep)
 		return r;
-	end = destroy(c, &late);
-	if (r == 0 && end < 0) {
-		*e = late;
-		r = end;
-	}
+	if (destroy(c, &late) < 0)
+		log_warn("%s", late.msg);
 	return r;
 }
 

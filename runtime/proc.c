@@ -16,13 +16,17 @@
 #include <sys/wait.h>
 #include <time.h>
 
-/* Of a dead process or a zombie, too. */
-static int read_stat(pid_t pid, char *state, uint64_t *start)
+/*
+ * Of a dead process or a zombie, too. *dead: nothing of it runs. A process whose first thread has
+ * ended is a zombie and lives on in the others.
+ */
+static int read_stat(pid_t pid, bool *dead, uint64_t *start)
 {
 	char path[32], buf[1024];
 	unsigned long long t;
+	char *p, state;
+	int threads;
 	ssize_t n;
-	char *p;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	n = io_read_small(AT_FDCWD, path, buf, sizeof(buf));
@@ -32,31 +36,32 @@ static int read_stat(pid_t pid, char *state, uint64_t *start)
 	p = strrchr(buf, ')');
 	if (!p ||
 	    sscanf(p + 1,
-		   " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-		   state, &t) != 2)
+		   " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d %*d %llu",
+		   &state, &threads, &t) != 3)
 		return -EIO;
+	*dead = state == 'X' || (state == 'Z' && threads <= 1);
 	*start = t;
 	return 0;
 }
 
 int proc_start_time(pid_t pid, uint64_t *start)
 {
-	char state;
-	int r = read_stat(pid, &state, start);
+	bool dead;
+	int r = read_stat(pid, &dead, start);
 
-	return r == 0 && (state == 'Z' || state == 'X') ? -ESRCH : r;
+	return r == 0 && dead ? -ESRCH : r;
 }
 
 bool proc_ended(pid_t pid, uint64_t start)
 {
 	AUTO_CLOSE int fd = sys_pidfd_open(pid, 0);
 	uint64_t now;
-	char state;
+	bool dead;
 	int r;
 
 	if (fd < 0) /* the number may be a thread's by now */
 		return fd == -ESRCH || fd == -EINVAL || fd == -ENOENT;
-	r = read_stat(pid, &state, &now);
+	r = read_stat(pid, &dead, &now);
 	if (r < 0 || now != start)
 		return r == 0 || r == -ESRCH;
 	return proc_wait_end(fd, 0) == 0;

@@ -11,18 +11,15 @@
 #include <sys/types.h>
 
 /*
- * Start time (field 22 of /proc/PID/stat, clock ticks) of a process that is not dead or a zombie. 0
- * or -errno: -ESRCH.
+ * Start time (field 22 of /proc/PID/stat, clock ticks) of a process of which something runs. 0 or
+ * -errno: -ESRCH.
  */
 int proc_start_time(pid_t pid, uint64_t *start);
 
 /* True while pid is the very process that started then. */
 bool proc_alive(pid_t pid, uint64_t start);
 
-/*
- * True when nothing of it runs. Not the opposite of proc_alive: a process whose first thread has
- * ended looks dead and lives on in the others.
- */
+/* True when nothing of it runs, and whoever waits for it can know that. */
 bool proc_ended(pid_t pid, uint64_t start);
 
 /* A pidfd of that very process, or -ESRCH. */

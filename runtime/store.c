@@ -127,15 +127,11 @@ static int lock_dir(int fd, const char *id, struct err *e)
 	return r < 0 ? err_sys(e, -r, "lock container %s", id) : 0;
 }
 
-/*
- * A directory that its owner removed while we waited for its lock is no container any more, even
- * when another of the same name has come since.
- */
-static bool still_there(const struct store *s, const char *id, int fd)
+bool store_has(const struct store *s, const char *id, int dir)
 {
 	struct stat a, b;
 
-	return fstat(fd, &a) == 0 && fstatat(s->fd, id, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+	return fstat(dir, &a) == 0 && fstatat(s->fd, id, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
@@ -157,7 +153,7 @@ int store_make(const struct store *s, const char *id, struct err *e)
 	if (r < 0)
 		return r;
 	/* A `delete --force` that came between took it for a leftover. */
-	if (fd < 0 || !still_there(s, id, fd))
+	if (fd < 0 || !store_has(s, id, fd))
 		return err_set(e, ENOENT, "create %s: deleted while it was created", id);
 	/*
 	 * What we have opened may be the directory of a later create, when ours was removed before
@@ -167,6 +163,13 @@ int store_make(const struct store *s, const char *id, struct err *e)
 	if (faccessat(fd, STORE_CONFIG, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return err_set(e, EEXIST, "create %s: container with given ID already exists", id);
 	return TAKE_FD(fd);
+}
+
+bool store_is_locked(int dir)
+{
+	AUTO_CLOSE int again = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return again >= 0 && flock(again, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
 void store_unlock(int dir)
@@ -180,15 +183,14 @@ int store_lock(const struct store *s, const char *id, int dir, struct err *e)
 
 	if (r < 0)
 		return r;
-	return still_there(s, id, dir)
+	return store_has(s, id, dir)
 		       ? 0
 		       : err_kind(e, ERR_NO_CONTAINER, ENOENT, "%s: container does not exist", id);
 }
 
-int store_get(const struct store *s, const char *id, bool lock, struct err *e)
+int store_get(const struct store *s, const char *id, struct err *e)
 {
-	AUTO_CLOSE int fd = -1;
-	int r;
+	int fd = -1;
 
 	if (s->fd >= 0)
 		fd = openat(s->fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -196,32 +198,48 @@ int store_get(const struct store *s, const char *id, bool lock, struct err *e)
 		errno = ENOENT;
 	if (fd < 0 && errno == ENOENT)
 		return err_kind(e, ERR_NO_CONTAINER, ENOENT, "%s: container does not exist", id);
-	if (fd < 0)
-		return err_sys(e, errno, "open state of container %s", id);
-	r = lock ? store_lock(s, id, fd, e) : 0;
-	return r < 0 ? r : TAKE_FD(fd);
+	return fd < 0 ? err_sys(e, errno, "open state of container %s", id) : fd;
+}
+
+/* In this order, last: what is left of a removal that was interrupted is still a container. */
+static const char *const last_files[] = { STORE_CONFIG, STORE_STATE };
+
+static bool is_last(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(last_files); i++)
+		if (str_eq(name, last_files[i]))
+			return true;
+	return false;
+}
+
+static int remove_entry(int dir, const char *name)
+{
+	if (str_eq(name, NOTIFY_DIR))
+		return notify_remove(dir);
+	return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 /* The directory is private and, but for that of the notifications, flat: we made what is in it. */
 int store_remove(const struct store *s, const char *id, struct err *e)
 {
-	int fd = openat(s->fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r, fd = openat(s->fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	AUTO_CLOSEDIR DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *de;
 
 	if (!d)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "remove state of container %s", id);
 	while ((de = readdir(d)) != NULL) {
-		int r = 0;
-
-		if (str_eq(de->d_name, ".") || str_eq(de->d_name, ".."))
+		if (str_eq(de->d_name, ".") || str_eq(de->d_name, "..") || is_last(de->d_name))
 			continue;
-		if (str_eq(de->d_name, NOTIFY_DIR))
-			r = notify_remove(fd);
-		else if (unlinkat(fd, de->d_name, 0) < 0 && errno != ENOENT)
-			r = -errno;
+		r = remove_entry(fd, de->d_name);
 		if (r < 0)
 			return err_sys(e, -r, "remove state of container %s: %s", id, de->d_name);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(last_files); i++) {
+		r = remove_entry(fd, last_files[i]);
+		if (r < 0)
+			return err_sys(e, -r, "remove state of container %s: %s", id,
+				       last_files[i]);
 	}
 	if (unlinkat(s->fd, id, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "remove state of container %s", id);

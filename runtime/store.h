@@ -45,15 +45,21 @@ int store_cache(const struct store *s);
  */
 int store_make(const struct store *s, const char *id, struct err *e);
 
-/*
- * Opens ID's directory; lock: exclusively, waiting at most 30 s for whoever has it. The fd, or
- * -errno (ERR_NO_CONTAINER: "container does not exist").
- */
-int store_get(const struct store *s, const char *id, bool lock, struct err *e);
+/* Opens ID's directory. The fd, or -errno (ERR_NO_CONTAINER: "container does not exist"). */
+int store_get(const struct store *s, const char *id, struct err *e);
 
 /*
- * Gives the lock of an open directory of ID up, and takes it again, as store_get does.
- * ERR_NO_CONTAINER: it was deleted meanwhile, even when there is another of the same name.
+ * True while dir is ID's directory. One that its owner has removed is no container any more, even
+ * when another of the same name has come since.
+ */
+bool store_has(const struct store *s, const char *id, int dir);
+
+/* Whether somebody has ID's open directory locked. */
+bool store_is_locked(int dir);
+
+/*
+ * The lock of an open directory of ID: given up, and taken, which waits at most 30 s for whoever has
+ * it. ERR_NO_CONTAINER: it was deleted meanwhile, even when there is another of the same name.
  */
 void store_unlock(int dir);
 int store_lock(const struct store *s, const char *id, int dir, struct err *e);

@@ -24,8 +24,8 @@
 struct vm_jail_opts {
 	/* host path; unused when root_mount is given; NULL: the root is no directory of ours */
 	const char *rootfs;
-	int root_mount;     /* a detached mount (an OS clone), or -1; borrowed */
-	bool read_only;     /* root.readonly: no word of the guest's, but the host's */
+	int root_mount; /* a detached mount (an OS clone), or -1; borrowed */
+	bool read_only; /* root.readonly: no word of the guest's, but the host's */
 	const struct mount_plan *plan;
 	const char *qemu; /* its path on the host, or NULL: our own VMM */
 	bool kvm;         /* QEMU opens /dev/kvm by itself */

@@ -113,6 +113,90 @@ kill_everywhere() {
     done 4<"$list"
 }
 
+@test "delete killed at every system call: what is left of a stopped container goes with a plain delete" {
+    make_bundle
+    set_args /bin/true
+    local call n list=$BATS_TEST_TMPDIR/places
+    ok run --keep --bundle "$BUNDLE" "$ID"
+    places '^flock' delete "$ID" >"$list"
+    while read -r call n <&4; do
+        ok run --keep --bundle "$BUNDLE" "$ID"
+        killed_at "$call" "$n" delete "$ID"
+        # at its very end it is no container any more, or there is nothing but the directory
+        if [ -e "$ROOT/$ID/state.json" ]; then
+            is_state "$ID" stopped
+            ok list -q
+            [ "$output" = "$ID" ] || fail "$call $n: list: $output"
+            ok delete "$ID"
+        fi
+        [ "$(ls "$ROOT/$ID" 2>/dev/null)" = "" ] || fail "$call $n: left without a state: $(ls "$ROOT/$ID")"
+        ok delete --force "$ID"
+        nothing_left "$call $n"
+    done 4<"$list"
+}
+
+@test "state and kill while a delete goes on: the container does not exist" {
+    make_bundle
+    set_args /bin/sleep 1000
+    local cmd pid
+    for cmd in state kill; do
+        ok run --detach --bundle "$BUNDLE" "$ID"
+        # It has the directory open, and waits before it reads the state.
+        timeout -k 5 "$DEADLINE" strace -qq -o "$BATS_TEST_TMPDIR/trace" -P state.json -e inject=openat:delay_enter=2000000 \
+            "$CTR" --root "$ROOT" "$cmd" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+        pid=$!
+        wait_for 10 has_open "$ROOT/$ID"
+        ok delete --force "$ID"
+        status=0
+        wait "$pid" || status=$?
+        [ "$status" -eq 1 ] || fail "$cmd: $status"
+        grep -q 'container does not exist' "$BATS_TEST_TMPDIR/out" || fail "$cmd: $(cat "$BATS_TEST_TMPDIR/out")"
+    done
+}
+# Whether a ctr under strace has that directory open.
+has_open() {
+    local p
+    for p in $(pgrep -P "$(pgrep -P "$pid" strace || echo "$pid")" ctr); do
+        ! find "/proc/$p/fd" -lname "$1" 2>/dev/null | grep -q . || return 0
+    done
+    return 1
+}
+
+@test "a creation that was killed: state says stopped, and a plain delete removes it" {
+    make_bundle
+    set_args /bin/sleep 1000
+    mkfifo "$BATS_TEST_TMPDIR/never"
+    edit_config '.hooks.createRuntime = [{path: "/bin/sh", args: ["sh", "-c", "read x <\($f)"]}]' --arg f "$BATS_TEST_TMPDIR/never"
+    "$CTR" --root "$ROOT" create --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 3>&- &
+    wait_for 10 is_state "$ID" creating
+    kill -KILL $!
+    wait $! || true
+    wait_state "$ID" stopped
+    fails 1 'stopped' start "$ID"
+    ok delete "$ID"
+    : <>"$BATS_TEST_TMPDIR/never"
+    assert_leak_free
+}
+
+@test "delete --force ends a command that waits for the container" {
+    make_bundle
+    set_args /bin/sleep 1000
+    edit_config '.mounts += [{destination: "/mnt", type: "bind", source: $d, options: ["rbind", "rw"]}]
+        | .hooks.startContainer = [{path: "/bin/sh", args: ["sh", "-c", "touch /mnt/now; exec sleep 1000"]}]' \
+        --arg d "$BATS_TEST_TMPDIR"
+    ok create --bundle "$BUNDLE" "$ID"
+    "$CTR" --root "$ROOT" start "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+    local pid=$!
+    wait_for 10 [ -e "$BATS_TEST_TMPDIR/now" ]
+    # in less time than it would wait for the lock
+    DEADLINE=20 ok delete --force "$ID"
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" -eq 1 ]
+    grep -q '^ctr: start' "$BATS_TEST_TMPDIR/out" || fail "$(cat "$BATS_TEST_TMPDIR/out")"
+    assert_leak_free
+}
+
 # The child's calls, that the parent does not make: the parent must clean up by itself.
 @test "the container's init killed while it is set up: create says so and leaves nothing" {
     make_bundle

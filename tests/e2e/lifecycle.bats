@@ -197,6 +197,32 @@ one_line() {
     ok delete "$ID"
 }
 
+@test "a process whose first thread has ended runs: kill, kill --all and delete --force end it" {
+    local how pid
+    make_bundle
+    gcc -O1 -static -pthread -o "$BUNDLE/rootfs/leaderless" "$BATS_TEST_DIRNAME/helpers_src/leaderless.c"
+    edit_config '.linux.namespaces |= map(select(.type != "pid"))'
+    for how in "kill $ID KILL" "kill --all $ID KILL" "delete --force $ID" member; do
+        set_args /leaderless
+        [ "$how" != member ] || set_args /bin/sh -c '/leaderless & exec sleep 1000'
+        ok run --detach --bundle "$BUNDLE" "$ID"
+        wait_for 10 grep -q ready "$OUT"
+        pid=$(state_of "$ID" pid)
+        is_state "$ID" running
+        [ "$how" = member ] || [ -z "${E2E_VM:-}" ] || grep -q '^State:.Z' "/proc/$pid/status" || fail "its first thread lives"
+        # shellcheck disable=SC2086
+        [ "$how" = member ] || ok $how
+        if [[ $how == kill* ]]; then
+            wait_state "$ID" stopped
+            ok delete "$ID"
+        elif [ "$how" = member ]; then
+            ok delete --force "$ID"
+        fi
+        wait_for 5 [ ! -e "/proc/$pid" ] # once it is reaped
+    done
+    assert_leak_free
+}
+
 # ---- state, list, ps ----
 
 @test "state: exactly these keys in this order" {
@@ -517,6 +543,17 @@ opens() {
     [ "$status" -eq 143 ]
     ctr exec "$ID" /bin/sh -c 'kill -KILL $$'
     [ "$status" -eq 137 ]
+    ok delete --force "$ID"
+}
+
+@test "exit codes: what cannot be removed is said, and the program's exit status stays" {
+    make_bundle
+    set_args /bin/sh -c 'sleep 1; exit 7'
+    edit_config '.hooks.poststart = [{path: "/bin/sh", args: ["sh", "-c", "mkdir \($d)/stays"]}]' --arg d "$ROOT/$ID"
+    ctr run --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 7 ] || fail "$status: $stderr"
+    [[ $stderr == *"remove state of container $ID: stays"* ]] || fail "$stderr"
+    rmdir "$ROOT/$ID/stays"
     ok delete --force "$ID"
 }
 
