@@ -16,7 +16,8 @@
 /*
  * kernel, initrd and the read-only disks of the configuration: each descriptor keeps its number and
  * has the same file in such a mount; a disk's lock (flock) is shared anew before the old one goes.
- * Left as they are: files without a name (memfd), and where the caller may not walk to the name.
+ * Left as they are: files without a name (memfd), those to whose name the caller may not walk, and
+ * devices that our cgroup denies.
  */
 int vm_fds_read_only(struct vm_config *config, struct err *e);
 

@@ -4,6 +4,8 @@
 #include "runtime/vm_ops.h"
 #include "tests/unit/microvm/agent_rig.h"
 
+#include <poll.h>
+
 /* Every exec runs for ever, every question is answered; SIGTERM for init ends it. */
 static void serves(const struct guest *g)
 {
@@ -27,6 +29,33 @@ static void serves(const struct guest *g)
 	pause();
 }
 
+/* An exec runs, or is never answered, and nothing ends it; SIGTERM for init does. */
+static bool answers;
+
+static void lets_nobody_go(const struct guest *g)
+{
+	uint8_t head[AGENT_HEADER], rest[AGENT_FRAME_MAX];
+
+	start_up(g);
+	while (io_read_full(g->port, head, sizeof(head)) == (ssize_t)sizeof(head)) {
+		uint16_t type = agent_get_u32(head + 4) & 0xffff;
+		uint32_t id = agent_get_u32(head + 8);
+
+		io_read_full(g->port, rest, agent_get_u32(head));
+		if (type == AGENT_EXEC && answers)
+			say(g, AGENT_PID, id, id, NULL, 0);
+		if (type != AGENT_SIGNAL)
+			continue;
+		if (id >= AGENT_REQUESTS)
+			say(g, AGENT_DONE, id, 0, NULL, 0);
+		if (agent_get_u32(head + 12) == SIGTERM)
+			say(g, AGENT_EXIT, 0, 33 << 8, NULL, 0);
+	}
+	pause();
+}
+
+static void (*guest_fn)(const struct guest *g) = serves;
+
 static char state_dir[] = "/tmp/ctr-host-XXXXXX";
 
 /* The VMM process; it ends with the program's status. stdout: a pipe that is full, or -1. */
@@ -45,7 +74,7 @@ static pid_t start_vmm(int dir, int full_pipe)
 	pid_t pid;
 	char c;
 
-	start_guest(serves);
+	start_guest(guest_fn);
 	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
 	o.listen = vm_listen(dir, &e);
 	assert_true(o.listen >= 0);
@@ -198,10 +227,42 @@ static void killed_at_its_end(void **state)
 	close(p[1]);
 }
 
+/* Whoever waits for the end of its output does not wait for the guest. */
+static void an_exec_that_was_killed(void **state)
+{
+	(void)state;
+	guest_fn = lets_nobody_go;
+	for (int i = 0; i < 2; i++) {
+		struct agent_client c = AGENT_CLIENT_INIT;
+		int dir = open_dir(), null = open("/dev/null", O_RDWR | O_CLOEXEC), out[2], r;
+		struct pollfd p = { .events = POLLIN };
+		struct err e = {};
+		pid_t pid;
+
+		answers = i;
+		pid = start_vmm(dir, -1);
+		assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+		assert_int_equal(vm_connect(dir, "exec", "test", 300, &c, &e), 0);
+		r = agent_client_exec(&c, "x", 1, (int[]){ null, out[1], out[1] }, false, &e);
+		assert_true(answers ? r > 0 : r == -ETIMEDOUT);
+		close(out[1]);
+		agent_client_close(&c);
+		p.fd = out[0];
+		assert_int_equal(poll(&p, 1, 5000), 1);
+		assert_int_equal(p.revents, POLLHUP);
+		close(out[0]);
+		close(null);
+		assert_int_equal(vm_signal(dir, "test", SIGTERM, false, 5000, &e), 0);
+		end_vmm(dir, pid, 33);
+	}
+	guest_fn = serves;
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(many_execs),
 	cmocka_unit_test(a_host_without_descriptors),
 	cmocka_unit_test(killed_at_its_end),
+	cmocka_unit_test(an_exec_that_was_killed),
 };
 
 int main(int argc, char **argv)
