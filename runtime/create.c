@@ -77,25 +77,17 @@ static int state_directory(void *ctx, struct err *e)
 	return r == 0 && c->notify ? notify_make(c->dir, e) : r;
 }
 
-static char *hook_state(struct create *c, enum status status)
-{
-	struct json_out j = {};
-
-	state_out_hook(&j, &c->st, status);
-	return j.buf.s;
-}
-
 /*
  * A container that got as far as a process is one that is deleted: its poststop hooks run, last as
  * always.
  */
 static void poststop(struct create *c)
 {
-	AUTO_FREE char *json = NULL;
+	AUTO(json_out_free) struct json_out j = {};
 
 	c->st.pid = 0;
-	json = hook_state(c, STATUS_STOPPED);
-	hooks_run_all(&c->spec->hooks, HOOK_POSTSTOP, json);
+	state_out_hook(&j, &c->st, STATUS_STOPPED);
+	hooks_run_all(&c->spec->hooks, HOOK_POSTSTOP, j.buf.s);
 }
 
 static void undo_state_directory(void *ctx)
@@ -328,166 +320,6 @@ static int network_links(void *ctx, struct err *e)
 	return network_connect(&c->net, &c->store, c->dir, c->st.id, c->netns, c->userns, e);
 }
 
-static int serve(struct create *c, const struct sync_msg *m)
-{
-	struct err e = {};
-	AUTO_CLOSE int fd = c->wl.ops->serve(&c->wl, m, &e);
-
-	return fd >= 0 ? sync_send(c->sync_parent, SYNC_SOURCE_FD, 0, NULL, fd)
-		       : sync_send_err(c->sync_parent, &e);
-}
-
-static int runtime_hooks(struct create *c, struct err *e)
-{
-	AUTO_FREE char *json = NULL;
-	int r;
-
-	c->st.pid = c->pid;
-	json = hook_state(c, STATUS_CREATING);
-	r = hooks_run(&c->spec->hooks, HOOK_PRESTART, json, NULL, c->pidfd, e);
-	if (r == 0)
-		r = hooks_run(&c->spec->hooks, HOOK_CREATE_RUNTIME, json, NULL, c->pidfd, e);
-	if (r < 0)
-		return r;
-	r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);
-	return r < 0 ? err_sys(e, -r, "tell the container's init that the hooks are done") : 0;
-}
-
-/* The stage before this one has made it. */
-static int network_ready(struct create *c, struct err *e)
-{
-	int r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);
-
-	return r < 0 ? err_sys(e, -r, "tell the container's init that its network is there") : 0;
-}
-
-/* The child has made its user namespace last of all. */
-static int late_maps(struct create *c, struct err *e)
-{
-	int r = idmap_write(c->pid, &c->late_uids, &c->late_gids, e);
-
-	if (r < 0)
-		return r;
-	r = sync_send(c->sync_parent, SYNC_GO, 0, NULL, -1);
-	return r < 0 ? err_sys(e, -r, "tell the container's init that its id maps are there") : 0;
-}
-
-/*
- * Inside a user namespace none can be raised, so they are set from here; and only now, because the
- * set-up is no part of the program that they are for.
- */
-static int limits(const struct create *c, struct err *e)
-{
-	if (!c->spec->linux_.ns[NS_USER].wanted || c->machine)
-		return 0;
-	return process_rlimits(c->pid, &c->spec->process->rlimits, e);
-}
-
-static int unexpected(uint32_t type, struct err *e)
-{
-	return err_set(e, EPROTO, "container init sent an unexpected message (%u)", type);
-}
-
-/* Without a word: it was killed, and who sets a memory limit below its needs does so. */
-static int ended(const struct create *c, struct err *e)
-{
-	const struct spec_resources *r = c->spec->linux_.resources;
-	siginfo_t si = {};
-
-	if (waitid(P_PIDFD, (id_t)c->pidfd, &si, WEXITED | WNOWAIT) < 0 || si.si_code == CLD_EXITED)
-		return err_set(e, EPIPE, "container init ended while it was set up");
-	if (si.si_status == SIGKILL && r && r->memory && r->memory->limit.set &&
-	    r->memory->limit.v > 0)
-		return err_set(
-			e, ENOMEM,
-			"container init was killed while it was set up: linux.resources.memory.limit: "
-			"%lld bytes are probably too few",
-			(long long)r->memory->limit.v);
-	return err_set(e, EPIPE, "container init was killed by signal %d while it was set up",
-		       si.si_status);
-}
-
-int create_recv(struct create *c, struct sync_msg *m, int *fd, struct err *e)
-{
-	int r = supervise_await(c->sync_parent, "the container was made", e);
-
-	if (r < 0)
-		return r;
-	r = sync_recv(c->sync_parent, m, fd);
-	return r < 0 ? err_sys(e, -r, "await the container's init") : r;
-}
-
-/* Once a machine is in its jail, its guest may be the one that speaks. */
-static bool may_say(const struct create *c, bool jailed, uint32_t type)
-{
-	if (type == SYNC_ERROR || !c->machine)
-		return true;
-	return jailed ? type == SYNC_READY : type != SYNC_READY;
-}
-
-static int handshake(void *ctx, struct err *e)
-{
-	struct create *c = ctx;
-	bool jailed = false;
-
-	for (;;) {
-		struct sync_msg m;
-		int fd = -1, r = create_recv(c, &m, &fd, e);
-
-		if (r < 0)
-			return r;
-		if (r == 0)
-			return ended(c, e);
-		if (fd >= 0 && m.type != SYNC_MASTER)
-			close(TAKE_FD(fd));
-		if (!may_say(c, jailed, m.type)) {
-			if (fd >= 0)
-				close(fd);
-			return unexpected(m.type, e);
-		}
-		/* Whatever it says, it is in its cgroups since before that. */
-		if (c->cg && m.type != SYNC_ERROR) {
-			r = cg_placed(c->cg, e);
-			if (r < 0)
-				return r;
-		}
-		switch (m.type) {
-		case SYNC_ERROR:
-			*e = m.err;
-			return -m.err.code;
-		case SYNC_SOURCE:
-		case SYNC_IDMAPPED:
-			r = serve(c, &m);
-			break;
-		case SYNC_HOOKS:
-			r = runtime_hooks(c, e);
-			break;
-		case SYNC_NETWORK:
-			r = network_ready(c, e);
-			break;
-		case SYNC_USERNS:
-			r = c->machine ? late_maps(c, e) : unexpected(m.type, e);
-			break;
-		case SYNC_MASTER:
-			c->master = fd;
-			/* Before the payload runs: a quick one would see no size. */
-			console_user_size(fd);
-			break;
-		case SYNC_JAILED:
-			if (!c->machine)
-				return unexpected(m.type, e);
-			jailed = true;
-			break;
-		case SYNC_READY:
-			return limits(c, e);
-		default:
-			return unexpected(m.type, e);
-		}
-		if (r < 0)
-			return r;
-	}
-}
-
 /*
  * From here on the child outlives us. With create it closes its end once it no longer dies with its
  * parent: only then may the parent end.
@@ -505,7 +337,7 @@ static int let_go(struct create *c, struct err *e)
 	if (r <= 0)
 		return r;
 	if (m.type != SYNC_ERROR)
-		return unexpected(m.type, e);
+		return create_unexpected(m.type, e);
 	*e = m.err;
 	return -m.err.code;
 }
@@ -559,7 +391,7 @@ static const struct stage create_stages[] = {
 	{ "network devices", network_devices, undo_network_devices },
 	{ "identity maps", identity_maps, NULL },
 	{ "network links", network_links, NULL },
-	{ "handshake", handshake, NULL },
+	{ "handshake", create_handshake, NULL },
 	{ "record", record, undo_record },
 };
 

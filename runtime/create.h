@@ -98,6 +98,12 @@ int spawn_child(struct create *c, struct err *e);
 struct sync_msg;
 int create_recv(struct create *c, struct sync_msg *m, int *fd, struct err *e);
 
+/* What an unexpected message of the child is: -EPROTO. create_handshake.c */
+int create_unexpected(uint32_t type, struct err *e);
+
+/* A stage: serves the child until it is ready; runs the runtime hooks when it asks. */
+int create_handshake(void *ctx, struct err *e);
+
 /* The child's whole life (init.c): does not return. */
 _Noreturn void init_main(struct create *c);
 

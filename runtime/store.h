@@ -58,8 +58,8 @@ bool store_has(const struct store *s, const char *id, int dir);
 bool store_is_locked(int dir);
 
 /*
- * The lock of an open directory of ID: given up, and taken, which waits at most 30 s for whoever has
- * it. ERR_NO_CONTAINER: it was deleted meanwhile, even when there is another of the same name.
+ * The lock of an open directory of ID: given up, and taken, which waits at most 30 s for whoever
+ * has it. ERR_NO_CONTAINER: it was deleted meanwhile, even when there is another of the same name.
  */
 void store_unlock(int dir);
 int store_lock(const struct store *s, const char *id, int dir, struct err *e);

@@ -197,6 +197,23 @@ has_open() {
     assert_leak_free
 }
 
+@test "delete --force ends a creation that waits for a hook" {
+    make_bundle
+    set_args /bin/sleep 1000
+    edit_config '.hooks.createRuntime = [{path: "/bin/sleep", args: ["sleep", "1000"]}]'
+    "$CTR" --root "$ROOT" create --bundle "$BUNDLE" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+    local pid=$!
+    wait_for 10 is_state "$ID" creating
+    wait_for 10 eval 'pgrep -P $pid sleep >/dev/null'
+    DEADLINE=20 ok delete --force "$ID"
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" -eq 1 ]
+    grep -q 'createRuntime hook #1: /bin/sleep: container init was killed' "$BATS_TEST_TMPDIR/out" ||
+        fail "$(cat "$BATS_TEST_TMPDIR/out")"
+    assert_leak_free
+}
+
 # The child's calls, that the parent does not make: the parent must clean up by itself.
 @test "the container's init killed while it is set up: create says so and leaves nothing" {
     make_bundle

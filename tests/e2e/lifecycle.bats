@@ -197,33 +197,6 @@ one_line() {
     ok delete "$ID"
 }
 
-@test "a process whose first thread has ended runs: kill, kill --all and delete --force end it" {
-    local how pid
-    make_bundle
-    require_program gcc
-    gcc -O1 -static -pthread -o "$BUNDLE/rootfs/leaderless" "$BATS_TEST_DIRNAME/helpers_src/leaderless.c"
-    edit_config '.linux.namespaces |= map(select(.type != "pid"))'
-    for how in "kill $ID KILL" "kill --all $ID KILL" "delete --force $ID" member; do
-        set_args /leaderless
-        [ "$how" != member ] || set_args /bin/sh -c '/leaderless & exec sleep 1000'
-        ok run --detach --bundle "$BUNDLE" "$ID"
-        wait_for 10 grep -q ready "$OUT"
-        pid=$(state_of "$ID" pid)
-        is_state "$ID" running
-        [ "$how" = member ] || [ -n "${E2E_VM:-}" ] || grep -q '^State:.Z' "/proc/$pid/status" || fail "its first thread lives"
-        # shellcheck disable=SC2086
-        [ "$how" = member ] || ok $how
-        if [[ $how == kill* ]]; then
-            wait_state "$ID" stopped
-            ok delete "$ID"
-        elif [ "$how" = member ]; then
-            ok delete --force "$ID"
-        fi
-        wait_for 5 [ ! -e "/proc/$pid" ] # once it is reaped
-    done
-    assert_leak_free
-}
-
 # ---- state, list, ps ----
 
 @test "state: exactly these keys in this order" {
