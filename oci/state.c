@@ -51,6 +51,7 @@ static const struct field rows[] = {
 	{ "network", FIELD_STRING, .offset = AT(network) },
 	{ "vmMemory", FIELD_U64, .offset = AT(vm_memory) },
 	{ "noPivot", FIELD_BOOL, .offset = AT(no_pivot) },
+	{ "noNewKeyring", FIELD_BOOL, .offset = AT(no_new_keyring) },
 	{ "keep", FIELD_BOOL, .offset = AT(keep) },
 	{ "annotations", FIELD_MAP, .offset = AT(annotations) },
 };

@@ -44,10 +44,11 @@ struct state {
 	char *rdt_clos;
 	char *rdt_mon;      /* the monitoring group below it, made for it; or NULL */
 	bool rdt_clos_made; /* the group was made for it too */
-	char *network; /* what is to be released (runtime/network.h); NULL: nothing */
+	char *network;      /* what is to be released (runtime/network.h); NULL: nothing */
 	uint64_t vm_memory; /* a micro-VM's, in bytes; 0: a container */
 	bool no_pivot;
-	bool keep; /* run --keep */
+	bool no_new_keyring; /* its processes keep the session keyring of who made them */
+	bool keep;           /* run --keep */
 	struct spec_map annotations;
 };
 

@@ -124,6 +124,7 @@ static int fill_state(struct create *c, struct err *e)
 		.owner = geteuid(),
 		.cgroup_driver = arena_strdup(a, cg_driver_names[c->g->driver]),
 		.no_pivot = c->o->no_pivot,
+		.no_new_keyring = c->o->no_new_keyring,
 		.keep = c->o->keep,
 		.annotations = c->spec->annotations,
 	};

@@ -14,6 +14,7 @@
 #include "console.h"
 #include "container.h"
 #include "exec_spec.h"
+#include "keyring.h"
 #include "namespaces/ns.h"
 #include "payload.h"
 #include "proc.h"
@@ -75,6 +76,13 @@ static int enter_namespaces(struct exec *x, struct err *e)
 		return err_sys(e, errno, "become root in the user namespace");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	return 0;
+}
+
+static int keyring(const struct exec *x, struct err *e)
+{
+	const struct state *st = x->c.st;
+
+	return st->no_new_keyring ? 0 : keyring_join(st->id, x->spec.process->selinux_label, e);
 }
 
 static int terminal(struct exec *x, struct err *e)
@@ -146,6 +154,8 @@ static int child(struct exec *x, struct err *e)
 		r = affinity(x, e);
 	if (r == 0)
 		r = enter_namespaces(x, e);
+	if (r == 0)
+		r = keyring(x, e);
 	if (r == 0 && x->spec.process->terminal)
 		r = terminal(x, e);
 	if (r < 0)

@@ -20,7 +20,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/stage.h"
-#include "base/sys.h"
+#include "keyring.h"
 #include "netns/link.h"
 #include "process.h"
 #include "sync.h"
@@ -142,21 +142,6 @@ static int namespaces(void *ctx, struct err *e)
 	return 0;
 }
 
-static int session_keyring(const struct create *c, struct err *e)
-{
-	char name[300];
-	int r;
-
-	if (c->o->no_new_keyring)
-		return 0;
-	snprintf(name, sizeof(name), "_ses.%.255s", c->st.id);
-	r = sys_keyctl_join(name);
-	/* A kernel or an outer seccomp profile without keyrings: there is nothing to separate. */
-	if (r == -ENOSYS || r == -EPERM || r == -EACCES)
-		return 0;
-	return r < 0 ? err_sys(e, -r, "join session keyring %s", name) : 0;
-}
-
 static int identity(void *ctx, struct err *e)
 {
 	struct create *c = ((struct init *)ctx)->c;
@@ -164,7 +149,7 @@ static int identity(void *ctx, struct err *e)
 	int r;
 
 	setsid();
-	r = session_keyring(c, e);
+	r = c->st.no_new_keyring ? 0 : keyring_join(c->st.id, s->process->selinux_label, e);
 	if (r < 0)
 		return r;
 	if (s->hostname && sethostname(s->hostname, strlen(s->hostname)) < 0)

@@ -88,6 +88,12 @@ int process_close_but(unsigned int first, int *keep, size_t n);
  */
 int process_lsm(const struct spec_process *p, struct err *e);
 
+/*
+ * process.selinuxLabel for the keys that the caller makes from now on; "" ends that, NULL does
+ * nothing. Without SELinux it has no effect, and is no error.
+ */
+int process_key_label(const char *label, struct err *e);
+
 /* linux.mountLabel can be honoured: -EOPNOTSUPP on a kernel without SELinux. NULL is fine. */
 int process_mount_label(const char *label, struct err *e);
 

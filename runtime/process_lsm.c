@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The labels take effect at the next execve. Both are writes below /proc/self/attr; on a fake
+ * The labels take effect at the next execve, or with the next new key. All are writes below /proc/self/attr; on a fake
  * procfs they would be writes into somebody's file, with no label set and no error
  * (CVE-2019-16884).
  */
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* What set_exec answers beside -errno. */
+/* What set_attr answers beside -errno. */
 enum { LSM_SET = 0, LSM_ABSENT = 1 };
 
 /*
@@ -30,10 +30,10 @@ static bool module_absent(int proc, const char *dir)
 	return fd < 0 || read(fd, buf, sizeof(buf)) < 0;
 }
 
-/* Writes text to the exec attribute of dir. LSM_SET, LSM_ABSENT or -errno. */
-static int set_exec(int proc, const char *dir, const char *text, struct err *e)
+/* Writes text to the attribute name of dir. LSM_SET, LSM_ABSENT or -errno. */
+static int set_attr(int proc, const char *dir, const char *name, const char *text, struct err *e)
 {
-	AUTO_FREE char *path = str_printf("%s/exec", dir);
+	AUTO_FREE char *path = str_printf("%s/%s", dir, name);
 	AUTO_CLOSE int fd = path ? path_procfs_open(proc, path, O_WRONLY, e) : -ENOMEM;
 	ssize_t n;
 	int code;
@@ -61,13 +61,13 @@ static int set_apparmor(int proc, const char *profile, struct err *e)
 
 	if (!text)
 		return err_sys(e, ENOMEM, "process.apparmorProfile: %s", profile);
-	r = set_exec(proc, "self/attr/apparmor", text, e);
+	r = set_attr(proc, "self/attr/apparmor", "exec", text, e);
 	/*
 	 * Before Linux 5.8 AppArmor had only the shared file, where no other module takes this
 	 * text.
 	 */
 	if (r == LSM_ABSENT)
-		r = set_exec(proc, "self/attr", text, e);
+		r = set_attr(proc, "self/attr", "exec", text, e);
 	if (r == LSM_ABSENT && str_eq(profile, "unconfined"))
 		return 0; /* without AppArmor everything is */
 	if (r == LSM_ABSENT)
@@ -79,11 +79,26 @@ static int set_apparmor(int proc, const char *profile, struct err *e)
 
 static int set_selinux(int proc, const char *label, struct err *e)
 {
-	int r = set_exec(proc, "self/attr", label, e);
+	int r = set_attr(proc, "self/attr", "exec", label, e);
 
 	if (r == LSM_ABSENT)
 		return err_set(e, EOPNOTSUPP,
 			       "process.selinuxLabel: %s: this kernel runs without SELinux", label);
+	return r < 0 ? err_wrap(e, "process.selinuxLabel: %s", label) : 0;
+}
+
+/* Without SELinux there is nothing to label here: process_lsm tells, which is to come. */
+int process_key_label(const char *label, struct err *e)
+{
+	AUTO_CLOSE int proc = -1;
+	int r;
+
+	if (!label)
+		return 0;
+	proc = path_procfs(e);
+	if (proc < 0)
+		return proc;
+	r = set_attr(proc, "self/attr", "keycreate", label, e);
 	return r < 0 ? err_wrap(e, "process.selinuxLabel: %s", label) : 0;
 }
 

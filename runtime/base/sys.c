@@ -107,6 +107,16 @@ int sys_keyctl_join(const char *name)
 	return RET(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name));
 }
 
+int sys_keyctl_describe(int key, char *text, size_t size)
+{
+	return RET(syscall(SYS_keyctl, KEYCTL_DESCRIBE, key, text, size));
+}
+
+int sys_keyctl_setperm(int key, uint32_t perm)
+{
+	return RET(syscall(SYS_keyctl, KEYCTL_SETPERM, key, perm));
+}
+
 int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable)
 {
 	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };

@@ -44,7 +44,11 @@ int sys_pidfd_send_signal(int pidfd, int sig, siginfo_t *info, unsigned int flag
 int sys_pidfd_getfd(int pidfd, int target, unsigned int flags);
 int sys_close_range(unsigned int first, unsigned int last, unsigned int flags);
 int sys_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags);
-int sys_keyctl_join(const char *name); /* KEYCTL_JOIN_SESSION_KEYRING; the keyring's serial */
+/* KEYCTL_JOIN_SESSION_KEYRING: the keyring's serial, 0 when it is the caller's already. */
+int sys_keyctl_join(const char *name);
+/* KEYCTL_DESCRIBE: the length of the text with its NUL; nothing is written when that is > size. */
+int sys_keyctl_describe(int key, char *text, size_t size);
+int sys_keyctl_setperm(int key, uint32_t perm);
 int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 
 /* Milliseconds of CLOCK_MONOTONIC: for deadlines. */

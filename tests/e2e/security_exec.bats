@@ -204,6 +204,33 @@ END
     ! grep -q "_ses.$ID-none" "$OUT" || fail "found what must not be there"
 }
 
+# What init (in $1) and exec (in $2) say of their session keyrings, the latter with a secret in its caller's.
+keys_in() { # INIT EXEC [CREATE OPTION...]
+    set_args /bin/sh -c '/keys show; sleep 1000'
+    ok run --detach "${@:3}" --bundle "$BUNDLE" "$ID"
+    wait_for 10 test -s "$OUT"
+    slurp "$1" "$OUT"
+    # a caller that is in that ring already
+    "$BUNDLE/rootfs/keys" join "_ses.$ID" "$CTR" --root "$ROOT" exec "$ID" /bin/true
+    slurp "$2" <("$BUNDLE/rootfs/keys" hold "$CTR" --root "$ROOT" exec --user 1000 "$ID" /keys show 2>&1)
+    ok delete --force "$ID"
+}
+
+@test "keyring: exec has the container's, whatever its caller's holds, in a user namespace too" {
+    require_program gcc
+    make_bundle
+    gcc -O1 -static -o "$BUNDLE/rootfs/keys" "$BATS_TEST_DIRNAME/helpers_src/keys.c"
+    [ "$("$BUNDLE/rootfs/keys" hold "$BUNDLE/rootfs/keys" show | grep -o '[^ ]*$')" = secret ] || skip 'no keyrings'
+    keys_in init exec
+    [[ $exec == *";3f1b0000;_ses.$ID none" && $exec == "$init" ]] || fail "init: $init, exec: $exec"
+    keys_in init exec --no-new-keyring
+    [[ $exec == *" secret" ]] || fail "exec has lost its caller's: $exec"
+    chown -R 200000:300000 "$BUNDLE/rootfs"
+    edit_config "$MAP_64K"
+    keys_in init exec
+    [[ $exec == *";_ses.$ID none" && $exec == "$init" ]] || fail "user namespace: init: $init, exec: $exec"
+}
+
 @test "umask: 022 whatever the caller's is, or the configured one" {
     make_bundle
     umask 077

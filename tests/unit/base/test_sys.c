@@ -231,11 +231,22 @@ static void test_keyring(void **state)
 	(void)state;
 	if (pid == 0) {
 		int a = sys_keyctl_join("_ctr_test"), b = sys_keyctl_join("_ctr_test");
+		char text[64] = "";
 
 		/* a kernel without keys, or a filter, says so */
 		if (a == -ENOSYS || a == -EPERM || a == -EDQUOT)
 			_exit(0);
-		_exit(a > 0 && b > 0 ? 0 : 1);
+		if (a < 0 || b < 0)
+			_exit(1);
+		/* too little room, and enough of it for a new one with its permissions */
+		if (sys_keyctl_describe(b, text, 8) <= 8 || *text ||
+		    sys_keyctl_describe(b, text, sizeof(text)) != (int)strlen(text) + 1 ||
+		    !strstr(text, ";3f130000;_ctr_test"))
+			_exit(2);
+		/* found by that name from now on: it is ours */
+		if (sys_keyctl_setperm(b, 0x3f1b0000) < 0 || sys_keyctl_join("_ctr_test") != 0)
+			_exit(3);
+		_exit(0);
 	}
 	assert_int_equal(child_status(pid), 0);
 }

@@ -31,6 +31,7 @@ static struct state full = {
 	.rdt_clos_made = true,
 	.vm_memory = (uint64_t)1 << 33,
 	.no_pivot = true,
+	.no_new_keyring = true,
 	.keep = true,
 	.annotations = { annotations, 2 },
 };
@@ -83,6 +84,7 @@ static void round_trip_one(const struct state *in)
 	same(out->rdt_mon, in->rdt_mon);
 	assert_int_equal(out->rdt_clos_made, in->rdt_clos_made);
 	assert_int_equal(out->no_pivot, in->no_pivot);
+	assert_int_equal(out->no_new_keyring, in->no_new_keyring);
 	assert_int_equal(out->keep, in->keep);
 	assert_int_equal(out->annotations.n, in->annotations.n);
 	for (size_t i = 0; i < in->annotations.n; i++) {

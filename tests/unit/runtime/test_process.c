@@ -497,6 +497,9 @@ static void lsm(void **state)
 	assert_int_equal(process_lsm(&se, &e), -EOPNOTSUPP);
 	assert_string_equal(e.msg, "process.selinuxLabel: no:such:label: this kernel runs without "
 				   "SELinux");
+	assert_int_equal(process_key_label(NULL, &e), 0);
+	assert_int_equal(process_key_label("no:such:label", &e), 0);
+	assert_int_equal(process_key_label("", &e), 0);
 }
 
 static int setup(void **state)
