@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The labels take effect at the next execve, or with the next new key. All are writes below /proc/self/attr; on a fake
- * procfs they would be writes into somebody's file, with no label set and no error
- * (CVE-2019-16884).
+ * The labels take effect at the next execve, or for the next new key. All are writes below
+ * /proc/self/attr; on a fake procfs they would be writes into somebody's file, with no label set
+ * and no error (CVE-2019-16884).
  */
 #include "runtime/process.h"
 
