@@ -110,11 +110,11 @@ static int limit(int mnt, bool read_only, bool follow, struct err *e)
 	return r < 0 ? err_sys(e, -r, "limit what a micro-VM is given") : 0;
 }
 
-/* Whether a mount of the plan before op lies above it: then its place is in that one. */
-static bool is_inside(const struct mount_plan *p, const struct mount_op *op)
+/* Whether one of the first n mounts of the plan lies above path: then its place is in that one. */
+static bool is_inside(const struct mount_plan *p, size_t n, const char *path)
 {
-	for (const struct mount_op *up = p->v; up < op; up++) {
-		const char *rest = str_after(op->target, up->target);
+	for (size_t i = 0; i < n; i++) {
+		const char *rest = str_after(path, p->v[i].target);
 
 		if (rest && (*rest == '/' || *rest == '\0'))
 			return true;
@@ -122,26 +122,34 @@ static bool is_inside(const struct mount_plan *p, const struct mount_op *op)
 	return false;
 }
 
+static void make_place(int root, const char *path, bool dir)
+{
+	struct err ignored;
+	int fd = path_make(root, path, dir, 0755, &ignored);
+
+	if (fd >= 0)
+		close(fd);
+}
+
 /*
- * Where the guest will mount something in a root that it cannot write. What fails here fails there
- * too, and is told then.
+ * Where the guest will mount something in a root that it cannot write, and the working directory.
+ * What fails here fails there too, and is told then.
  */
-static void make_places(const struct mount_plan *p, int root)
+static void make_places(const struct mount_plan *p, const char *cwd, int root)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct mount_op *op = &p->v[i];
-		struct err ignored;
 		struct stat st;
-		int fd;
 
-		if ((op->kind != MOUNT_OP_FS && op->kind != MOUNT_OP_BIND) || is_inside(p, op))
+		if ((op->kind != MOUNT_OP_FS && op->kind != MOUNT_OP_BIND) ||
+		    is_inside(p, i, op->target))
 			continue;
 		if (op->kind != MOUNT_OP_BIND || stat(op->source, &st) < 0)
 			st.st_mode = S_IFDIR;
-		fd = path_make(root, op->target, S_ISDIR(st.st_mode), 0755, &ignored);
-		if (fd >= 0)
-			close(fd);
+		make_place(root, op->target, S_ISDIR(st.st_mode));
 	}
+	if (!is_inside(p, p->n, cwd))
+		make_place(root, cwd, true);
 }
 
 static int take_rootfs(struct tree *t, struct err *e)
@@ -158,7 +166,7 @@ static int take_rootfs(struct tree *t, struct err *e)
 	if (!t->v[t->n - 1].dir)
 		return err_sys(e, ENOTDIR, "root.path: %s", t->o->rootfs);
 	if (t->o->read_only)
-		make_places(t->o->plan, fd);
+		make_places(t->o->plan, t->o->cwd, fd);
 	return limit(fd, t->o->read_only, !t->o->read_only, e);
 }
 

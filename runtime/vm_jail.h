@@ -27,6 +27,7 @@ struct vm_jail_opts {
 	int root_mount; /* a detached mount (an OS clone), or -1; borrowed */
 	bool read_only; /* root.readonly: no word of the guest's, but the host's */
 	const struct mount_plan *plan;
+	const char *cwd;  /* process.cwd */
 	const char *qemu; /* its path on the host, or NULL: our own VMM */
 	bool kvm;         /* QEMU opens /dev/kvm by itself */
 	/* Asks the parent for a clone of a host path that the caller may not walk to. */

@@ -12,6 +12,7 @@
 #include "namespaces/mount_exec.h"
 #include "namespaces/mount_plan.h"
 #include "namespaces/overlay.h"
+#include "namespaces/path.h"
 #include "namespaces/run_dirs.h"
 #include "namespaces/rootfs.h"
 #include "namespaces/sysctl.h"
@@ -265,6 +266,24 @@ static int close_the_rest(const struct create *c, const struct container *k, str
 	return r < 0 ? err_sys(e, -r, "close descriptors") : 0;
 }
 
+/*
+ * Before what it lies in may become read-only. What fails here fails when it is entered as well,
+ * perhaps as another user, and is told then.
+ */
+static void make_cwd(const struct rootfs *r, const char *cwd)
+{
+	struct err ignored;
+	int fd;
+
+	if (str_eq(cwd, "/"))
+		return;
+	fd = path_open(r->root_fd, cwd, O_PATH);
+	if (fd == -ENOENT)
+		fd = path_make(r->root_fd, cwd, true, 0755, &ignored);
+	if (fd >= 0)
+		close(fd);
+}
+
 static int container_enter(struct workload *w, struct err *e)
 {
 	struct create *c = w->c;
@@ -307,8 +326,10 @@ static int container_enter(struct workload *w, struct err *e)
 		r = init_network(c, e);
 	if (r == 0)
 		r = sysctl_apply(&l->sysctl, e);
-	if (r == 0)
+	if (r == 0) {
+		make_cwd(&k->rootfs, c->spec->process->cwd);
 		r = rootfs_protect(&k->rootfs, e);
+	}
 	rootfs_close(&k->rootfs);
 	if (r == 0)
 		r = close_the_rest(c, k, e);

@@ -100,6 +100,7 @@ static int enter_jail(struct create *c, struct machine *m, int clone, struct err
 		.root_mount = clone,
 		.read_only = c->spec->root->readonly,
 		.plan = &m->plan,
+		.cwd = c->spec->process->cwd,
 		.qemu = m->config.qemu,
 		.kvm = m->config.accel == VM_ACCEL_KVM,
 		.open_source = init_ask_source,

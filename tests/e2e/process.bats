@@ -75,6 +75,18 @@ have_cap() { (($((0x$(sed -n 's/^CapBnd:\t//p' /proc/self/status))) >> $1 & 1));
     [ "$(stat -c %a "$BUNDLE/rootfs/var/new/place")" = 755 ]
 }
 
+@test "cwd: a missing one is made before what it lies in becomes read-only" {
+    make_bundle
+    mkdir "$BUNDLE/rootfs/scratch"
+    edit_config '.root.readonly = true | .mounts += [{destination: "/scratch", type: "tmpfs", options: ["ro"]}]'
+    set_args /bin/sh -c 'pwd; stat -c %a:%u .; touch x || echo read-only'
+    for d in /not/there /scratch/not/there; do
+        edit_config '.process.cwd = $d' --arg d "$d"
+        ctr run --bundle "$BUNDLE" "$ID"
+        [ "$output" = "$d"$'\n755:0\nread-only' ] || fail "$d: $output"
+    done
+}
+
 @test "cwd: is entered with the rights of root; the process has its own there" {
     make_bundle
     mkdir -m 700 "$BUNDLE/rootfs/secret"
