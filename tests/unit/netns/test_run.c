@@ -57,6 +57,23 @@ static void ends(void **state)
 	assert_int_equal(c.len, 0);
 }
 
+/* Ours are close-on-exec; this is one of who called us. */
+static void descriptors(void **state)
+{
+	AUTO(run_result_free) struct run_result a = {};
+	int fd = dup2(2, 57);
+	struct err e;
+
+	(void)state;
+	assert_int_equal(fd, 57);
+	assert_int_equal(
+		sh("for i in 3 4 5 6 7 8 9 57; do [ ! -e /proc/$$/fd/$i ] || echo $i; done", NULL,
+		   10, &a, &e),
+		0);
+	close(fd);
+	assert_int_equal(a.len, 0);
+}
+
 static void much(void **state)
 {
 	AUTO(run_result_free) struct run_result a = {}, b = {}, c = {};
@@ -100,26 +117,28 @@ static void long_ones(void **state)
 /* Who has started it is killed: it does nothing more. */
 static void orphans(void **state)
 {
-	char buf[16], script[64];
+	char buf[16], script[80];
 	int p[2];
 	pid_t pid;
 
 	(void)state;
 	assert_int_equal(pipe(p), 0);
-	/* The end of the pipe goes to the program too, and with it. */
-	snprintf(script, sizeof(script), "echo up >&%d; exec sleep 60", p[1]);
+	/* The program opens the end of the pipe too, which goes with it. */
+	snprintf(script, sizeof(script), "exec 3>/proc/%d/fd/%d; echo up >&3; exec sleep 60",
+		 (int)getpid(), p[1]);
 	pid = fork();
 	if (pid == 0) {
 		AUTO(run_result_free) struct run_result out = {};
 		struct err e;
 
 		close(p[0]);
+		close(p[1]);
 		sh(script, NULL, 60, &out, &e);
 		_exit(0);
 	}
-	close(p[1]);
 	alarm(20);
 	assert_int_equal(read(p[0], buf, sizeof(buf)), 3);
+	close(p[1]);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	assert_int_equal(read(p[0], buf, sizeof(buf)), 0);
@@ -142,8 +161,8 @@ static void none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ends),    cmocka_unit_test(much), cmocka_unit_test(long_ones),
-		cmocka_unit_test(orphans), cmocka_unit_test(none),
+		cmocka_unit_test(ends),      cmocka_unit_test(descriptors), cmocka_unit_test(much),
+		cmocka_unit_test(long_ones), cmocka_unit_test(orphans),     cmocka_unit_test(none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
