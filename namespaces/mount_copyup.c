@@ -37,6 +37,8 @@ struct inode {
 
 struct walk {
 	int top;
+	const struct spec_strings
+		*options; /* of the file system: of the top's owner, group, mode */
 	struct level *stack;
 	size_t depth;
 	void *inodes; /* tsearch tree of struct inode */
@@ -107,15 +109,25 @@ static int copy_xattrs(const struct walk *w, int src, int dst)
 	return 0;
 }
 
+/* Whether the mount itself says what the top shall have. */
+static bool says(const struct walk *w, int dst, const char *key)
+{
+	for (size_t i = 0; dst == w->top && i < w->options->n; i++)
+		if (str_after(w->options->v[i], key))
+			return true;
+	return false;
+}
+
 /* Owner before mode, because chown clears setuid; times last. */
 static int copy_meta(const struct walk *w, int src, int dst, const struct stat *st)
 {
 	const struct timespec times[2] = { st->st_atim, st->st_mtim };
 	int r;
 
-	if (fchown(dst, st->st_uid, st->st_gid) < 0)
+	if (fchown(dst, says(w, dst, "uid=") ? (uid_t)-1 : st->st_uid,
+		   says(w, dst, "gid=") ? (gid_t)-1 : st->st_gid) < 0)
 		return fail(w, errno, "chown");
-	if (fchmod(dst, st->st_mode & 07777) < 0)
+	if (!says(w, dst, "mode=") && fchmod(dst, st->st_mode & 07777) < 0)
 		return fail(w, errno, "chmod");
 	r = copy_xattrs(w, src, dst);
 	if (r == 0 && futimens(dst, times) < 0)
@@ -288,7 +300,7 @@ static int run(struct walk *w)
 	return r;
 }
 
-int mount_copy_up(int src_fd, int dst_fd, struct err *e)
+int mount_copy_up(int src_fd, int dst_fd, const struct spec_strings *options, struct err *e)
 {
 	AUTO_FREE struct walk *w = calloc(1, sizeof(*w));
 	AUTO_FREE struct level *stack = calloc(DEPTH_MAX, sizeof(*stack));
@@ -307,6 +319,7 @@ int mount_copy_up(int src_fd, int dst_fd, struct err *e)
 	}
 	w->top = top;
 	w->stack = stack;
+	w->options = options;
 	w->e = e;
 	stack[0].src = fdopendir(src);
 	stack[0].dst = top;

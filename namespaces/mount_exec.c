@@ -480,7 +480,7 @@ static int do_fs(const struct exec *x, const struct mount_op *op, struct err *e)
 			return err_sys(e, -r, "mounts[%zu]: set options of %s", op->index,
 				       op->target);
 	}
-	if (op->copy_up && (r = mount_copy_up(t.fd, mnt, e)) < 0)
+	if (op->copy_up && (r = mount_copy_up(t.fd, mnt, &op->data, e)) < 0)
 		return wrap(op, r, e);
 	r = mount_attach(mnt, t.fd);
 	if (not_to_be_had(r) && !op->copy_up && !op->idmap)

@@ -68,8 +68,11 @@ int mount_legacy_propagation(int fd, uint64_t ms, struct err *e);
 
 /* ---- mount_copyup.c ---- */
 
-/* Copies the tree below directory src_fd into directory dst_fd: content, modes, owners, times,
- * xattrs, links. */
-int mount_copy_up(int src_fd, int dst_fd, struct err *e);
+/*
+ * Copies the tree below directory src_fd into directory dst_fd: content, modes, owners, times,
+ * xattrs, links. dst_fd itself keeps its owner, group and mode where the options of the file system
+ * ("uid=", "gid=", "mode=") say them.
+ */
+int mount_copy_up(int src_fd, int dst_fd, const struct spec_strings *options, struct err *e);
 
 #endif

@@ -401,3 +401,27 @@ load isolation
     [ "$(cat "$d/one")" = one ]
     [ ! -e "$d/more" ]
 }
+
+@test "tmpfs: tmpcopyup leaves uid, gid and mode as the mount says them, each by itself" {
+    make_bundle
+    local n
+    for n in all owner group mode none; do
+        mkdir -p "$BUNDLE/rootfs/$n/sub"
+        chmod 2750 "$BUNDLE/rootfs/$n" "$BUNDLE/rootfs/$n/sub"
+        chown 12:34 "$BUNDLE/rootfs/$n" "$BUNDLE/rootfs/$n/sub"
+    done
+    add_mount /all tmpfs tmpfs mode=0700 uid=1000 gid=1001 tmpcopyup
+    add_mount /owner tmpfs tmpfs tmpcopyup uid=0
+    add_mount /group tmpfs tmpfs tmpcopyup gid=1001
+    add_mount /mode tmpfs tmpfs mode=1777 tmpcopyup
+    add_mount /none tmpfs tmpfs tmpcopyup size=64k
+    edit_config '.process.capabilities[] |= . + ["CAP_DAC_OVERRIDE"]'
+    run_sh 'stat -c "%n %a %u:%g" /all /owner /group /mode /none /*/sub'
+    grep -qx '/all 700 1000:1001' "$OUT"
+    grep -qx '/owner 2750 0:34' "$OUT"
+    grep -qx '/group 2750 12:1001' "$OUT"
+    grep -qx '/mode 1777 12:34' "$OUT"
+    grep -qx '/none 2750 12:34' "$OUT"
+    # what is in it is the image's
+    [ "$(grep -cx '/.*/sub 2750 12:34' "$OUT")" -eq 5 ]
+}
