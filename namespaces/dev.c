@@ -29,6 +29,20 @@ struct node {
 	gid_t gid;
 };
 
+/* What nodes are put into. */
+struct tree {
+	int root_fd;
+	bool userns;
+	const struct mount_made *made; /* may be NULL */
+};
+
+/* Whose an entry is that is there already. */
+enum owner {
+	OWNER_TREE,  /* the image's, or this set-up's */
+	OWNER_MOUNT, /* something is mounted over it */
+	OWNER_OTHER, /* that of the file system which is mounted there: the host's, say */
+};
+
 /* makedev() for small numbers, as a constant. */
 #define SMALL_DEV(ma, mi) ((dev_t)((ma) << 8 | (mi)))
 
@@ -67,6 +81,34 @@ static int open_entry(int dir, const char *name, struct stat *st)
 	return TAKE_FD(fd);
 }
 
+/*
+ * dir keeps its mount whoever renames what, and unlinkat refuses a mount point: what is found here
+ * holds when the entry is removed. What cannot be told is not ours.
+ */
+static enum owner owner_of(const struct tree *t, int dir, int entry)
+{
+	uint64_t mount, id;
+
+	if (path_mount_id(dir, &mount) < 0 || path_mount_id(entry, &id) < 0)
+		return OWNER_OTHER;
+	if (id != mount)
+		return OWNER_MOUNT;
+	if (path_mount_id(t->root_fd, &id) == 0 && id == mount)
+		return OWNER_TREE;
+	for (size_t i = 0; t->made && i < t->made->n; i++)
+		if (path_mount_id(t->made->fd[i], &id) == 0 && id == mount)
+			return OWNER_TREE;
+	return OWNER_OTHER;
+}
+
+/* Nobody needs to hear of a mount that was asked for. */
+static void tell_kept(const char *path, enum owner owner)
+{
+	if (owner == OWNER_OTHER)
+		log_warn("%s: kept as it is in what is mounted there, though not that device",
+			 path);
+}
+
 /* ---- mknod ---- */
 
 /* mknodat never follows a link, so what it has made needs no look; only its owner may be another.
@@ -87,23 +129,30 @@ static int own_node(int dir, const char *name, const struct node *n, struct err 
 }
 
 /* What the image brought is kept when it is that node already, and replaced otherwise. */
-static int existing_fits(int dir, const char *name, const struct node *n)
+static int existing_stays(const struct tree *t, int dir, const char *name, const struct node *n)
 {
 	struct stat st;
 	AUTO_CLOSE int fd = open_entry(dir, name, &st);
+	enum owner owner;
 
 	if (fd < 0)
 		return fd;
-	return same_node(&st, n) && (st.st_mode & 07777) == (n->mode & 07777) &&
-	       st.st_uid == n->uid && st.st_gid == n->gid;
+	if (same_node(&st, n) && (st.st_mode & 07777) == (n->mode & 07777) && st.st_uid == n->uid &&
+	    st.st_gid == n->gid)
+		return 1;
+	owner = owner_of(t, dir, fd);
+	if (!same_node(&st, n))
+		tell_kept(n->path, owner);
+	return owner != OWNER_TREE;
 }
 
-static int make_node(int dir, const char *name, const struct node *n, struct err *e)
+static int make_node(const struct tree *t, int dir, const char *name, const struct node *n,
+		     struct err *e)
 {
 	int r = mknodat(dir, name, n->mode, n->rdev) < 0 ? -errno : 0;
 
 	if (r == -EEXIST) {
-		r = existing_fits(dir, name, n);
+		r = existing_stays(t, dir, name, n);
 		if (r > 0)
 			return 0;
 		if (r < 0)
@@ -122,18 +171,39 @@ static int make_node(int dir, const char *name, const struct node *n, struct err
 
 /* ---- bind ---- */
 
-/* A place to mount on: an entry that is neither a link nor a directory. */
-static int mount_point(int dir, const char *name, const char *path, struct err *e)
+/* A mount over another's file takes nothing away; links and directories are left alone. */
+static bool stays_unbound(const struct tree *t, int dir, int fd, const struct stat *st,
+			  const char *path)
+{
+	enum owner owner = owner_of(t, dir, fd);
+
+	if (owner == OWNER_TREE ||
+	    (owner == OWNER_OTHER && !S_ISLNK(st->st_mode) && !S_ISDIR(st->st_mode)))
+		return false;
+	tell_kept(path, owner);
+	return true;
+}
+
+/*
+ * A place to mount on: an entry that is neither a link nor a directory. Without t it is made in any
+ * case; with t -EALREADY, without *e, tells of what has to stay as it is.
+ */
+static int mount_point(const struct tree *t, int dir, const char *name, const char *path,
+		       struct err *e)
 {
 	struct stat st;
 	AUTO_CLOSE int fd = -1;
 
 	for (int tries = 0; tries < 2; tries++) {
-		if (mknodat(dir, name, S_IFREG | 0644, 0) < 0 && errno != EEXIST)
+		bool found = mknodat(dir, name, S_IFREG | 0644, 0) < 0;
+
+		if (found && errno != EEXIST)
 			return err_sys(e, errno, "make %s", path);
 		fd = open_entry(dir, name, &st);
 		if (fd < 0)
 			return err_sys(e, -fd, "open %s", path);
+		if (found && t && stays_unbound(t, dir, fd, &st, path))
+			return -EALREADY;
 		if (!S_ISLNK(st.st_mode))
 			break;
 		close(TAKE_FD(fd));
@@ -145,7 +215,8 @@ static int mount_point(int dir, const char *name, const char *path, struct err *
 	return TAKE_FD(fd);
 }
 
-static int bind_node(int dir, const char *name, const struct node *n, struct err *e)
+static int bind_node(const struct tree *t, int dir, const char *name, const struct node *n,
+		     struct err *e)
 {
 	AUTO_CLOSE int src = sys_open_tree(AT_FDCWD, n->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	AUTO_CLOSE int at = -1;
@@ -161,9 +232,9 @@ static int bind_node(int dir, const char *name, const struct node *n, struct err
 		return err_sys(e, errno, "stat the host's %s", n->path);
 	if (!same_node(&st, n))
 		return err_set(e, ENODEV, "bind %s: the host's is another device", n->path);
-	at = mount_point(dir, name, n->path, e);
+	at = mount_point(t, dir, name, n->path, e);
 	if (at < 0)
-		return at;
+		return at == -EALREADY ? 0 : at;
 	if (legacy)
 		return mount_legacy_bind(src, false, at, e);
 	r = mount_attach(src, at);
@@ -171,15 +242,16 @@ static int bind_node(int dir, const char *name, const struct node *n, struct err
 }
 
 /* A fifo needs no right, so it is made even where devices are bound. */
-static int put_node(int dir, const char *name, const struct node *n, bool userns, struct err *e)
+static int put_node(const struct tree *t, int dir, const char *name, const struct node *n,
+		    struct err *e)
 {
 	int r = -EPERM;
 
-	if (!userns || S_ISFIFO(n->mode))
-		r = make_node(dir, name, n, e);
+	if (!t->userns || S_ISFIFO(n->mode))
+		r = make_node(t, dir, name, n, e);
 	if (r != -EPERM)
 		return r;
-	return bind_node(dir, name, n, e);
+	return bind_node(t, dir, name, n, e);
 }
 
 /* ---- linux.devices ---- */
@@ -189,7 +261,7 @@ static mode_t type_bits(char type)
 	return type == 'b' ? S_IFBLK : type == 'p' ? S_IFIFO : S_IFCHR;
 }
 
-static int put_spec_device(int root_fd, const struct spec_device *d, bool userns, struct err *e)
+static int put_spec_device(const struct tree *t, const struct spec_device *d, struct err *e)
 {
 	const char *slash = strrchr(d->path, '/'), *name = slash ? slash + 1 : d->path;
 	AUTO_FREE char *parent = str_printf("/%.*s", (int)(name - d->path), d->path);
@@ -209,8 +281,8 @@ static int put_spec_device(int root_fd, const struct spec_device *d, bool userns
 	if (!*name || str_eq(name, ".") || str_eq(name, ".."))
 		return err_set(e, EINVAL, "linux.devices: \"%s\": not the path of a device",
 			       d->path);
-	dir = path_make(root_fd, parent, true, 0755, e);
-	return dir < 0 ? dir : put_node(dir, name, &n, userns, e);
+	dir = path_make(t->root_fd, parent, true, 0755, e);
+	return dir < 0 ? dir : put_node(t, dir, name, &n, e);
 }
 
 static bool in_spec(const struct spec_devices *l, const char *path)
@@ -231,8 +303,10 @@ static int put_link(int dir, const char *name, const char *text, struct err *e)
 }
 
 /* The container's ptys are those of its own devpts, so whatever else is called ptmx goes away. */
-static int put_ptmx(int dir, struct err *e)
+static int put_ptmx(const struct tree *t, int dir, struct err *e)
 {
+	AUTO_CLOSE int fd = -1;
+	struct stat st;
 	char text[16];
 	ssize_t n;
 
@@ -246,6 +320,11 @@ static int put_ptmx(int dir, struct err *e)
 		if (str_eq(text, "pts/ptmx"))
 			return 0;
 	}
+	fd = open_entry(dir, "ptmx", &st);
+	if (fd < 0)
+		return err_sys(e, -fd, "open /dev/ptmx");
+	if (owner_of(t, dir, fd) != OWNER_TREE)
+		return 0;
 	if (unlinkat(dir, "ptmx", 0) < 0)
 		return err_sys(e, errno, "replace /dev/ptmx");
 	if (symlinkat("pts/ptmx", dir, "ptmx") < 0)
@@ -253,7 +332,7 @@ static int put_ptmx(int dir, struct err *e)
 	return 0;
 }
 
-static int put_links(int dir, struct err *e)
+static int put_links(const struct tree *t, int dir, struct err *e)
 {
 	int r = 0;
 
@@ -261,11 +340,13 @@ static int put_links(int dir, struct err *e)
 		r = put_link(dir, links[i].name, links[i].text, e);
 	if (r == 0 && access("/proc/kcore", F_OK) == 0)
 		r = put_link(dir, "core", "/proc/kcore", e);
-	return r < 0 ? r : put_ptmx(dir, e);
+	return r < 0 ? r : put_ptmx(t, dir, e);
 }
 
-int dev_setup(int root_fd, const struct spec *spec, bool userns, struct err *e)
+int dev_setup(int root_fd, const struct spec *spec, bool userns, const struct mount_made *made,
+	      struct err *e)
 {
+	const struct tree t = { .root_fd = root_fd, .userns = userns, .made = made };
 	const struct spec_devices *own = &spec->linux_.devices;
 	AUTO_CLOSE int dir = path_make(root_fd, "/dev", true, 0755, e);
 	int r = 0;
@@ -274,11 +355,10 @@ int dev_setup(int root_fd, const struct spec *spec, bool userns, struct err *e)
 		return dir;
 	for (size_t i = 0; i < ARRAY_SIZE(defaults) && r == 0; i++)
 		if (!in_spec(own, defaults[i].path))
-			r = put_node(dir, defaults[i].path + strlen("/dev/"), &defaults[i], userns,
-				     e);
+			r = put_node(&t, dir, defaults[i].path + strlen("/dev/"), &defaults[i], e);
 	for (size_t i = 0; i < own->n && r == 0; i++)
-		r = put_spec_device(root_fd, &own->v[i], userns, e);
-	return r < 0 ? r : put_links(dir, e);
+		r = put_spec_device(&t, &own->v[i], e);
+	return r < 0 ? r : put_links(&t, dir, e);
 }
 
 /* ---- the console ---- */
@@ -311,7 +391,7 @@ int dev_console(int root_fd, int slave_fd, bool foreign, struct err *e)
 	if (dir < 0)
 		return dir;
 	at = foreign ? foreign_mount_point(dir, "console", "/dev/console", e)
-		     : mount_point(dir, "console", "/dev/console", e);
+		     : mount_point(NULL, dir, "console", "/dev/console", e);
 	if (at < 0)
 		return foreign && at == -ENOENT ? 0 : at;
 	mnt = sys_open_tree(slave_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);

@@ -4,15 +4,19 @@
 #define CTR_NAMESPACES_DEV_H
 
 #include "base/err.h"
+#include "namespaces/mount_exec.h"
 #include "oci/spec.h"
 
 /*
  * null zero full random urandom tty, fd stdin stdout stderr core links, ptmx -> pts/ptmx, and
  * linux.devices; mknod where allowed, a bind of the host's node (verified by type and rdev) inside
- * a user namespace. Paths under root_fd only. What exists already is verified (type, rdev), not
- * trusted.
+ * a user namespace. Paths under root_fd only. What exists already on the mount of root_fd
+ * itself or on one of those in made (may be NULL) is verified (type, rdev, mode, owner), not
+ * trusted: what is wrong there is replaced. What exists on any other mount is somebody's and stays,
+ * and so does what is mounted over such a name.
  */
-int dev_setup(int root_fd, const struct spec *spec, bool userns, struct err *e);
+int dev_setup(int root_fd, const struct spec *spec, bool userns, const struct mount_made *made,
+	      struct err *e);
 
 /*
  * Binds the pty's slave side (an fd from TIOCGPTPEER) over /dev/console of the container. foreign:

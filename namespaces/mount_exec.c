@@ -20,6 +20,7 @@
 struct exec {
 	int root_fd;
 	const struct rootfs_opts *o;
+	struct mount_made *made;
 };
 
 /* What an operation is carried out on. */
@@ -36,6 +37,12 @@ static void target_close(struct target *t)
 }
 
 #define AUTO_TARGET AUTO(target_close)
+
+void mount_made_close(struct mount_made *m)
+{
+	while (m->n)
+		close(m->fd[--m->n]);
+}
 
 int mount_attach(int mnt_fd, int target_fd)
 {
@@ -488,7 +495,10 @@ static int do_fs(const struct exec *x, const struct mount_op *op, struct err *e)
 	if (r < 0)
 		return err_sys(e, -r, "mounts[%zu]: mount %s on %s", op->index, op->fstype,
 			       op->target);
-	return set_propagation(mnt, op, e);
+	r = set_propagation(mnt, op, e);
+	if (is_fs(op, "tmpfs") && x->made->n < MOUNT_MADE_MAX)
+		x->made->fd[x->made->n++] = TAKE_FD(mnt);
+	return r;
 }
 
 static int do_remount(const struct exec *x, const struct mount_op *op, struct err *e)
@@ -542,9 +552,9 @@ static int do_op(const struct exec *x, const struct mount_op *op, struct err *e)
 	return err_set(e, EINVAL, "mounts[%zu]: unknown operation", op->index);
 }
 
-int mount_exec(int root_fd, const struct rootfs_opts *o, struct err *e)
+int mount_exec(int root_fd, const struct rootfs_opts *o, struct mount_made *made, struct err *e)
 {
-	const struct exec x = { .root_fd = root_fd, .o = o };
+	const struct exec x = { .root_fd = root_fd, .o = o, .made = made };
 
 	for (size_t i = 0; o->plan && i < o->plan->n; i++) {
 		int r = do_op(&x, &o->plan->v[i], e);

@@ -14,8 +14,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* All operations of o->plan, in order, below root_fd. */
-int mount_exec(int root_fd, const struct rootfs_opts *o, struct err *e);
+/*
+ * The tmpfs mounts that were made, as owned fds: all that is in them came from the set-up itself or
+ * was copied from the image. fds and not ids, because what a mount was made with is there already,
+ * and its id would cost each container a call. Of more than MOUNT_MADE_MAX only the first.
+ */
+#define MOUNT_MADE_MAX 64
+struct mount_made {
+	int fd[MOUNT_MADE_MAX];
+	size_t n;
+};
+
+void mount_made_close(struct mount_made *m);
+
+/* All operations of o->plan, in order, below root_fd. *made is filled, on failure in part. */
+int mount_exec(int root_fd, const struct rootfs_opts *o, struct mount_made *made, struct err *e);
 
 /* Makes read-only what the plan left writable for the set-up (late_ro). */
 int mount_exec_late(int root_fd, const struct mount_plan *p, struct err *e);

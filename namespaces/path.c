@@ -212,6 +212,20 @@ int path_make(int root_fd, const char *path, bool want_dir, mode_t mode, struct 
 	return r < 0 ? err_sys(e, -r, "make %s in the container", path) : TAKE_FD(fd);
 }
 
+int path_mount_id(int fd, uint64_t *id)
+{
+	struct statx x;
+
+	if (fd < 0)
+		return fd;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) < 0)
+		return -errno;
+	if (!(x.stx_mask & STATX_MNT_ID))
+		return -ENOSYS;
+	*id = x.stx_mnt_id;
+	return 0;
+}
+
 /* ---- procfs ---- */
 
 static int procfs_detached(void)

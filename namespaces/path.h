@@ -36,6 +36,12 @@ int path_make_stat(int root_fd, const char *path, bool want_dir, mode_t mode, st
 		   bool *existed);
 
 /*
+ * The id of the mount that fd is on. A negative fd is passed on as the error. 0 or -errno; -ENOSYS:
+ * the kernel does not tell (before 5.8).
+ */
+int path_mount_id(int fd, uint64_t *id);
+
+/*
  * A trusted procfs for writes below /proc/self or /proc/sys (security.md rules 2 and 8): a detached
  * one of our own (fsopen) where the kernel and an outer container allow it, otherwise /proc
  * verified to be a procfs root. The fd or -errno with *e set.

@@ -67,7 +67,7 @@ static int open_namespace_root(bool *chrooted, struct err *e)
 {
 	AUTO_CLOSE int own = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	AUTO_CLOSE int top = -1;
-	bool same;
+	bool same = false;
 	int r;
 
 	if (own < 0)
@@ -219,20 +219,6 @@ static int attach_root(struct rootfs *r, struct err *e)
 
 /* ---- /dev ---- */
 
-static int mount_id(int fd, uint64_t *id)
-{
-	struct statx x;
-
-	if (fd < 0)
-		return fd;
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) < 0)
-		return -errno;
-	if (!(x.stx_mask & STATX_MNT_ID))
-		return -ENOSYS;
-	*id = x.stx_mnt_id;
-	return 0;
-}
-
 /* Whether the mount is one that an operation of that kind made. */
 static bool made_by(const struct rootfs *r, enum mount_op_kind kind, uint64_t mount)
 {
@@ -245,7 +231,7 @@ static bool made_by(const struct rootfs *r, enum mount_op_kind kind, uint64_t mo
 		if (p->v[i].kind != kind)
 			continue;
 		fd = path_open(r->root_fd, p->v[i].target, O_PATH);
-		if (mount_id(fd, &id) == 0 && id == mount)
+		if (path_mount_id(fd, &id) == 0 && id == mount)
 			return true;
 	}
 	return false;
@@ -271,7 +257,7 @@ static bool dev_is_bound(const struct rootfs *r)
 	if (binds_dev(r->o->plan))
 		return true;
 	dev = path_open(r->root_fd, "/dev", O_PATH);
-	if (mount_id(r->root_fd, &root) < 0 || mount_id(dev, &id) < 0 || id == root)
+	if (path_mount_id(r->root_fd, &root) < 0 || path_mount_id(dev, &id) < 0 || id == root)
 		return false;
 	if (made_by(r, MOUNT_OP_BIND, id))
 		return true;
@@ -329,15 +315,16 @@ static int prepare_shared(struct rootfs *r, struct err *e)
 
 static int prepare_own(struct rootfs *r, struct err *e)
 {
+	AUTO(mount_made_close) struct mount_made made = { 0 };
 	int ret;
 
 	if ((ret = cut_off(r, e)) < 0 || (ret = take_null(r, e)) < 0 ||
-	    (ret = attach_root(r, e)) < 0 || (ret = mount_exec(r->root_fd, r->o, e)) < 0)
+	    (ret = attach_root(r, e)) < 0 || (ret = mount_exec(r->root_fd, r->o, &made, e)) < 0)
 		return ret;
 	r->dev_bound = dev_is_bound(r);
 	if (r->dev_bound)
 		return 0;
-	return dev_setup(r->root_fd, r->o->spec, r->o->userns, e);
+	return dev_setup(r->root_fd, r->o->spec, r->o->userns, &made, e);
 }
 
 int rootfs_prepare(struct rootfs *r, const struct rootfs_opts *o, struct err *e)

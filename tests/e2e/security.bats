@@ -361,3 +361,138 @@ refused_to_write() {
     grep -qx '/dev/null character special file 1:3' "$OUT"
     grep -qx '/dev/zero character special file 1:5' "$OUT"
 }
+
+# ---- what is the host's below /dev ----
+
+# A directory of the host's with names that devices shall have, and what canary_untouched compares with.
+host_devices() {
+    mknod -m 600 "$CANARY/dir/mode" c 1 3
+    chown 5:6 "$CANARY/dir/mode"
+    mknod -m 666 "$CANARY/dir/number" c 1 5
+    echo content >"$CANARY/dir/file"
+    ln -s file "$CANARY/dir/link"
+    mkdir "$CANARY/dir/directory"
+    ls -lAR --time-style=full-iso "$CANARY" >"$BATS_TEST_TMPDIR/canary.before"
+    edit_config '.linux.devices = [("mode", "number", "file", "link", "directory")
+        | {path: ($d + "/" + .), type: "c", major: 1, minor: 3, fileMode: 438, uid: 0, gid: 0}]' --arg d "$1"
+}
+
+@test "devices: what is in a directory of the host's that is bound below /dev is not replaced" {
+    make_bundle
+    host_devices /dev/foo
+    set_args /bin/sh -c 'stat -c "%n %F %a %u:%g" /dev/foo/* /dev/null'
+    bind /dev/foo "$CANARY/dir"
+    ok run --bundle "$BUNDLE" "$ID"
+    canary_untouched
+    grep -qx '/dev/foo/mode character special file 600 5:6' "$OUT"
+    grep -qx '/dev/foo/file regular file 644 0:0' "$OUT"
+    grep -qx '/dev/null character special file 666 0:0' "$OUT"
+    grep -q '/dev/foo/number: .*kept' "$ERR"
+    ! grep -q '/dev/foo/mode' "$ERR" || fail 'a warning though it is that device'
+    # read-only
+    drop_mounts /dev/foo
+    bind /dev/foo "$CANARY/dir" ro
+    ok run --bundle "$BUNDLE" "$ID"
+    canary_untouched
+    # what comes along below a bind
+    mkdir "$SRC/below"
+    mount --bind "$CANARY/dir" "$SRC/below"
+    drop_mounts /dev/foo
+    add_mount /dev/foo bind "$SRC" rbind
+    edit_config '.linux.devices[].path |= sub("/dev/foo"; "/dev/foo/below")'
+    ok run --bundle "$BUNDLE" "$ID"
+    canary_untouched
+    # where the image leads there by a link
+    drop_mounts /dev
+    bind /data "$CANARY/dir"
+    ln -s ../data "$BUNDLE/rootfs/dev/foo"
+    edit_config '.linux.devices[].path |= sub("/below"; "")'
+    ok run --bundle "$BUNDLE" "$ID"
+    canary_untouched
+}
+
+@test "devices: what is in a directory of the host's that is bound below /dev is not replaced, in a user namespace" {
+    make_bundle
+    edit_config "$MAP_64K"
+    chown -R 200000:300000 "$BUNDLE/rootfs"
+    drop_mounts /dev/shm
+    # the container's root may write there
+    ln -s file "$CANARY/dir/$TESTID"
+    chown -hR 200000:300000 "$CANARY/dir"
+    ls -lAR --time-style=full-iso "$CANARY" >"$BATS_TEST_TMPDIR/canary.before"
+    bind /dev/shm "$CANARY/dir"
+    edit_config '.linux.devices = [{path: ("/dev/shm/" + $n), type: "c", major: 1, minor: 3}]' --arg n "$TESTID"
+    # the host's device of that name, which would be bound
+    mknod -m 666 "/dev/shm/$TESTID" c 1 3
+    run_sh "readlink /dev/shm/$TESTID"
+    rm "/dev/shm/$TESTID"
+    canary_untouched
+    [ "$status" -eq 0 ]
+    [ "$output" = file ]
+}
+
+@test "devices: what is in another file system that is mounted below /dev is not replaced" {
+    make_bundle
+    mount -t tmpfs tmpfs "$SRC"
+    mkdir "$SRC"/{lower,upper,work}
+    mknod -m 600 "$SRC/upper/null" c 1 3
+    echo content >"$SRC/upper/file"
+    add_mount /dev/foo overlay overlay "lowerdir=$SRC/lower" "upperdir=$SRC/upper" "workdir=$SRC/work"
+    edit_config '.linux.devices = [("null", "file") | {path: ("/dev/foo/" + .), type: "c", major: 1, minor: 3}]'
+    set_args /bin/true
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$(stat -c %a "$SRC/upper/null")" = 600 ]
+    [ "$(cat "$SRC/upper/file")" = content ]
+}
+
+@test "devices: what is mounted over a node stays, in a user namespace too" {
+    make_bundle
+    echo content >"$SRC/file"
+    bind /dev/random /dev/urandom
+    bind /dev/full "$SRC/file" ro
+    bind /dev/zero "$SRC"
+    bind /dev/ptmx "$SRC/file"
+    bind /dev/own /dev/null
+    edit_config '.linux.devices = [{path: "/dev/own", type: "c", major: 1, minor: 3, fileMode: 384}]'
+    set_args /bin/sh -c 'stat -c "%n %F %t:%T" /dev/random /dev/zero /dev/null /dev/own; head -c 1 /dev/random >/dev/null
+        cat /dev/full /dev/ptmx /dev/zero/file'
+    local i
+    for i in 1 2; do
+        ok run --bundle "$BUNDLE" "$ID"
+        grep -qx '/dev/random character special file 1:9' "$OUT"
+        grep -qx '/dev/null character special file 1:3' "$OUT"
+        grep -qx '/dev/own character special file 1:3' "$OUT"
+        [ "$(grep -cx content "$OUT")" -eq 3 ]
+        [ ! -s "$ERR" ]
+        edit_config "$MAP_64K | .linux.devices = []"
+        chown -R 200000:300000 "$BUNDLE/rootfs"
+    done
+    [ "$(cat "$SRC/file")" = content ]
+}
+
+@test "CVE-2026-88264: nodes of the image as symlinks and files, copied into a tmpfs or bound over" {
+    make_bundle
+    drop_mounts /dev
+    local n
+    for n in null console zero tty ptmx; do ln -s "$CANARY/file" "$BUNDLE/rootfs/dev/$n"; done
+    echo content >"$BUNDLE/rootfs/dev/full"
+    mknod "$BUNDLE/rootfs/dev/random" c 1 1
+    set_args /bin/sh -c 'stat -c "%n %F %t:%T" /dev/null /dev/zero /dev/tty /dev/full /dev/random; readlink /dev/ptmx'
+    # what is bound over a link is where the link leads, inside the root: the link itself is the image's
+    bind /dev/null /dev/urandom
+    ok run --bundle "$BUNDLE" "$ID"
+    canary_untouched
+    drop_mounts /dev
+    for n in null zero tty; do ln -sfn "$CANARY/file" "$BUNDLE/rootfs/dev/$n"; done
+    rm "$BUNDLE/rootfs/dev/full" "$BUNDLE/rootfs/dev/random"
+    echo content >"$BUNDLE/rootfs/dev/full"
+    mknod "$BUNDLE/rootfs/dev/random" c 1 1
+    add_mount /dev tmpfs tmpfs tmpcopyup
+    ok run --bundle "$BUNDLE" "$ID"
+    canary_untouched
+    for n in null:1:3 zero:1:5 tty:5:0 full:1:7 random:1:8; do
+        grep -qx "/dev/${n%%:*} character special file ${n#*:}" "$OUT"
+    done
+    grep -qx pts/ptmx "$OUT"
+    [ "$(cat "$BUNDLE/rootfs/dev/full")" = content ]
+}

@@ -46,7 +46,7 @@ static int body_defaults(void)
 	int root = make_root();
 	struct err e = { 0 };
 
-	CHECK_OK(dev_setup(root, &empty, false, &e), &e);
+	CHECK_OK(dev_setup(root, &empty, false, NULL, &e), &e);
 	CHECK(is_node(root, "dev/null", S_IFCHR | 0666, makedev(1, 3)));
 	CHECK(is_node(root, "dev/zero", S_IFCHR | 0666, makedev(1, 5)));
 	CHECK(is_node(root, "dev/full", S_IFCHR | 0666, makedev(1, 7)));
@@ -57,7 +57,7 @@ static int body_defaults(void)
 	CHECK(is_link(root, "dev/stderr", "/proc/self/fd/2"));
 	CHECK(is_link(root, "dev/ptmx", "pts/ptmx"));
 	/* once more: what is right stays */
-	CHECK_OK(dev_setup(root, &empty, false, &e), &e);
+	CHECK_OK(dev_setup(root, &empty, false, NULL, &e), &e);
 	return 0;
 }
 
@@ -72,7 +72,7 @@ static int body_hostile(void)
 	CHECK(mknodat(root, "dev/zero", S_IFREG | 0666, 0) == 0);
 	CHECK(mknodat(root, "dev/full", S_IFCHR | 0666, makedev(1, 1)) == 0);
 	CHECK(symlinkat("/mnt/outside/ptmx", root, "dev/ptmx") == 0);
-	CHECK_OK(dev_setup(root, &empty, false, &e), &e);
+	CHECK_OK(dev_setup(root, &empty, false, NULL, &e), &e);
 	CHECK(is_node(root, "dev/null", S_IFCHR | 0666, makedev(1, 3)));
 	CHECK(is_node(root, "dev/zero", S_IFCHR | 0666, makedev(1, 5)));
 	CHECK(is_node(root, "dev/full", S_IFCHR | 0666, makedev(1, 7)));
@@ -88,7 +88,7 @@ static int body_dev_is_link(void)
 	struct err e = { 0 };
 
 	CHECK(symlinkat("../../mnt/outside", root, "dev") == 0);
-	CHECK_OK(dev_setup(root, &empty, false, &e), &e);
+	CHECK_OK(dev_setup(root, &empty, false, NULL, &e), &e);
 	CHECK(rmdir("/mnt/outside") == 0);
 	CHECK(is_node(root, "mnt/outside/null", S_IFCHR | 0666, makedev(1, 3)));
 	return 0;
@@ -117,14 +117,14 @@ static int body_spec_devices(void)
 	int root = make_root();
 	struct stat st;
 
-	CHECK_OK(dev_setup(root, &s, false, &e), &e);
+	CHECK_OK(dev_setup(root, &s, false, NULL, &e), &e);
 	CHECK(is_node(root, "dev/net/tun", S_IFCHR | 0600, makedev(10, 200)));
 	CHECK(fstatat(root, "dev/net/tun", &st, 0) == 0 && st.st_uid == 5 && st.st_gid == 6);
 	CHECK(is_node(root, "opt/disk", S_IFBLK | 0666, makedev(7, 3)));
 	CHECK(is_node(root, "dev/fifo", S_IFIFO | 0666, 0));
 	CHECK(is_node(root, "dev/null", S_IFCHR | 0620, makedev(1, 3)));
 	v[0].path = (char *)"/dev/..";
-	CHECK_FAILS(dev_setup(root, &s, false, &e), EINVAL, &e, "linux.devices");
+	CHECK_FAILS(dev_setup(root, &s, false, NULL, &e), EINVAL, &e, "linux.devices");
 	return 0;
 }
 
@@ -140,13 +140,51 @@ static int body_bound(void)
 
 	CHECK(mkdirat(root, "dev", 0755) == 0);
 	CHECK(symlinkat("/mnt/outside/null", root, "dev/null") == 0);
-	CHECK_OK(dev_setup(root, &empty, true, &e), &e);
+	CHECK_OK(dev_setup(root, &empty, true, NULL, &e), &e);
 	fd = openat(root, "dev/null", O_RDWR | O_NOFOLLOW);
 	CHECK(fd >= 0 && write(fd, "x", 1) == 1);
 	CHECK(is_node(root, "dev/urandom", S_IFCHR | 0666, makedev(1, 9)));
 	CHECK(rmdir("/mnt/outside") == 0);
 	/* a node of another kind than the spec says is not bound */
-	CHECK_FAILS(dev_setup(root, &s, true, &e), ENODEV, &e, "/dev/zero");
+	CHECK_FAILS(dev_setup(root, &s, true, NULL, &e), ENODEV, &e, "/dev/zero");
+	return 0;
+}
+
+/* What a mount has that is neither the root's nor one of ours stays, and so does what is mounted over. */
+static int body_foreign(void)
+{
+	static const char *const names[] = { "/dev/foo/dev", "/dev/foo/link", "/dev/foo/file",
+					     "/dev/foo/dir" };
+	struct spec_device v[ARRAY_SIZE(names)];
+	struct spec s = { .linux_.devices = { v, ARRAY_SIZE(v) } };
+	struct mount_made made = { .n = 1 };
+	int root = make_root();
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		v[i] = (struct spec_device){
+			.path = (char *)names[i], .type = 'c', .major = 1, .minor = 3
+		};
+	CHECK(mkdirat(root, "dev", 0755) == 0 && mkdirat(root, "dev/foo", 0755) == 0);
+	CHECK(mount("/mnt/outside", "/mnt/root/dev/foo", NULL, MS_BIND, NULL) == 0);
+	CHECK(mknodat(root, "dev/foo/dev", S_IFCHR | 0600, makedev(1, 5)) == 0);
+	CHECK(symlinkat("file", root, "dev/foo/link") == 0);
+	CHECK(mknodat(root, "dev/foo/file", S_IFREG | 0600, 0) == 0);
+	CHECK(mkdirat(root, "dev/foo/dir", 0700) == 0);
+	CHECK(mknodat(root, "dev/random", S_IFREG | 0600, 0) == 0);
+	CHECK(mount("/dev/urandom", "/mnt/root/dev/random", NULL, MS_BIND, NULL) == 0);
+	CHECK_OK(dev_setup(root, &s, false, NULL, &e), &e);
+	CHECK(is_node(root, "dev/foo/dev", S_IFCHR | 0600, makedev(1, 5)));
+	CHECK(is_link(root, "dev/foo/link", "file"));
+	CHECK(is_node(root, "dev/foo/file", S_IFREG | 0600, 0));
+	CHECK(is_node(root, "dev/foo/dir", S_IFDIR | 0700, 0));
+	CHECK(is_node(root, "dev/random", S_IFCHR | 0666, makedev(1, 9)));
+	/* a mount of our own is no other's */
+	made.fd[0] = openat(root, "dev/foo", O_PATH | O_CLOEXEC);
+	s.linux_.devices.n = 3;
+	CHECK_OK(dev_setup(root, &s, false, &made, &e), &e);
+	for (size_t i = 0; i < 3; i++)
+		CHECK(is_node(root, names[i] + 1, S_IFCHR | 0666, makedev(1, 3)));
 	return 0;
 }
 
@@ -214,16 +252,17 @@ CHILD_TEST(hostile)
 CHILD_TEST(dev_is_link)
 CHILD_TEST(spec_devices)
 CHILD_TEST(bound)
+CHILD_TEST(foreign)
 CHILD_TEST(console)
 CHILD_TEST(console_foreign)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),        cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_dev_is_link),     cmocka_unit_test(test_spec_devices),
-		cmocka_unit_test(test_bound),           cmocka_unit_test(test_console),
-		cmocka_unit_test(test_console_foreign),
+		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_dev_is_link), cmocka_unit_test(test_spec_devices),
+		cmocka_unit_test(test_bound),       cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_console),     cmocka_unit_test(test_console_foreign),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
