@@ -102,6 +102,58 @@ static void apply_sb(struct parse *p, const struct mount_option *o)
 	p->sb[p->n_sb++] = o;
 }
 
+/* The value of a label in quotes, at the opening one; NULL for any other option. */
+static const char *quoted_label(const char *text)
+{
+	static const char *const keys[] = { "context=", "fscontext=", "defcontext=",
+					    "rootcontext=" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *value = str_after(text, keys[i]);
+
+		if (value)
+			return *value == '"' ? value : NULL;
+	}
+	return NULL;
+}
+
+static bool ends_quote(const char *s)
+{
+	size_t n = strlen(s);
+
+	return n && s[n - 1] == '"';
+}
+
+/*
+ * Podman and Buildah put a label into quotes, as mount(2) needs it for the commas in it, and then
+ * split the options at every comma. The label is made whole again and loses the quotes, which the
+ * kernel does not take away from an option by itself. *j is at its last part afterwards.
+ */
+static int join_label(struct arena *a, const struct parse *p, size_t *j, struct mount_op *op,
+		      struct err *e)
+{
+	const struct spec_strings *l = &p->m->options;
+	const char *value = quoted_label(l->v[*j]) + 1;
+	size_t first = *j, size = strlen(l->v[first]) + 1;
+	char *text, *at;
+
+	for (const char *s = value; !ends_quote(s); s = l->v[*j], size += strlen(s) + 1)
+		if (++*j == l->n)
+			return bad_option(p, first, "its quote is not closed", e);
+	text = arena_alloc(a, size);
+	if (!text)
+		return err_sys(e, ENOMEM, "mounts[%zu]", p->index);
+	at = mempcpy(text, l->v[first], (size_t)(value - l->v[first]) - 1);
+	at = stpcpy(at, value);
+	for (size_t i = first + 1; i <= *j; i++) {
+		*at++ = ',';
+		at = stpcpy(at, l->v[i]);
+	}
+	at[-1] = '\0';
+	op->data.v[op->data.n++] = text;
+	return 0;
+}
+
 static int parse_option(struct parse *p, size_t j, struct mount_op *op, struct err *e)
 {
 	char *text = p->m->options.v[j];
@@ -333,7 +385,8 @@ static int build_one(struct arena *a, const struct mount_plan_in *in, size_t i,
 	if (!op.target || !op.data.v || !p.sb)
 		return err_sys(e, ENOMEM, "mounts[%zu]", i);
 	for (size_t j = 0; j < m->options.n; j++) {
-		r = parse_option(&p, j, &op, e);
+		r = quoted_label(m->options.v[j]) ? join_label(a, &p, &j, &op, e)
+						  : parse_option(&p, j, &op, e);
 		if (r < 0)
 			return r;
 	}

@@ -36,7 +36,7 @@ static int teardown(void **state)
 static int build(const char *dest, const char *type, const char *source, const char *options)
 {
 	static struct spec_mount m;
-	static char text[256], *v[16];
+	static char text[512], *v[16];
 	static struct spec s;
 	char *save = NULL;
 	size_t n = 0;
@@ -201,8 +201,8 @@ static void test_every_option(void **state)
 	in.userns = true;
 	for (size_t i = 0; i < names_mount_options_n; i++) {
 		const struct mount_option *o = &names_mount_options[i];
-		bool bind = o->kind == MOPT_IDMAP || o->kind == MOPT_BIND ||
-			    o->kind == MOPT_ATTR_REC;
+		bool bind =
+			o->kind == MOPT_IDMAP || o->kind == MOPT_BIND || o->kind == MOPT_ATTR_REC;
 		const struct mount_op *op;
 
 		assert_int_equal(build("/x", bind ? "bind" : "tmpfs", "src", o->name), 0);
@@ -321,6 +321,51 @@ static void test_context(void **state)
 	in = (struct mount_plan_in){};
 }
 
+/*
+ * Podman and Buildah put a label into quotes and split the options at all commas, also at those of
+ * the label. The kernel's new calls take the whole as it is, without quotes.
+ */
+static void test_quoted_context(void **state)
+{
+	static const struct {
+		const char *options, *data[3];
+	} t[] = {
+		{ "context=\"u:r:t:s0:c1 c2\"", { "context=u:r:t:s0:c1,c2" } },
+		{ "size=1m context=\"u:r:t:s0:c1 c2 ro\" mode=700",
+		  { "size=1m", "context=u:r:t:s0:c1,c2,ro", "mode=700" } },
+		{ "rootcontext=\"u:r:t:s0\" fscontext=\"a b\" defcontext=\"a:b\"",
+		  { "rootcontext=u:r:t:s0", "fscontext=a,b", "defcontext=a:b" } },
+		{ "context=u:r:t:s0 context=\"\"", { "context=u:r:t:s0", "context=" } },
+		/* nothing else is in quotes */
+		{ "name=\"a b\"", { "name=\"a", "b\"" } },
+		{ "sub=context=\"a b\"", { "sub=context=\"a", "b\"" } },
+	};
+	static const char *const open[] = {
+		"size=1m context=\"",
+		"size=1m context=\"u:r:t:s0:c1 c2",
+		"size=1m fscontext=\"u:r:t:s0:c1 c2\"x ro",
+	};
+
+	(void)state;
+	in = (struct mount_plan_in){ .context = "context=u:r:t:s0:c7,c8" };
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		size_t n = 0;
+
+		assert_int_equal(build("/x", "tmpfs", "tmpfs", t[i].options), 0);
+		for (; n < 3 && t[i].data[n]; n++)
+			assert_string_equal(plan.v[0].data.v[n], t[i].data[n]);
+		/* the container's own label where the mount says none */
+		assert_int_equal(plan.v[0].data.n, i < 4 ? n : n + 1);
+		assert_false(plan.v[0].late_ro);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(open); i++) {
+		assert_int_equal(build("/x", "tmpfs", "tmpfs", open[i]), -EINVAL);
+		assert_non_null(strstr(err.msg, "mounts[0].options[1]: "));
+		assert_non_null(strstr(err.msg, "quote"));
+	}
+	in.context = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -329,6 +374,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_bind, teardown),
 		cmocka_unit_test_teardown(test_idmap_options, teardown),
 		cmocka_unit_test_teardown(test_context, teardown),
+		cmocka_unit_test_teardown(test_quoted_context, teardown),
 		cmocka_unit_test_teardown(test_refused, teardown),
 		cmocka_unit_test_teardown(test_every_option, teardown),
 		cmocka_unit_test_teardown(test_cgroup_v2, teardown),
