@@ -150,7 +150,7 @@ static int body_bound(void)
 	return 0;
 }
 
-/* What a mount has that is neither the root's nor one of ours stays, and so does what is mounted over. */
+/* What a mount has that is neither the root nor one of ours stays, and what is mounted over too. */
 static int body_foreign(void)
 {
 	static const char *const names[] = { "/dev/foo/dev", "/dev/foo/link", "/dev/foo/file",
