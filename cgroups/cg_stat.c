@@ -23,9 +23,6 @@ struct source {
 	(1000000000 / 100) /* USER_HZ is 100 on every architecture that matters here \
 			    */
 
-/* A limit this near to the largest number is how v1 writes "none". */
-#define V1_NO_LIMIT ((uint64_t)INT64_MAX / 4096 * 4096)
-
 #define USAGE_V1(prefix, to)                                                     \
 	{ "memory", prefix ".usage_in_bytes", NULL, 1, AT(to.usage) },           \
 		{ "memory", prefix ".max_usage_in_bytes", NULL, 1, AT(to.max) }, \
@@ -117,8 +114,6 @@ static int fill(struct cg_dir *d, const struct source *s, struct cg_stat *out, s
 		return 0;
 	if (r < 0)
 		return err_sys(e, -r, "read %s/%s", d->dir, s->file);
-	if (!d->hier->v2 && !s->key && v >= V1_NO_LIMIT)
-		v = UINT64_MAX;
 	*o = (struct opt_u64){ .set = true, .v = v == UINT64_MAX ? v : v * s->scale };
 	return 0;
 }

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define JSON_OUT_MAX_DEPTH 32
+#define JSON_OUT_MAX_DEPTH 68 /* all that json.h reads, in an object of ours */
 
 struct json_out {
 	struct str_buf buf;

@@ -210,6 +210,17 @@ static int resource(struct editor *d, const char *kind, struct json **out)
 	return r < 0 ? r : member(d, resources, kind, JSON_OBJECT, out);
 }
 
+/* The configuration's limit on memory and swap together cannot be below the one on memory. */
+static int lift_swap(struct editor *d, struct json *memory, int64_t limit)
+{
+	const struct json *swap = json_get(memory, "swap");
+	long long v = swap && swap->type == JSON_NUMBER ? strtoll(swap->text, NULL, 10) : 0;
+
+	if (v <= 0 || (limit != -1 && v >= limit))
+		return 0;
+	return made(d, json_edit_set(d->a, memory, "swap", json_edit_number(d->a, limit)));
+}
+
 static int edit_memory(struct editor *d)
 {
 	int64_t v = d->ed->memory.v;
@@ -220,7 +231,8 @@ static int edit_memory(struct editor *d)
 		return r;
 	if (v <= 0 && v != -1)
 		return err_set(d->e, EINVAL, "--memory: more than 0, or -1 for no limit");
-	return made(d, json_edit_set(d->a, memory, "limit", json_edit_number(d->a, v)));
+	r = made(d, json_edit_set(d->a, memory, "limit", json_edit_number(d->a, v)));
+	return r < 0 ? r : lift_swap(d, memory, v);
 }
 
 #define CPU_PERIOD 100000

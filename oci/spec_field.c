@@ -280,11 +280,20 @@ static int name_value(struct field_ctx *c, const struct field *f, const struct j
 	return 0;
 }
 
+/* As with any other text. */
+static bool not_given(const struct field *f, const struct json *v)
+{
+	return v->type == JSON_STRING && !*v->text && !f->required;
+}
+
 static int read_name(struct field_ctx *c, const struct field *f, const struct json *v, void *dst)
 {
 	int64_t n = -1; /* stays when the walk goes on: no name has it */
-	int r = name_value(c, f, v, &n);
+	int r;
 
+	if (not_given(f, v))
+		return 0;
+	r = name_value(c, f, v, &n);
 	*(int *)dst = (int)n;
 	return r;
 }
@@ -292,8 +301,11 @@ static int read_name(struct field_ctx *c, const struct field *f, const struct js
 static int read_name64(struct field_ctx *c, const struct field *f, const struct json *v, void *dst)
 {
 	int64_t n = 0;
-	int r = name_value(c, f, v, &n);
+	int r;
 
+	if (not_given(f, v))
+		return 0;
+	r = name_value(c, f, v, &n);
 	*(uint64_t *)dst = (uint64_t)n;
 	return r;
 }

@@ -128,8 +128,8 @@ static const struct field device_rows[] = {
 	{ "major", FIELD_OPT_I64, .max = UINT32_MAX, .offset = DEVICE_AT(major) },
 	{ "minor", FIELD_OPT_I64, .max = UINT32_MAX, .offset = DEVICE_AT(minor) },
 	{ "fileMode", FIELD_OPT_U64, .max = UINT32_MAX, .offset = DEVICE_AT(device.file_mode) },
-	{ "uid", FIELD_OPT_U64, .max = UINT32_MAX, .offset = DEVICE_AT(device.uid) },
-	{ "gid", FIELD_OPT_U64, .max = UINT32_MAX, .offset = DEVICE_AT(device.gid) },
+	{ "uid", FIELD_OPT_U64, .max = UINT32_MAX - 1, .offset = DEVICE_AT(device.uid) },
+	{ "gid", FIELD_OPT_U64, .max = UINT32_MAX - 1, .offset = DEVICE_AT(device.gid) },
 };
 static const struct field_table device_table = {
 	FIELD_TABLE(struct device_entry, device_rows),

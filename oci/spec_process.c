@@ -16,11 +16,15 @@ static const struct field_table console_size_table = {
 	FIELD_TABLE(struct spec_console_size, console_size_rows),
 };
 
+/* The largest number means "as it is" to the kernel. */
+#define ID_MAX (UINT32_MAX - 1)
+
 static const struct field user_rows[] = {
-	{ "uid", FIELD_U32, .offset = offsetof(struct spec_user, uid) },
-	{ "gid", FIELD_U32, .offset = offsetof(struct spec_user, gid) },
+	{ "uid", FIELD_U32, .offset = offsetof(struct spec_user, uid), .max = ID_MAX },
+	{ "gid", FIELD_U32, .offset = offsetof(struct spec_user, gid), .max = ID_MAX },
 	{ "umask", FIELD_OPT_U64, .offset = offsetof(struct spec_user, umask), .max = 0777 },
-	{ "additionalGids", FIELD_U32S, .offset = offsetof(struct spec_user, additional_gids) },
+	{ "additionalGids", FIELD_U32S, .offset = offsetof(struct spec_user, additional_gids),
+	  .max = ID_MAX },
 	{ "username", FIELD_STRING, .offset = offsetof(struct spec_user, username) },
 };
 static const struct field_table user_table = { FIELD_TABLE(struct spec_user, user_rows) };

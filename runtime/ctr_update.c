@@ -77,26 +77,49 @@ static const struct spec_resources *held(const struct update *u)
 	return r ? r : &none;
 }
 
+/* Whether a file of unified was asked for, or is of those that are written anew. */
+static bool is_written(const struct spec_resources *asked, const char *key)
+{
+	for (size_t i = 0; i < asked->unified.n; i++)
+		if (str_eq(asked->unified.v[i].key, key))
+			return true;
+	return (asked->memory && str_after(key, "memory.")) ||
+	       (asked->cpu && str_after(key, "cpu."));
+}
+
 /*
  * What is written: of memory and processor time everything that holds from now on, as those
  * settings depend on one another (memory and swap, quota and period, idle and shares), of the rest
  * what was asked for: a processor or disk that has gone since must not be in the way of another
- * limit. cpu is what the result points to.
+ * limit. What unified says of the files that are written anew comes after them, as it did when the
+ * container was made. *cpu is what the result points to.
  */
-static struct spec_resources effective(const struct update *u, struct spec_cpu *cpu)
+static int effective(const struct update *u, struct spec_resources *r, struct spec_cpu *cpu,
+		     struct err *e)
 {
 	const struct spec_resources *now = u->now->linux_.resources;
-	struct spec_resources r = *u->asked->linux_.resources;
+	const struct spec_map *kept = &now->unified;
 
-	if (r.memory)
-		r.memory = now->memory;
-	if (r.cpu) {
+	*r = *u->asked->linux_.resources;
+	if (r->memory)
+		r->memory = now->memory;
+	if (r->cpu) {
 		*cpu = *now->cpu;
-		cpu->cpus = r.cpu->cpus;
-		cpu->mems = r.cpu->mems;
-		r.cpu = cpu;
+		cpu->cpus = r->cpu->cpus;
+		cpu->mems = r->cpu->mems;
+		r->cpu = cpu;
 	}
-	return r;
+	if (!kept->n)
+		return 0;
+	r->unified = (struct spec_map){
+		.v = arena_array(&u->asked->arena, kept->n, sizeof(*kept->v)),
+	};
+	if (!r->unified.v)
+		return err_sys(e, ENOMEM, "update the configuration");
+	for (size_t i = 0; i < kept->n; i++)
+		if (is_written(u->asked->linux_.resources, kept->v[i].key))
+			r->unified.v[r->unified.n++] = kept->v[i];
+	return 0;
 }
 
 static int write_new(int dir, const struct update *u, struct err *e)
@@ -115,18 +138,20 @@ static int write_new(int dir, const struct update *u, struct err *e)
 static int update_machine(struct container_ref *c, struct cg *cg, const struct spec_resources *r,
 			  const struct update *u, struct err *e)
 {
-	const struct spec_resources *old = held(u);
+	const struct spec_resources *old = held(u), *asked = u->asked->linux_.resources;
 	struct spec_resources around = { .cpu = r->cpu, .block_io = r->block_io };
 	AUTO_FREE char *inside = NULL;
 	struct err undo;
 	size_t len;
 	int ret;
 
-	if (r->memory && r->memory->limit.set && r->memory->limit.v > (int64_t)c->st->vm_memory)
+	if (asked->memory && asked->memory->limit.set &&
+	    asked->memory->limit.v > (int64_t)c->st->vm_memory)
 		return err_set(e, ENOTSUP,
 			       "linux.resources.memory.limit: %lld bytes: the micro-VM has been "
 			       "made with %llu",
-			       (long long)r->memory->limit.v, (unsigned long long)c->st->vm_memory);
+			       (long long)asked->memory->limit.v,
+			       (unsigned long long)c->st->vm_memory);
 	ret = vm_plan_host_unified(&around, r, &u->asked->arena, e);
 	if (ret == 0)
 		ret = spec_guest_resources(u->change, u->change_len, &inside, &len, e);
@@ -147,9 +172,11 @@ static int update_machine(struct container_ref *c, struct cg *cg, const struct s
 static int apply(struct container_ref *c, struct cg *cg, const struct update *u, struct err *e)
 {
 	struct spec_cpu cpu;
-	struct spec_resources r = effective(u, &cpu);
-	int ret = write_new(c->dir, u, e);
+	struct spec_resources r;
+	int ret = effective(u, &r, &cpu, e);
 
+	if (ret == 0)
+		ret = write_new(c->dir, u, e);
 	if (ret == 0)
 		ret = container_is_machine(c->st) ? update_machine(c, cg, &r, u, e)
 						  : cg_update(cg, &r, held(u), e);

@@ -57,6 +57,9 @@ int process_oom_score_adj(pid_t pid, const struct spec_process *p, struct err *e
 
 int process_user(const struct spec_user *u, bool keep_groups, struct err *e)
 {
+	/* The kernel would leave it as it is: root's. */
+	if (u->uid == (uid_t)-1 || u->gid == (gid_t)-1)
+		return err_set(e, EINVAL, "process.user: %u is no user and no group", (uid_t)-1);
 	if (keep_groups && u->additional_gids.n)
 		return err_set(e, EPERM,
 			       "process.user.additionalGids: groups cannot be set: this user "

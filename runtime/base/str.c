@@ -115,11 +115,26 @@ int str_to_bits(const char *s, unsigned long *mask, size_t bits)
 	}
 }
 
+/* n digits behind a point, in bytes of a unit of 1 << shift; a part of a byte is cut off. */
+static int64_t fraction(const char *digits, size_t n, int shift)
+{
+	int64_t part = 0;
+	uint64_t scale = 1;
+
+	/* 2^40 * 10^6 is still far from the end of the range */
+	for (size_t i = 0; i < n && i < 6; i++) {
+		part = part * 10 + (digits[i] - '0');
+		scale *= 10;
+	}
+	return (int64_t)(((uint64_t)part << shift) / scale);
+}
+
 int str_to_size(const char *s, int64_t *out)
 {
 	static const char units[] = "bkmgt";
 	char digits[24];
-	size_t n = strspn(s, "0123456789");
+	const char *frac = NULL;
+	size_t n = strspn(s, "0123456789"), n_frac = 0;
 	uint64_t v;
 	int shift = 0, r;
 
@@ -137,6 +152,13 @@ int str_to_size(const char *s, int64_t *out)
 	if (r < 0)
 		return r;
 	s += n;
+	if (*s == '.') {
+		frac = s + 1;
+		n_frac = strspn(frac, "0123456789");
+		s = frac + n_frac;
+		if (!n_frac || !*s)
+			return -EINVAL;
+	}
 	if (*s) {
 		const char *u = strchr(units, tolower((unsigned char)*s));
 
@@ -145,9 +167,12 @@ int str_to_size(const char *s, int64_t *out)
 			return -EINVAL;
 		shift = 10 * (int)(u - units);
 	}
-	if (v > (uint64_t)INT64_MAX >> shift)
+	if (frac && !shift)
+		return -EINVAL;
+	/* with room for the fraction */
+	if (v > (uint64_t)(INT64_MAX >> shift) - !!frac)
 		return -ERANGE;
-	*out = (int64_t)(v << shift);
+	*out = (int64_t)(v << shift) + (frac ? fraction(frac, n_frac, shift) : 0);
 	return 0;
 }
 

@@ -36,7 +36,8 @@ int str_to_bits(const char *s, unsigned long *mask, size_t bits);
 
 /*
  * Sizes as people write them: a decimal number with an optional suffix b, k, m, g, t (powers of
- * 1024, either case, "kb" and "kib" forms too). "-1" gives -1 (unlimited). 0, -EINVAL or -ERANGE.
+ * 1024, either case, "kb" and "kib" forms too), with up to six digits behind a point in front of k
+ * to t. "-1" gives -1 (unlimited). 0, -EINVAL or -ERANGE.
  */
 int str_to_size(const char *s, int64_t *out);
 

@@ -170,6 +170,11 @@ create() { refused "$1" create --bundle "$BUNDLE" "$ID"; }
     bad '.process.args = ["/etc/passwd"]' 'exec: "/etc/passwd": permission denied'
     bad '.process.args = ["/etc"]' '/etc'
     bad '.process.user.uid = 1000 | .process.args = ["/root/x"]' /root/x
+    # to the kernel it means "as it is": root
+    bad '.process.user.uid = 4294967295' process.user.uid
+    bad '.process.user.gid = 4294967295' process.user.gid
+    bad '.process.user.additionalGids = [4294967295]' process.user.additionalGids
+    bad '.linux.devices = [{path: "/dev/x", type: "c", major: 1, minor: 3, uid: 4294967295}]' 'linux.devices[0].uid'
     refused no-such-bundle create --bundle "$BATS_TEST_TMPDIR/no-such-bundle" "$ID"
     refused passwd create --bundle /etc/passwd "$ID"
 }

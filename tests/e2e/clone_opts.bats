@@ -259,6 +259,10 @@ throttled() {
     set_args /bin/sh -ec "$LIMIT"'; echo own $A; limit memory memory.limit_in_bytes memory.max; limit pids pids.max pids.max'
     ok run -b "$BUNDLE" -e A=given -m 40m "$ID"
     [ "$output" = $'own given\n41943040\n44' ]
+    # its limit on memory and swap together would be below that on memory
+    edit_config '.linux.resources.memory = {limit: 20971520, swap: 31457280}'
+    ok run -b "$BUNDLE" -e A=given -m 37.5m "$ID"
+    [ "$output" = $'own given\n39321600\n44' ]
 }
 
 @test "bundle: -t and -i change the terminal" {

@@ -18,6 +18,18 @@ numa() { [ -e /proc/self/numa_maps ] || skip "this kernel knows no memory nodes"
 
 # ---- linux.memoryPolicy ----
 
+@test "fields: a configuration as deep as can be read can be changed; an optional name may be empty" {
+    local deep
+    make_bundle
+    deep=$(printf '{"x":%.0s' $(seq 55))1$(printf '}%.0s' $(seq 55))
+    edit_config '.unknown = $d | .linux.rootfsPropagation = ""' --argjson d "$deep"
+    set_args /bin/sleep 1000
+    ok run --detach -e A=b --bundle "$BUNDLE" "$ID"
+    ok update --pids-limit 10 "$ID"
+    [ "$(jq -c .unknown "$ROOT/$ID/config.json")" = "$deep" ]
+    ok delete --force "$ID"
+}
+
 @test "memoryPolicy: each mode is the one of the process, and of what exec adds" {
     numa
     make_bundle

@@ -472,3 +472,16 @@ start_sleep() {
     ok run --detach --bundle "$BUNDLE" "$ID"
     [ "$(stat -c %u "$dir")" = 0 ]
 }
+
+@test "update: what unified has said of a file stays, whatever else of its controller is changed" {
+    ! is_v1 memory || skip "no cgroup v2 with memory"
+    edit_config '.linux.resources = {memory: {limit: 104857600}, cpu: {shares: 512},
+        unified: {"memory.high": "33554432", "memory.max": "94371840", "cpu.weight": "500"}}'
+    set_args /bin/sleep 1000
+    ok run --detach --bundle "$BUNDLE" "$ID"
+    ok update --memory-reservation 10m --cpu-quota 50000 "$ID"
+    assert_value 500 cpu - cpu.weight
+    assert_value 33554432 memory - memory.high
+    assert_value 94371840 memory - memory.max
+    assert_value 10485760 memory - memory.low
+}
