@@ -13,7 +13,8 @@ const struct cg_ctl_name cg_ctl_names[CG_CTL_COUNT] = {
 	[CG_CTL_CPUSET] = { "cpuset", "cpuset" }, [CG_CTL_PIDS] = { "pids", "pids" },
 	[CG_CTL_IO] = { "blkio", "io" },          [CG_CTL_HUGETLB] = { "hugetlb", "hugetlb" },
 	[CG_CTL_RDMA] = { "rdma", "rdma" },       [CG_CTL_MISC] = { "misc", "misc" },
-	[CG_CTL_NET_CLS] = { "net_cls", NULL },   [CG_CTL_NET_PRIO] = { "net_prio", NULL },
+	[CG_CTL_DMEM] = { "dmem", "dmem" },       [CG_CTL_NET_CLS] = { "net_cls", NULL },
+	[CG_CTL_NET_PRIO] = { "net_prio", NULL },
 };
 
 int cg_ctl_by_v2(const char *name, size_t len)
@@ -323,9 +324,9 @@ static int unified_check(struct plan_build *b, const char *key, enum cg_ctl *ctl
 		return err_set(b->e, ENOTSUP,
 			       "linux.resources.unified[\"%s\"]: this host has no cgroup v2", key);
 	c = cg_ctl_by_v2(key, (size_t)(dot - key));
+	/* A file of no controller (irq.pressure), or of one that is younger than this program. */
 	if (c < 0)
-		return err_set(b->e, ENOTSUP, "linux.resources.unified[\"%s\"]: unknown controller",
-			       key);
+		c = CG_CTL_CORE;
 	if (c != CG_CTL_CORE && !(b->w->v2 & CG_BIT(c)))
 		return err_set(
 			b->e, ENOTSUP,

@@ -24,10 +24,11 @@ enum cg_ctl {
 	CG_CTL_HUGETLB,
 	CG_CTL_RDMA,
 	CG_CTL_MISC,
+	CG_CTL_DMEM,
 	CG_CTL_NET_CLS,
 	CG_CTL_NET_PRIO,
 	CG_CTL_COUNT,
-	CG_CTL_CORE = CG_CTL_COUNT, /* "cgroup.*" files: no controller is needed */
+	CG_CTL_CORE = CG_CTL_COUNT, /* files of no controller, or of one that we do not know */
 };
 
 #define CG_BIT(ctl) (1U << (ctl))
