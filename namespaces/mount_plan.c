@@ -154,15 +154,52 @@ static int join_label(struct arena *a, const struct parse *p, size_t *j, struct 
 	return 0;
 }
 
-static int parse_option(struct parse *p, size_t j, struct mount_op *op, struct err *e)
+/* "key=" */
+static bool begins_option(const char *s)
 {
-	char *text = p->m->options.v[j];
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz_");
+
+	return n && s[n] == '=';
+}
+
+/*
+ * Several in one string, as mount(8) takes them: mount(2) splits it at the commas, the kernel's new
+ * calls do not. A comma that no option follows belongs to the value (of a path, of a label).
+ */
+static int put_data(struct arena *a, struct mount_op *op, const char *text)
+{
+	for (const char *s = text;; s++) {
+		s = strchrnul(s, ',');
+		if (*s && !(s > text && s[-1] != '\\' && begins_option(s + 1)))
+			continue;
+		op->data.v[op->data.n] = arena_strndup(a, text, (size_t)(s - text));
+		if (!op->data.v[op->data.n++])
+			return -ENOMEM;
+		if (!*s)
+			return 0;
+		text = s + 1;
+	}
+}
+
+/* No more than so many strings come out of the options. */
+static size_t data_max(const struct spec_strings *options)
+{
+	size_t n = options->n;
+
+	for (size_t i = 0; i < options->n; i++)
+		for (const char *s = options->v[i]; (s = strchr(s, ',')); s++)
+			n++;
+	return n;
+}
+
+static int parse_option(struct arena *a, struct parse *p, size_t j, struct mount_op *op,
+			struct err *e)
+{
+	const char *text = p->m->options.v[j];
 	const struct mount_option *o = names_mount_option(text);
 
-	if (!o) {
-		op->data.v[op->data.n++] = text;
-		return 0;
-	}
+	if (!o)
+		return put_data(a, op, text) < 0 ? err_sys(e, ENOMEM, "mounts[%zu]", p->index) : 0;
 	switch (o->kind) {
 	case MOPT_SB_SET:
 	case MOPT_SB_CLEAR:
@@ -380,13 +417,13 @@ static int build_one(struct arena *a, const struct mount_plan_in *in, size_t i,
 	int r;
 
 	op.target = mount_plan_clean(a, m->destination ? m->destination : "");
-	op.data.v = arena_array(a, m->options.n + 2, sizeof(char *));
+	op.data.v = arena_array(a, data_max(&m->options) + 2, sizeof(char *));
 	p.sb = arena_array(a, m->options.n + 1, sizeof(*p.sb));
 	if (!op.target || !op.data.v || !p.sb)
 		return err_sys(e, ENOMEM, "mounts[%zu]", i);
 	for (size_t j = 0; j < m->options.n; j++) {
 		r = quoted_label(m->options.v[j]) ? join_label(a, &p, &j, &op, e)
-						  : parse_option(&p, j, &op, e);
+						  : parse_option(a, &p, j, &op, e);
 		if (r < 0)
 			return r;
 	}

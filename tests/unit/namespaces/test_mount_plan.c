@@ -338,6 +338,11 @@ static void test_quoted_context(void **state)
 		{ "context=u:r:t:s0 context=\"\"", { "context=u:r:t:s0", "context=" } },
 		/* nothing else is in quotes */
 		{ "name=\"a b\"", { "name=\"a", "b\"" } },
+		/* several in one string; what is no option belongs to the value */
+		{ "size=64k,mode=755 nr_inodes=9", { "size=64k", "mode=755", "nr_inodes=9" } },
+		{ "lowerdir=/a,b:/c\\,x=d,upperdir=/e",
+		  { "lowerdir=/a,b:/c\\,x=d", "upperdir=/e" } },
+		{ "size=1m,", { "size=1m," } },
 		{ "sub=context=\"a b\"", { "sub=context=\"a", "b\"" } },
 	};
 	static const char *const open[] = {
