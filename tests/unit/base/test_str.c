@@ -155,6 +155,28 @@ static void test_size(void **state)
 		{ "1bib", -EINVAL, 0 },
 		{ "1kk", -EINVAL, 0 },
 		{ "1p", -EINVAL, 0 },
+		{ "0x10", -EINVAL, 0 },
+		{ "1e3", -EINVAL, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		int64_t v = 777;
+
+		if (str_to_size(rows[i].s, &v) != rows[i].r)
+			fail_msg("\"%s\"", rows[i].s);
+		if (v != (rows[i].r ? 777 : rows[i].v))
+			fail_msg("\"%s\" gave %lld", rows[i].s, (long long)v);
+	}
+}
+
+static void test_size_fraction(void **state)
+{
+	static const struct {
+		const char *s;
+		int r;
+		int64_t v;
+	} rows[] = {
 		{ "1.5g", 0, 3LL << 29 },
 		{ "0.5KiB", 0, 512 },
 		{ "1.0000001t", 0, 1LL << 40 },
@@ -165,8 +187,6 @@ static void test_size(void **state)
 		{ "1.g", -EINVAL, 0 },
 		{ ".5g", -EINVAL, 0 },
 		{ "1.5.5g", -EINVAL, 0 },
-		{ "0x10", -EINVAL, 0 },
-		{ "1e3", -EINVAL, 0 },
 	};
 
 	(void)state;
@@ -259,10 +279,11 @@ static void test_list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ends),       cmocka_unit_test(test_u64),
-		cmocka_unit_test(test_i64),        cmocka_unit_test(test_size),
-		cmocka_unit_test(test_printf),     cmocka_unit_test(test_buf),
-		cmocka_unit_test(test_buf_failed), cmocka_unit_test(test_list),
+		cmocka_unit_test(test_ends),          cmocka_unit_test(test_u64),
+		cmocka_unit_test(test_i64),           cmocka_unit_test(test_size),
+		cmocka_unit_test(test_size_fraction), cmocka_unit_test(test_printf),
+		cmocka_unit_test(test_buf),           cmocka_unit_test(test_buf_failed),
+		cmocka_unit_test(test_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
