@@ -150,7 +150,7 @@ disk() {
 
 @test "disk: a bad size, and a size that is too small" {
     local size
-    for size in 0 -1 x 12q 1.5g 99999999999999999999; do
+    for size in 0 -1 x 12q 1.5 99999999999999999999; do
         fails 1 'not a size' run --clone --disk "$DISK:$size" "$ID" /bin/true
     done
     fails 125 'at least 16 MiB' run --clone --disk "$DISK:1m" "$ID" /bin/true
