@@ -294,6 +294,7 @@ static int turn(struct agent_host *h, int extra, int ms, struct err *e)
 	bool found = false, deaf = h->listen_off;
 	int n, r = 0;
 
+	ms = host_proc_expire(h, ms);
 	flush(h);
 	watch_all(h, extra);
 	n = poll(h->polls, h->n_polls, deaf && (ms < 0 || ms > ACCEPT_MS) ? ACCEPT_MS : ms);

@@ -29,7 +29,8 @@ struct host_proc {
 	bool told;  /* its end, to the client or the caller */
 	int status; /* PROC_EXITED: as of waitpid(2) */
 	bool oom;
-	int client; /* index, or -1 */
+	int client;        /* index, or -1 */
+	int64_t unread_ms; /* when nobody waits for it any longer: of sys_now_ms, or 0 */
 	struct agent_source in;
 	struct agent_sink out[2];
 };
@@ -86,8 +87,14 @@ struct agent_host {
 /* fds are taken. */
 void host_proc_open(struct agent_host *h, int id, const int fds[3], bool tty, int client);
 void host_proc_close(struct agent_host *h, int id);
-/* Whoever asked for it is gone: lets go of his descriptors, however long the guest takes. */
+/*
+ * Whoever asked for it is gone, and it is killed. Its output's end is its own, but the guest has not
+ * for ever to tell it: after UNREAD_MS host_proc_expire lets go of the descriptors. It returns ms,
+ * or less when one is due earlier.
+ */
+enum { UNREAD_MS = 3000 };
 void host_proc_unread(struct agent_host *h, int id);
+int host_proc_expire(struct agent_host *h, int ms);
 int host_proc_free_id(const struct agent_host *h); /* -1: none */
 
 /* What the guest says of a process. 0 or -errno (-EPROTO). */

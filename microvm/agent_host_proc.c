@@ -2,6 +2,8 @@
 /* The host's side of the processes in the guest: streams, and the end that is told once. */
 #include "microvm/agent_host_internal.h"
 
+#include "base/sys.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -36,19 +38,41 @@ void host_proc_close(struct agent_host *h, int id)
 
 void host_proc_unread(struct agent_host *h, int id)
 {
+	h->procs[id].unread_ms = sys_now_ms() + UNREAD_MS;
+}
+
+static void let_go(struct agent_host *h, int id)
+{
 	struct host_proc *p = &h->procs[id];
 
-	/* Of one that has ended all is delivered. */
-	if (p->state != PROC_ASKED && p->state != PROC_RUNS)
-		return;
+	p->unread_ms = 0;
 	agent_source_close(&p->in);
 	for (int i = 0; i < 2; i++) {
-		/* The guest does not know it yet: it is told when it sends something. */
+		/* The guest may not know it: it is told when it sends something. */
 		if (p->state == PROC_ASKED)
 			agent_fd_close(&p->out[i].fd);
 		else
 			agent_sink_unread(&p->out[i], &h->link);
 	}
+	host_proc_settle(h, id);
+}
+
+int host_proc_expire(struct agent_host *h, int ms)
+{
+	for (int id = 1; id < AGENT_MAX_PROCS; id++) {
+		struct host_proc *p = &h->procs[id];
+		int64_t left;
+
+		/* Of one that has ended all is delivered. */
+		if (!p->unread_ms || (p->state != PROC_ASKED && p->state != PROC_RUNS))
+			continue;
+		left = p->unread_ms - sys_now_ms();
+		if (left <= 0)
+			let_go(h, id);
+		else if (ms < 0 || left < ms)
+			ms = (int)left;
+	}
+	return ms;
 }
 
 int host_proc_free_id(const struct agent_host *h)

@@ -248,7 +248,7 @@ static void an_exec_that_was_killed(void **state)
 		close(out[1]);
 		agent_client_close(&c);
 		p.fd = out[0];
-		assert_int_equal(poll(&p, 1, 5000), 1);
+		assert_int_equal(poll(&p, 1, 10000), 1);
 		assert_int_equal(p.revents, POLLHUP);
 		close(out[0]);
 		close(null);
