@@ -199,3 +199,24 @@ except OSError as e: print(e.strerror)' >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_T
     grep -q 'File too large' "$BATS_TEST_TMPDIR/err" || fail "$(cat "$BATS_TEST_TMPDIR"/{out,err})"
     [ "$(cat "$BATS_TEST_TMPDIR/out")" = 1 ]
 }
+
+# What many machines are made of. Through /proc/PID/fd a file is opened anew, in the mount that it was opened in.
+@test "vm: who takes over the machine or QEMU opens neither kernel nor initramfs for writing, and has nothing of a host's /proc" {
+    local pid p fd parts seen=0
+    set_args /bin/sleep 1000
+    ok run -d --bundle "$BUNDLE" "$ID"
+    pid=$(state_of "$ID" pid)
+    parts=" $(kernels | xargs stat -L -c %d:%i | tr '\n' ' ') $(stat -c %d:%i /var/cache/ctr/* | tr '\n' ' ') "
+    for p in "$pid" $(cat "/proc/$pid/task/$pid/children"); do
+        for fd in "/proc/$p/fd"/*; do
+            if [ -f "$fd" ] && [[ $parts == *" $(stat -L -c %d:%i "$fd") "* ]]; then
+                seen=$((seen + 1))
+                ! (: >>"$fd") 2>/dev/null || fail "$p can write $(stat -L -c %d:%i "$fd")"
+                ! chmod --reference="$fd" "$fd" 2>/dev/null || fail "$p can change the mode of $(stat -L -c %d:%i "$fd")"
+            fi
+            [ ! -d "$fd" ] || [ ! -w "$fd/../../sys/kernel/core_pattern" ] || fail "$p reaches the kernel's settings"
+        done
+    done
+    [ "$seen" -ge 2 ] || fail "neither kernel nor initramfs is open"
+    ok delete --force "$ID"
+}
