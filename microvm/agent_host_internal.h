@@ -88,9 +88,9 @@ struct agent_host {
 void host_proc_open(struct agent_host *h, int id, const int fds[3], bool tty, int client);
 void host_proc_close(struct agent_host *h, int id);
 /*
- * Whoever asked for it is gone, and it is killed. Its output's end is its own, but the guest has not
- * for ever to tell it: after UNREAD_MS host_proc_expire lets go of the descriptors. It returns ms,
- * or less when one is due earlier.
+ * Whoever asked for it is gone, and it is killed. Its output's end is its own, but the guest has
+ * not for ever to tell it: after UNREAD_MS host_proc_expire lets go of the descriptors. It returns
+ * ms, or less when one is due earlier.
  */
 enum { UNREAD_MS = 3000 };
 void host_proc_unread(struct agent_host *h, int id);
