@@ -154,12 +154,19 @@ static int join_label(struct arena *a, const struct parse *p, size_t *j, struct 
 	return 0;
 }
 
-/* "key=" */
-static bool begins_option(const char *s)
+/* A path may hold anything, so behind one of an overlay only its other options are that. */
+static bool has_path(const char *option)
+{
+	return str_after(option, "lowerdir=") || str_after(option, "upperdir=") ||
+	       str_after(option, "workdir=");
+}
+
+/* Whether "key=" is there; behind: the option in front of it. */
+static bool begins_option(const char *s, const char *behind)
 {
 	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz_");
 
-	return n && s[n] == '=';
+	return n && s[n] == '=' && (!has_path(behind) || has_path(s));
 }
 
 /*
@@ -170,7 +177,7 @@ static int put_data(struct arena *a, struct mount_op *op, const char *text)
 {
 	for (const char *s = text;; s++) {
 		s = strchrnul(s, ',');
-		if (*s && !(s > text && s[-1] != '\\' && begins_option(s + 1)))
+		if (*s && !(s > text && s[-1] != '\\' && begins_option(s + 1, text)))
 			continue;
 		op->data.v[op->data.n] = arena_strndup(a, text, (size_t)(s - text));
 		if (!op->data.v[op->data.n++])

@@ -34,7 +34,8 @@
 #include <sys/wait.h>
 
 #define BEFORE "the process was made"
-#define END_MS 1000 /* what was killed stays only where somebody has frozen it */
+#define LEAVING_MS 100 /* for an init whose end something else has met already */
+#define END_MS 1000    /* what was killed stays only where somebody has frozen it */
 
 struct exec {
 	const struct exec_opts *o;
@@ -81,8 +82,13 @@ static int enter_namespaces(struct exec *x, struct err *e)
 static int keyring(const struct exec *x, struct err *e)
 {
 	const struct state *st = x->c.st;
+	int r;
 
-	return st->no_new_keyring ? 0 : keyring_join(st->id, x->spec.process->selinux_label, e);
+	if (st->no_new_keyring)
+		return 0;
+	r = keyring_join(st->id, x->spec.process->selinux_label, e);
+	/* The container's keys are all used up: keyring_leave has given it one. */
+	return r == -EDQUOT ? 0 : r;
 }
 
 static int terminal(struct exec *x, struct err *e)
@@ -152,6 +158,8 @@ static int child(struct exec *x, struct err *e)
 				   STATUS_RUNNING, e);
 	if (r == 0)
 		r = affinity(x, e);
+	if (r == 0 && !x->c.st->no_new_keyring)
+		r = keyring_leave(e);
 	if (r == 0)
 		r = enter_namespaces(x, e);
 	if (r == 0)
@@ -497,7 +505,7 @@ static bool stopped_meanwhile(struct exec *x, int r)
 		return false;
 	if (x->init_pidfd < 0)
 		x->init_pidfd = proc_pidfd(x->c.st->pid, x->c.st->pid_start);
-	return x->init_pidfd < 0 || proc_wait_end(x->init_pidfd, leaving ? END_MS : 0) == 0;
+	return x->init_pidfd < 0 || proc_wait_end(x->init_pidfd, leaving ? LEAVING_MS : 0) == 0;
 }
 
 /* Errors that begin with the command name the program, an option, or the container already. */

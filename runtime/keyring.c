@@ -52,6 +52,13 @@ static int join(const char *id, struct err *e)
 	return r < 0 && !not_to_be_had(r) ? err_sys(e, -r, "join session keyring %s", name) : 0;
 }
 
+int keyring_leave(struct err *e)
+{
+	int r = sys_keyctl_join(NULL);
+
+	return r < 0 && !not_to_be_had(r) ? err_sys(e, -r, "make a session keyring") : 0;
+}
+
 int keyring_join(const char *id, const char *label, struct err *e)
 {
 	int r = process_key_label(label, e);

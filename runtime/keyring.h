@@ -13,4 +13,11 @@
  */
 int keyring_join(const char *id, const char *label, struct err *e);
 
+/*
+ * Leaves the caller's session keyring for a new one without a name: for exec, before it enters the
+ * container's namespaces. In there the container may have used up what its user may have of keys,
+ * and then keyring_join fails with -EDQUOT.
+ */
+int keyring_leave(struct err *e);
+
 #endif

@@ -242,24 +242,39 @@ static int take_path(struct tree *t, const char *path, bool must, bool read_only
 	return r;
 }
 
-/* Whether somebody's home, or all of them, is not deeper than this: what QEMU is no part of. */
-static bool too_much(const char *dir)
+/* Somebody's home, or all of them: what QEMU is no part of. */
+static bool is_home(const char *dir)
 {
 	const char *below = str_after(dir, "/home/");
 
-	return !strchr(dir + 1, '/') || (below && !strchr(below, '/'));
+	return str_eq(dir, "/home") || str_eq(dir, "/root") || (below && !strchr(below, '/'));
+}
+
+/* What is installed there is put together of many directories beside each other. */
+static const char *store_of(const char *path)
+{
+	static const char *const stores[] = { "/nix/store", "/gnu/store" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(stores); i++) {
+		const char *below = str_after(path, stores[i]);
+
+		if (below && *below == '/')
+			return stores[i];
+	}
+	return NULL;
 }
 
 char *vm_jail_qemu_part(const char *path)
 {
-	char *part = strdup(path), *slash = part ? strrchr(part, '/') : NULL;
+	const char *store = store_of(path);
+	char *part = strdup(store ?: path), *slash = part ? strrchr(part, '/') : NULL;
 
-	if (!part)
-		return NULL;
+	if (!part || store)
+		return part;
 	*slash = '\0';
 	if (str_eq(strrchr(part, '/') ?: part, "/bin"))
 		*strrchr(part, '/') = '\0';
-	if (*part == '\0' || too_much(part))
+	if (*part == '\0' || is_home(part))
 		strcpy(part, path);
 	return part;
 }

@@ -38,8 +38,8 @@ struct vm_jail_opts {
 /*
  * What of the host the QEMU at this absolute path consists of, besides the system's directories:
  * "/opt/qemu" of "/opt/qemu/bin/qemu-system-x86_64", with its libraries and data; the directory of
- * one that is in no bin; only the program where that were a directory of the root's or somebody's
- * home. The caller's; NULL without memory.
+ * one that is in no bin; the whole store of Nix or Guix; only the program where that were the root
+ * or a home. The caller's; NULL without memory.
  */
 char *vm_jail_qemu_part(const char *path);
 

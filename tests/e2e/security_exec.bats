@@ -229,6 +229,13 @@ keys_in() { # INIT EXEC [CREATE OPTION...]
     edit_config "$MAP_64K"
     keys_in init exec
     [[ $exec == *";_ses.$ID none" && $exec == "$init" ]] || fail "user namespace: init: $init, exec: $exec"
+    # one that uses up all that its user may have of keys keeps nobody out, and gets nothing of the caller's
+    set_args /keys fill
+    ok run --detach --bundle "$BUNDLE" "$ID"
+    wait_for 10 grep -q full "$OUT"
+    slurp exec <("$BUNDLE/rootfs/keys" hold "$CTR" --root "$ROOT" exec "$ID" /keys show 2>&1)
+    [[ $exec == *" none" ]] || fail "without a key left: $exec"
+    ok delete --force "$ID"
 }
 
 @test "umask: 022 whatever the caller's is, or the configured one" {

@@ -2,6 +2,8 @@
 /*
  * keys hold CMD...: a session keyring of its own with the user key "caller:secret" in it, for CMD.
  * keys join NAME CMD...: the session keyring of that name for CMD.
+ * keys fill: hides the session keyring from who looks for its name, makes keys until there can be no
+ * more, says "full" and waits.
  * keys show: the session keyring's serial number, its description as the kernel gives it, and
  * "secret" when that key can be found and read, else "none".
  */
@@ -26,6 +28,22 @@ static int hold(const char *name, char **argv)
 	return 1;
 }
 
+static int fill(void)
+{
+	char name[32];
+	int n = 0;
+
+	if (syscall(SYS_keyctl, KEYCTL_SETPERM, KEY_SPEC_SESSION_KEYRING, 0x3f000000) < 0)
+		return 1;
+	do
+		snprintf(name, sizeof(name), "k%d", n++);
+	while (syscall(SYS_add_key, "user", name, "x", 1, KEY_SPEC_SESSION_KEYRING) >= 0);
+	puts("full");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
 int main(int argc, char **argv)
 {
 	char text[256] = "", secret[16] = "none";
@@ -33,6 +51,8 @@ int main(int argc, char **argv)
 
 	if (argc > 2 && !strcmp(argv[1], "hold"))
 		return hold(NULL, argv + 2);
+	if (argc > 1 && !strcmp(argv[1], "fill"))
+		return fill();
 	if (argc > 3 && !strcmp(argv[1], "join"))
 		return hold(argv[2], argv + 3);
 	syscall(SYS_keyctl, KEYCTL_DESCRIBE, KEY_SPEC_SESSION_KEYRING, text, sizeof(text) - 1);

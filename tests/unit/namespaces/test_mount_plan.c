@@ -342,6 +342,7 @@ static void test_quoted_context(void **state)
 		{ "size=64k,mode=755 nr_inodes=9", { "size=64k", "mode=755", "nr_inodes=9" } },
 		{ "lowerdir=/a,b:/c\\,x=d,upperdir=/e",
 		  { "lowerdir=/a,b:/c\\,x=d", "upperdir=/e" } },
+		{ "lowerdir=/l,a=b:/m,workdir=/w", { "lowerdir=/l,a=b:/m", "workdir=/w" } },
 		{ "size=1m,", { "size=1m," } },
 		{ "sub=context=\"a b\"", { "sub=context=\"a", "b\"" } },
 	};

@@ -149,7 +149,8 @@ static void part_of_qemu(void **state)
 		{ "/home/u/qemu-system-x86_64", "/home/u/qemu-system-x86_64" },
 		{ "/home/u/build/qemu-system-x86_64", "/home/u/build" },
 		{ "/root/qemu-system-x86_64", "/root/qemu-system-x86_64" },
-		{ "/opt/bin/qemu-system-x86_64", "/opt/bin/qemu-system-x86_64" },
+		{ "/opt/bin/qemu-system-x86_64", "/opt" },
+		{ "/nix/store/x-qemu/bin/qemu-system-x86_64", "/nix/store" },
 		{ "/bin/qemu-system-x86_64", "/bin/qemu-system-x86_64" },
 		{ "/qemu-system-x86_64", "/qemu-system-x86_64" },
 	};
