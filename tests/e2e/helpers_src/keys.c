@@ -2,8 +2,8 @@
 /*
  * keys hold CMD...: a session keyring of its own with the user key "caller:secret" in it, for CMD.
  * keys join NAME CMD...: the session keyring of that name for CMD.
- * keys fill: hides the session keyring from who looks for its name, makes keys until there can be no
- * more, says "full" and waits.
+ * keys fill: hides the session keyring from who looks for its name, makes keys until there can be
+ * no more, says "full" and waits.
  * keys show: the session keyring's serial number, its description as the kernel gives it, and
  * "secret" when that key can be found and read, else "none".
  */
