@@ -29,6 +29,14 @@ static int read_only_clone(const char *path)
 
 #define NO_NAME (-ENODATA)
 
+/* Another machine that makes the same cache entry puts its own in place of ours. */
+static bool is_nameless(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
 /* The clone of the file behind fd, found by its name, which it may not have for us: NO_NAME. */
 static int clone_of_file(int fd, char name[PATH_MAX], struct err *e)
 {
@@ -39,15 +47,14 @@ static int clone_of_file(int fd, char name[PATH_MAX], struct err *e)
 
 	if (fstat(fd, &own) < 0)
 		return err_sys(e, errno, "stat what the micro-VM is made of");
-	if (own.st_nlink == 0)
-		return NO_NAME;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, name, PATH_MAX - 1);
 	if (n < 0)
 		return err_sys(e, errno, "read %s", link);
 	name[n] = '\0';
 	mnt = read_only_clone(name);
-	if (mnt == -EACCES)
+	/* looked at after the name: whoever takes that leaves ours without one */
+	if (mnt == -EACCES || is_nameless(fd))
 		return NO_NAME;
 	if (mnt < 0)
 		return err_sys(e, -mnt, "%s: read-only for the micro-VM", name);

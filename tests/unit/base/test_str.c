@@ -114,13 +114,27 @@ static void test_i64(void **state)
 	}
 }
 
+struct size_row {
+	const char *s;
+	int r;
+	int64_t v;
+};
+
+static void check_sizes(const struct size_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int64_t v = 777;
+
+		if (str_to_size(rows[i].s, &v) != rows[i].r)
+			fail_msg("\"%s\"", rows[i].s);
+		if (v != (rows[i].r ? 777 : rows[i].v))
+			fail_msg("\"%s\" gave %lld", rows[i].s, (long long)v);
+	}
+}
+
 static void test_size(void **state)
 {
-	static const struct {
-		const char *s;
-		int r;
-		int64_t v;
-	} rows[] = {
+	static const struct size_row rows[] = {
 		{ "0", 0, 0 },
 		{ "1024", 0, 1024 },
 		{ "1b", 0, 1 },
@@ -160,23 +174,12 @@ static void test_size(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		int64_t v = 777;
-
-		if (str_to_size(rows[i].s, &v) != rows[i].r)
-			fail_msg("\"%s\"", rows[i].s);
-		if (v != (rows[i].r ? 777 : rows[i].v))
-			fail_msg("\"%s\" gave %lld", rows[i].s, (long long)v);
-	}
+	check_sizes(rows, ROWS(rows));
 }
 
 static void test_size_fraction(void **state)
 {
-	static const struct {
-		const char *s;
-		int r;
-		int64_t v;
-	} rows[] = {
+	static const struct size_row rows[] = {
 		{ "1.5g", 0, 3LL << 29 },
 		{ "0.5KiB", 0, 512 },
 		{ "1.0000001t", 0, 1LL << 40 },
@@ -190,14 +193,7 @@ static void test_size_fraction(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		int64_t v = 777;
-
-		if (str_to_size(rows[i].s, &v) != rows[i].r)
-			fail_msg("\"%s\"", rows[i].s);
-		if (v != (rows[i].r ? 777 : rows[i].v))
-			fail_msg("\"%s\" gave %lld", rows[i].s, (long long)v);
-	}
+	check_sizes(rows, ROWS(rows));
 }
 
 static void test_printf(void **state)
