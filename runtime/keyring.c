@@ -49,6 +49,9 @@ static int join(const char *id, struct err *e)
 	r = sys_keyctl_join(name);
 	if (r >= 0)
 		r = allow_search();
+	if (r == -EDQUOT)
+		return err_sys(e, EDQUOT, "join session keyring %s: its user has used up "
+					  "kernel.keys.maxkeys or maxbytes", name);
 	return r < 0 && !not_to_be_had(r) ? err_sys(e, -r, "join session keyring %s", name) : 0;
 }
 

@@ -230,11 +230,16 @@ keys_in() { # INIT EXEC [CREATE OPTION...]
     keys_in init exec
     [[ $exec == *";_ses.$ID none" && $exec == "$init" ]] || fail "user namespace: init: $init, exec: $exec"
     # one that uses up all that its user may have of keys keeps nobody out, and gets nothing of the caller's
+    # (a user of its own: other tests have containers of the one above, and keys are given back some time after)
+    local user=$((1000000 + RANDOM))
+    edit_config ".linux.uidMappings[0].hostID = $user"
+    chown -R "$user:300000" "$BUNDLE/rootfs"
     set_args /keys fill
     ok run --detach --bundle "$BUNDLE" "$ID"
     wait_for 10 grep -q full "$OUT"
     slurp exec <("$BUNDLE/rootfs/keys" hold "$CTR" --root "$ROOT" exec "$ID" /keys show 2>&1)
     [[ $exec == *" none" ]] || fail "without a key left: $exec"
+    fails 1 'has used up kernel.keys.maxkeys' run --bundle "$BUNDLE" "$ID-2"
     ok delete --force "$ID"
 }
 
