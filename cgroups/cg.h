@@ -133,6 +133,13 @@ int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_r
 int cg_apply(struct cg *cg, const struct spec_resources *r, struct err *e); /* without old */
 
 /*
+ * The same with a last step, whose error takes back what was written. r lists no device rules:
+ * those of before would stay lost.
+ */
+int cg_update_then(struct cg *cg, const struct spec_resources *r, const struct spec_resources *old,
+		   int (*then)(void *arg, struct err *e), void *arg, struct err *e);
+
+/*
  * Gives the container's v2 cgroup to a user, so that what runs there can make cgroups below it: the
  * directory and those of its files that the kernel calls safe to give away. v1 is left alone:
  * giving that away is not safe. Without a v2 cgroup nothing is done.

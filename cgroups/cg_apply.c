@@ -405,8 +405,8 @@ static void restore_unit(struct cg *cg, const struct spec_resources *r,
 		log_warn("%s", again.msg);
 }
 
-int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_resources *old,
-	      struct err *e)
+int cg_update_then(struct cg *cg, const struct spec_resources *r, const struct spec_resources *old,
+		   int (*then)(void *arg, struct err *e), void *arg, struct err *e)
 {
 	struct cg_plan plan = { 0 };
 	struct cg_undo undo = { 0 };
@@ -415,8 +415,6 @@ int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_r
 	bool told = false;
 	int ret;
 
-	if (!r)
-		return 0;
 	if (!cg->path)
 		return err_set(e, ENOTSUP, "the container has no cgroup to limit");
 	ret = cg_where(&cg->host, r, &w, e);
@@ -433,6 +431,8 @@ int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_r
 	}
 	if (ret == 0)
 		ret = update_devices(cg, r, old, e);
+	if (ret == 0 && then)
+		ret = then(arg, e);
 	if (ret < 0 && told)
 		restore_unit(cg, r, old);
 	if (ret < 0)
@@ -440,6 +440,12 @@ int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_r
 	cg_undo_free(&undo);
 	cg_plan_free(&plan);
 	return ret;
+}
+
+int cg_update(struct cg *cg, const struct spec_resources *r, const struct spec_resources *old,
+	      struct err *e)
+{
+	return r ? cg_update_then(cg, r, old, NULL, NULL, e) : 0;
 }
 
 int cg_apply(struct cg *cg, const struct spec_resources *r, struct err *e)

@@ -165,9 +165,10 @@ int emit_net_priorities(struct plan_build *b, const struct plan_row *row)
 	return r;
 }
 
-static const char *rdma_limit(struct plan_build *b, const struct opt_u64 *o)
+/* What is not given is not written: an update leaves it, and "max" is what a new cgroup has. */
+static const char *rdma_limit(struct plan_build *b, const char *key, const struct opt_u64 *o)
 {
-	return o->set ? PLAN_TEXT(b, "%" PRIu64, o->v) : "max";
+	return o->set ? PLAN_TEXT(b, " %s=%" PRIu64, key, o->v) : "";
 }
 
 int emit_rdma(struct plan_build *b, const struct plan_row *row)
@@ -176,14 +177,14 @@ int emit_rdma(struct plan_build *b, const struct plan_row *row)
 
 	for (size_t i = 0; i < b->r->rdma.n && r == 0; i++) {
 		const struct spec_rdma *d = &b->r->rdma.v[i];
-		const char *handles = rdma_limit(b, &d->handles);
-		const char *objects = rdma_limit(b, &d->objects);
+		const char *handles = rdma_limit(b, "hca_handle", &d->handles);
+		const char *objects = rdma_limit(b, "hca_object", &d->objects);
 
 		if (!handles || !objects)
 			return plan_no_memory(b);
-		r = plan_put_text(b, row,
-				  PLAN_TEXT(b, "%s hca_handle=%s hca_object=%s", d->device, handles,
-					    objects));
+		if (*handles || *objects)
+			r = plan_put_text(b, row,
+					  PLAN_TEXT(b, "%s%s%s", d->device, handles, objects));
 	}
 	return r;
 }

@@ -76,6 +76,15 @@ static bool same_entry(const struct json *a, const struct json *b, const char *c
 	return true;
 }
 
+static int merge_entry(struct arena *a, struct json *to, const struct json *from)
+{
+	for (size_t i = 0; i < from->n; i++)
+		if (from->items[i]->type != JSON_NULL &&
+		    !json_edit_set(a, to, from->keys[i], from->items[i]))
+			return -ENOMEM;
+	return 0;
+}
+
 /* Entries of another type than object are taken over as they are: parsing the result refuses them.
  */
 static int merge_list(struct arena *a, struct json *to, const struct json *from,
@@ -90,20 +99,27 @@ static int merge_list(struct arena *a, struct json *to, const struct json *from,
 				if (to->items[j]->type == JSON_OBJECT &&
 				    same_entry(to->items[j], entry, r->by))
 					break;
-		if (j < to->n)
-			to->items[j] = entry;
-		else if (!json_edit_push(a, to, entry))
+		if (j < to->n ? merge_entry(a, to->items[j], entry) < 0
+			      : !json_edit_push(a, to, entry))
 			return -ENOMEM;
 	}
 	return 0;
 }
 
+/* The limits that a device of rdma has and that are not asked for stay. */
 static int merge_map(struct arena *a, struct json *to, const struct json *from)
 {
-	for (size_t i = 0; i < from->n; i++)
-		if (from->items[i]->type != JSON_NULL &&
-		    !json_edit_set(a, to, from->keys[i], from->items[i]))
-			return -ENOMEM;
+	for (size_t i = 0; i < from->n; i++) {
+		struct json *v = from->items[i], *old = json_edit_get(to, from->keys[i]);
+		int r = 0;
+
+		if (old && old->type == JSON_OBJECT && v->type == JSON_OBJECT)
+			r = merge_entry(a, old, v);
+		else if (v->type != JSON_NULL && !json_edit_set(a, to, from->keys[i], v))
+			r = -ENOMEM;
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 

@@ -131,18 +131,30 @@ static int write_new(int dir, const struct update *u, struct err *e)
 	return r < 0 ? err_sys(e, -r, "keep a copy of the configuration") : 0;
 }
 
+struct inside {
+	const struct container_ref *c;
+	char *text; /* the resources, as the guest is told */
+	size_t len;
+};
+
+static int update_inside(void *arg, struct err *e)
+{
+	const struct inside *in = arg;
+
+	return vm_update(in->c->dir, in->c->st->id, in->text, in->len, e);
+}
+
 /*
  * A machine's processor time and disks are limited around it, everything in its guest; its memory
- * has the size with which it was made.
+ * has the size with which it was made. What its guest refuses is taken back around it.
  */
-static int update_machine(struct container_ref *c, struct cg *cg, const struct spec_resources *r,
-			  const struct update *u, struct err *e)
+static int update_machine(const struct container_ref *c, struct cg *cg,
+			  const struct spec_resources *r, const struct update *u, struct err *e)
 {
-	const struct spec_resources *old = held(u), *asked = u->asked->linux_.resources;
+	const struct spec_resources *asked = u->asked->linux_.resources;
 	struct spec_resources around = { .cpu = r->cpu, .block_io = r->block_io };
-	AUTO_FREE char *inside = NULL;
-	struct err undo;
-	size_t len;
+	AUTO_FREE char *text = NULL;
+	struct inside in = { .c = c };
 	int ret;
 
 	if (asked->memory && asked->memory->limit.set &&
@@ -154,18 +166,11 @@ static int update_machine(struct container_ref *c, struct cg *cg, const struct s
 			       (unsigned long long)c->st->vm_memory);
 	ret = vm_plan_host_unified(&around, r, &u->asked->arena, e);
 	if (ret == 0)
-		ret = spec_guest_resources(u->change, u->change_len, &inside, &len, e);
-	if (ret == 0)
-		ret = cg_update(cg, &around, old, e);
+		ret = spec_guest_resources(u->change, u->change_len, &text, &in.len, e);
 	if (ret < 0)
 		return ret;
-	ret = vm_update(c->dir, c->st->id, inside, len, e);
-	if (ret < 0 && (around.cpu || around.block_io)) {
-		around = (struct spec_resources){ .cpu = old->cpu, .block_io = old->block_io };
-		if (cg_update(cg, &around, old, &undo) < 0)
-			log_warn("update %s: %s", c->st->id, undo.msg);
-	}
-	return ret;
+	in.text = text;
+	return cg_update_then(cg, &around, held(u), update_inside, &in, e);
 }
 
 /* The copy is on disk before the kernel is told, so that only its name can fail to follow. */

@@ -103,6 +103,12 @@ start_sleep() {
     assert_value 67108864 memory memory.limit_in_bytes memory.max
     [ "$(state_of "$ID")" = running ]
     [ "$(kept memory.limit)" = 67108864 ]
+    # what a machine's guest refuses is taken back around the machine as well
+    local file before
+    file=$(cgroup_file "$ID" cpu cpu.cfs_quota_us cpu.max)
+    before=$(cat "$file")
+    fails 1 'less than the container uses now' update --memory 1m --cpu-quota 7000 "$ID"
+    [ "$(cat "$file")" = "$before" ]
 }
 
 @test "update: a lower quota throttles" {

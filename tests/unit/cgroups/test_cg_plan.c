@@ -262,8 +262,11 @@ static void test_rest(void **state)
 	check(&r, "ERROR linux.resources.hugepageLimits[0].pageSize: bad page size",
 	      "ERROR linux.resources.hugepageLimits[0].pageSize: bad page size");
 	r = (struct spec_resources){ .rdma = { &rd, 1 } };
-	check(&r, "rdma.max=mlx5_0 hca_handle=3 hca_object=max",
-	      "rdma.max=mlx5_0 hca_handle=3 hca_object=max");
+	check(&r, "rdma.max=mlx5_0 hca_handle=3", "rdma.max=mlx5_0 hca_handle=3");
+	rd.objects.set = true;
+	rd.objects.v = 4;
+	check(&r, "rdma.max=mlx5_0 hca_handle=3 hca_object=4",
+	      "rdma.max=mlx5_0 hca_handle=3 hca_object=4");
 	r = (struct spec_resources){ .network = &net };
 	check(&r, "net_cls.classid=1048577;net_prio.ifpriomap=eth0 5",
 	      "ERROR linux.resources.network.classID: the net_cls controller is not available on this host");

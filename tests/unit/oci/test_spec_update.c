@@ -91,6 +91,16 @@ static void test_maps(void **state)
 		    "{\"unified\":{\"memory.high\":\"3\"},\"rdma\":{\"y\":{\"hcaObjects\":4}}}"),
 		"{\"unified\":{\"memory.high\":\"3\",\"a.b\":\"2\"},\"rdma\":{\"x\":{\"hcaHandles\":1},"
 		"\"y\":{\"hcaObjects\":4}}}");
+	/* Of a device that has limits, those that are not asked for stay, and "null" asks nothing. */
+	assert_string_equal(RES("{\"rdma\":{\"x\":{\"hcaHandles\":1,\"hcaObjects\":2}}}",
+				"{\"rdma\":{\"x\":{\"hcaObjects\":3,\"hcaHandles\":null}}}"),
+			    "{\"rdma\":{\"x\":{\"hcaHandles\":1,\"hcaObjects\":3}}}");
+	assert_string_equal(
+		RES("{\"blockIO\":{\"weightDevice\":[{\"major\":8,\"minor\":0,\"weight\":10,"
+		    "\"leafWeight\":20}]}}",
+		    "{\"blockIO\":{\"weightDevice\":[{\"major\":8,\"minor\":0,\"weight\":30}]}}"),
+		"{\"blockIO\":{\"weightDevice\":[{\"major\":8,\"minor\":0,\"weight\":30,"
+		"\"leafWeight\":20}]}}");
 }
 
 static void test_no_limit_takes_swap_along(void **state)
