@@ -34,7 +34,7 @@
 #include <sys/wait.h>
 
 #define BEFORE "the process was made"
-#define LEAVING_MS 100 /* for an init whose end something else has met already */
+#define LEAVING_MS 1000 /* for an init whose end something else has met already */
 #define END_MS 1000    /* what was killed stays only where somebody has frozen it */
 
 struct exec {

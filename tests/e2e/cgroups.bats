@@ -413,12 +413,12 @@ all_below() {
 
 @test "kill KILL of a container without its own pid namespace takes its children along" {
     edit_config 'del(.linux.namespaces[] | select(.type == "pid"))'
-    set_args /bin/sh -c 'setsid sleep 1717 & sleep 1000'
+    set_args /bin/sh -c 'setsid sleep 1717$0 & sleep 1000' $$
     ok run --detach --bundle "$BUNDLE" "$ID"
-    wait_for 10 pgrep -f 'sleep 1717'
+    wait_for 10 pgrep -xf "sleep 1717$$"
     ok kill "$ID" KILL
     wait_state "$ID" stopped
-    gone() { ! pgrep -f 'sleep 1717'; }
+    gone() { ! pgrep -xf "sleep 1717$$"; }
     wait_for 10 gone
     ok delete "$ID"
 }

@@ -29,6 +29,15 @@ at_path() { edit_config '.linux.cgroupsPath = $p' --arg p "$1"; }
 no_pid_ns() { edit_config 'del(.linux.namespaces[] | select(.type == "pid"))'; }
 ended() { ! kill -0 "$1" 2>/dev/null || [ "$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -c1)" = Z ]; }
 
+# child_of PID: waits for its child, whose pid is in $pid then.
+child_of() {
+    a_child() { pid=$(pgrep -P "$1"); }
+    wait_for 10 a_child "$1"
+}
+# Whether it waits in poll(2) now.
+polls() { grep -q poll "/proc/$1/wchan"; }
+no_hook() { ! pgrep -x -P "$1" sh; }
+
 # stopped_and_next PATH PATH [SIGNAL]: $ID, at the first, has stopped; $ID-b runs at the second.
 # With a shared pid namespace it is stopped by TERM: in a cgroup that was once killed as a whole, Linux kills whatever is
 # cloned into it.
@@ -115,7 +124,7 @@ END
     set_args /bin/sh -c 'sleep 1000 & exec sleep 1001'
     ok run --detach --bundle "$BUNDLE" "$ID"
     dir=$(unified)$(sed -n 's/^0:://p' "/proc/$(state_of "$ID" pid)/cgroup")
-    pid=$(pgrep -f -P "$(state_of "$ID" pid)" 'sleep 1000')
+    child_of "$(state_of "$ID" pid)"
     deep "$dir" 1200 "$pid"
     [ "$(cat "$dir/cgroup.procs" | wc -l)" -eq 1 ]
     ok ps --format json "$ID"
@@ -149,7 +158,7 @@ END
         set_args /bin/sh -c 'sleep 1000 & exec sleep 1001'
         ok run --detach --bundle "$BUNDLE" "$ID"
         dir=$(cgroup_file "$ID" freezer sub -)
-        pid=$(pgrep -P "$(state_of "$ID" pid)")
+        child_of "$(state_of "$ID" pid)"
         mkdir -p "$dir/sub"
         echo "$pid" >"$dir/sub/cgroup.procs"
         echo FROZEN >"$dir/sub/freezer.state"
@@ -179,6 +188,7 @@ END
         local waits=$!
         two() { [ "$(wc -l <"$dir/sub/cgroup.procs")" -eq 2 ]; }
         wait_for 10 two
+        wait_for 10 polls "$waits"
         kill -TERM "$waits"
         wait_for 10 ended "$waits"
         grep -q 'ended by signal 15' "$BATS_TEST_TMPDIR/waits"
@@ -269,7 +279,9 @@ END
         local waits=$!
         frozen() { [ "$(cat "$dir/cgroup.freeze" 2>/dev/null)" = 1 ]; }
         wait_for 10 frozen
-        sleep 0.2
+        # the hook has ended, and what is waited for is the container's init
+        wait_for 10 no_hook "$waits"
+        wait_for 10 polls "$waits"
         kill -TERM "$waits"
         wait_for 10 ended "$waits"
         grep -q 'ended by signal 15 before the container was made' "$BATS_TEST_TMPDIR/waits"

@@ -9,7 +9,7 @@ console.py drive LOG COMMAND...
     Runs COMMAND in a terminal of 25 rows, 91 columns and obeys lines on its own stdin:
     type TEXT (python escapes) | expect TEXT | size ROWS COLS | insist ROWS COLS | signal NAME | shell COMMAND | eof | settings NAME | wait
     Everything that the terminal shows goes to LOG. `settings` writes the terminal's settings to LOG.NAME, `wait`
-    those at the end to LOG.after.
+    those at the end to LOG.after; those before COMMAND are in LOG.start.
     `insist` sets the size, by turns with another, until the shell in there has seen it and said so: clients of engines
     begin to listen for a new size some time after their program has started, and forget what came before.
     `wait` waits for the end and prints the exit status. A deadline of 20 s holds for every step.
@@ -58,6 +58,7 @@ class Driver:
         self.seen = b""
         self.master, self.slave = pty.openpty()
         self.size(25, 91)
+        self.settings("start")
         self.child = subprocess.Popen(argv, stdin=self.slave, stdout=self.slave, stderr=self.slave,
                                       start_new_session=True, preexec_fn=self.control, close_fds=True)
 

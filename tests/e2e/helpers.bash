@@ -242,7 +242,7 @@ wait_for() {
     local end=$((SECONDS + $1 * ${WAIT_FACTOR:-4}))
     shift
     until "$@"; do
-        [ "$SECONDS" -lt "$end" ] || fail "timed out: $*"
+        [ "$SECONDS" -lt "$end" ] || { fail "timed out: $*"; return 1; }
         sleep 0.02
     done
 }

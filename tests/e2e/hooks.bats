@@ -305,9 +305,11 @@ PY
 @test "hooks: one that outlives its timeout is killed with what it has started" {
     set_args /bin/true
     script_hook createRuntime 'echo waiting >&2; sleep 1234 & sleep 1235'
-    hook createRuntime '.timeout = 1'
-    fails 1 'error running createRuntime hook #1: /bin/sh: timed out after 1 s: waiting' create --bundle "$BUNDLE" "$ID"
-    ! pgrep -x -f 'sleep 123[45]' || fail "found what must not be there"
+    hook createRuntime '.timeout = 3'
+    fails 1 'error running createRuntime hook #1: /bin/sh: timed out after 3 s: waiting' create --bundle "$BUNDLE" "$ID"
+    # the second one has the signal, and is nobody's to wait for
+    none() { ! pgrep -x -f 'sleep 123[45]'; }
+    wait_for 5 none
     hook createRuntime '.timeout = 60 | .args = ["/bin/sh", "-c", "exit 0"]'
     ok run --bundle "$BUNDLE" "$ID"
     hook createRuntime '.timeout = 0'
@@ -529,8 +531,8 @@ is_failure() { [ "$status" -eq 1 ] || { [ -n "$E2E_VM" ] && [[ $status == 12[567
     for rc in 0 4; do
         for way in start run; do
             edit_config 'del(.hooks.poststart)'
-            script_hook poststart "touch $LOG/now; sleep 1; exit $rc"
-            rm -f "$LOG/now"
+            script_hook poststart "touch $LOG/now; until [ -e $LOG/go ]; do sleep 0.02; done; exit $rc"
+            rm -f "$LOG/now" "$LOG/go"
             if [ "$way" = start ]; then
                 ok create --bundle "$BUNDLE" "$ID"
                 "$CTR" --root "$ROOT" start "$ID" </dev/null >/dev/null 2>"$BATS_TEST_TMPDIR/e" 3>&- &
@@ -544,6 +546,7 @@ is_failure() { [ "$status" -eq 1 ] || { [ -n "$E2E_VM" ] && [[ $status == 12[567
             # another of the same name is not the one that failed
             edit_config 'del(.hooks.poststart)'
             ok run -d --bundle "$BUNDLE" "$ID"
+            touch "$LOG/go"
             status=0
             wait "$pid" || status=$?
             [ "$status" -eq "$((rc ? 1 : 0))" ] || fail "$way $rc: status $status: $(cat "$BATS_TEST_TMPDIR/e")"

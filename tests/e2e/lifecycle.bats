@@ -110,7 +110,7 @@ one_line() {
     in_state paused
     local start=$SECONDS
     ok delete --force "$ID"
-    [ $((SECONDS - start)) -lt 8 ]
+    [ $((SECONDS - start)) -lt 15 ]
     assert_leak_free
 }
 

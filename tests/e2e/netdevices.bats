@@ -48,7 +48,8 @@ links() { inside ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | sort | paste -
 
 @test "netDevices: a link moves, keeps its name, and is up; it is seen inside and gone outside" {
     devices '{nd0: {}}'
-    run_sh 'cat /sys/class/net/nd0/operstate; ls /sys/class/net'
+    run_sh 'for i in $(seq 200); do grep -q up /sys/class/net/nd0/operstate && break; sleep 0.05; done
+        cat /sys/class/net/nd0/operstate; ls /sys/class/net'
     [ "$status" -eq 0 ] || fail "$stderr"
     [ "$output" = $'up\nlo\nnd0' ] || fail "$output"
     # not moved back: with the namespace the link ends

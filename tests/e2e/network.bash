@@ -53,13 +53,13 @@ in_background() {
 }
 
 # Everything that ctr may change of the host: must be the same after all containers are gone. The carrier of a new link is
-# seen a moment after it was set up.
+# seen a moment after it was set up, and the kernel's own link-local address comes with it.
 network_state() {
     host nft list ruleset
     host ip -o link | sed -E 's/^[0-9]+: //; s/ state [A-Z]+//; s/NO-CARRIER,//; s/,LOWER_UP//'
-    host ip -o addr | sed -E 's/^[0-9]+: //; s/ tentative//'
+    host ip -o addr | sed -E '/inet6 fe80:/d; s/^[0-9]+: //; s/ tentative//'
     host ip route | sed 's/ linkdown//'
-    host ip -6 route | sed 's/ linkdown//'
+    host ip -6 route | sed '/^fe80::\/64/d; s/ linkdown//'
     host sh -c 'cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/forwarding
         cat /proc/sys/net/ipv6/conf/all/forwarding; cat /proc/sys/net/ipv6/conf/*/force_forwarding 2>/dev/null'
 }

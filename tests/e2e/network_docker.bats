@@ -45,10 +45,10 @@ start_docker() {
 }
 docker_answers() { docker version >/dev/null 2>&1 || gone "$DOCKERD_PID"; }
 
-# from_docker NAME HOST PORT
+# from_docker NAME HOST PORT [SECONDS]
 from_docker() {
-    printf 'GET / HTTP/1.0\r\n\r\n' | timeout 10 "$(type -P docker)" -H "unix://$BATS_TEST_TMPDIR/docker.sock" exec -i "$1" \
-        nc -w 2 "$2" "$3" 2>/dev/null | tail -n 1
+    printf 'GET / HTTP/1.0\r\n\r\n' | timeout 30 "$(type -P docker)" -H "unix://$BATS_TEST_TMPDIR/docker.sock" exec -i "$1" \
+        nc -w "${4:-10}" "$2" "$3" 2>/dev/null | tail -n 1
 }
 
 @test "docker: what is published and what leaves works on both sides, whoever comes first" {
@@ -72,7 +72,7 @@ from_docker() {
     [ "$(from_docker "$TESTID-d" 192.0.2.1 8081)" = "10.144.0.1 80" ]
     [ "$(from_docker "$TESTID-d" 192.0.2.2 80)" = "192.0.2.1 80" ]
     # not by another way
-    [ -z "$(from_docker "$TESTID-d" "$(address_of "$ID")" 80)" ]
+    [ -z "$(from_docker "$TESTID-d" "$(address_of "$ID")" 80 2)" ]
     kill "$server"
     # iptables can still read its own tables
     host iptables -S DOCKER-USER | grep -q -- '-o ctr0 -j ACCEPT'

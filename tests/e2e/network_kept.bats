@@ -53,7 +53,10 @@ reboot() {
     host sh -c 'for f in /proc/sys/net/ipv4/conf/*/forwarding /proc/sys/net/ipv6/conf/*/force_forwarding; do
         [ ! -e "$f" ] || echo 0 >"$f"; done'
     there rm -rf /run/ctr
+    # the kernel takes the links of ended containers some time after them
+    wait_for 10 no_veth
 }
+no_veth() { ! host ip -o link show type veth | grep -v up0; }
 is_over() { [ "$(there "$REAL" state "$1" | jq -r .status)" = stopped ]; }
 
 @test "kept: a named network is there after a reboot, with all it had, and serves; the default one is not" {

@@ -168,7 +168,7 @@ refused_to_write() {
     check() {
         no_mount_of "$CANARY" && ! grep -qx /etc/shadow "$OUT"
     }
-    race_runs check
+    RACE_UNTIL_DONE=30 race_runs check
     race_end
     [ "$DONE" -gt 0 ]
     canary_untouched
@@ -206,7 +206,7 @@ refused_to_write() {
         ! awk -v s="$SRC/vol/" 'index($4, s) == 1 { print $5 }' "$OUT" | grep -v '^/vol/' &&
             ! awk -v c="$CANARY/" 'index($4, c) == 1' "$OUT" | grep .
     }
-    race_runs check
+    RACE_UNTIL_DONE=30 race_runs check
     race_end
     [ "$DONE" -gt 0 ]
     canary_untouched
@@ -290,8 +290,8 @@ refused_to_write() {
     echo inside >"$BUNDLE/rootfs$CANARY/file"
     set_args /bin/cat /proc/self/mountinfo
     race_begin "$SRC/dev/console" "$SRC/dev/link"
-    local end=$((SECONDS + RACE_SECONDS)) done=0
-    while [ "$SECONDS" -lt "$end" ]; do
+    local begin=$SECONDS done=0
+    while [ $((SECONDS - begin)) -le "$RACE_SECONDS" ]; do
         ctr_tty run --bundle "$BUNDLE" "$ID"
         [[ $output != *"$CANARY/file "* ]]
         [ "$status" -ne 0 ] || done=$((done + 1))

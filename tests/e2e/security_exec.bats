@@ -112,8 +112,8 @@ setup() {
         [ "$status" -eq 255 ] || fail "fd $fd: $output"
     done
     race_begin "$BUNDLE/rootfs/work" "$BUNDLE/rootfs/link"
-    local end=$((SECONDS + RACE_SECONDS))
-    while [ "$SECONDS" -lt "$end" ]; do
+    local begin=$SECONDS
+    while [ $((SECONDS - begin)) -le "$RACE_SECONDS" ]; do
         ctr exec --cwd /work "$ID" /bin/sh -c 'pwd -P'
         # the racer may have renamed it in between
         [ "$status" -ne 0 ] || [ "$output" = /work ] || [ "$output" = /link ] || fail "$output"
@@ -268,12 +268,13 @@ END
     "$CTR" --root "$ROOT" create --bundle "$BUNDLE" "$ID" >/dev/null 2>&1 3>&- &
     local ctr=$! hook
     wait_for 10 test -s "$BATS_TEST_TMPDIR/pid"
-    hook=$(pgrep -P "$ctr" -x sleep)
+    hook_sleeps() { hook=$(pgrep -P "$ctr" -x sleep); }
+    wait_for 10 hook_sleeps
     kill -9 "$ctr"
     wait "$ctr" || true
     gone() { [ ! -e "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/exe" ]; }
     wait_for 10 gone
-    [ -z "$hook" ] || kill "$hook" 2>/dev/null || true
+    kill "$hook" 2>/dev/null || true
     ok delete --force "$ID"
     assert_leak_free
 }

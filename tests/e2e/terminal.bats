@@ -18,7 +18,7 @@ setup() {
 drive() {
     local commands=$1
     shift
-    status=$(printf '%s\n' "$commands" | python3 "$BATS_TEST_DIRNAME/console.py" drive "$PTY" \
+    status=$(printf '%s\n' "$commands" | DEADLINE=$DEADLINE python3 "$BATS_TEST_DIRNAME/console.py" drive "$PTY" \
         "$CTR" --root "$ROOT" "$@" 2>"$PTY.error" 3>&-) || fail "$(cat "$PTY.error")"
     output=$(tr -d '\r' <"$PTY")
 }
@@ -27,7 +27,7 @@ drive() {
 receive() {
     SOCKET=$BATS_TEST_TMPDIR/console.sock NAME=$BATS_TEST_TMPDIR/name TTY=$BATS_TEST_TMPDIR/tty
     rm -f "$SOCKET" "$NAME" "$NAME.ready" "$TTY"
-    python3 "$BATS_TEST_DIRNAME/console.py" recv "$SOCKET" "$NAME" "$TTY" "${1:-}" 3>&- &
+    DEADLINE=$DEADLINE python3 "$BATS_TEST_DIRNAME/console.py" recv "$SOCKET" "$NAME" "$TTY" "${1:-}" 3>&- &
     RECEIVER=$!
     wait_for 10 test -e "$NAME.ready"
 }
@@ -108,22 +108,22 @@ receive() {
     local end
     for end in 'type exit 4\n' "shell '$CTR' --root '$ROOT' kill $ID KILL" 'signal TERM' 'signal HUP'; do
         set_args /bin/sh -c 'trap "exit 9" TERM HUP; stty -echo; echo ready; read -r line; $line'
-        drive $'settings before\nexpect ready\nsettings during\n'"$end"$'\nwait' run --bundle "$BUNDLE" "$ID"
+        drive $'expect ready\nsettings during\n'"$end"$'\nwait' run --bundle "$BUNDLE" "$ID"
         case $end in
         type*) [ "$status" -eq 4 ] ;;
         shell*) [ "$status" -eq 137 ] ;;
         signal*) [ "$status" -eq 9 ] ;;
         esac
-        [ "$(cat "$PTY.before")" != "$(cat "$PTY.during")" ] || fail "$end: was never raw"
-        [ "$(cat "$PTY.before")" = "$(cat "$PTY.after")" ] || fail "$end: not restored"
+        [ "$(cat "$PTY.start")" != "$(cat "$PTY.during")" ] || fail "$end: was never raw"
+        [ "$(cat "$PTY.start")" = "$(cat "$PTY.after")" ] || fail "$end: not restored"
     done
 }
 
 @test "run: the user's terminal is as before when the container does not come to be" {
     set_args /bin/no-such-program
-    drive $'settings before\nwait' run --bundle "$BUNDLE" "$ID"
+    drive wait run --bundle "$BUNDLE" "$ID"
     [ "$status" -ne 0 ]
-    [ "$(cat "$PTY.before")" = "$(cat "$PTY.after")" ]
+    [ "$(cat "$PTY.start")" = "$(cat "$PTY.after")" ]
 }
 
 @test "run: Ctrl-C and Ctrl-\\ and Ctrl-Z are characters for the container" {
@@ -139,7 +139,7 @@ receive() {
 drive_shell() {
     local commands=$1 script=$2
     shift 2
-    status=$(printf '%s\n' "$commands" | python3 "$BATS_TEST_DIRNAME/console.py" drive "$PTY" \
+    status=$(printf '%s\n' "$commands" | DEADLINE=$DEADLINE python3 "$BATS_TEST_DIRNAME/console.py" drive "$PTY" \
         bash -mc "$script" shell "$CTR" --root "$ROOT" $CTR_GLOBALS "$@" 2>"$PTY.error" 3>&-) || fail "$(cat "$PTY.error")"
     output=$(tr -d '\r' <"$PTY")
 }
@@ -149,8 +149,7 @@ self_of() { echo "\$(sed -n 's/^PPid:.//p' /proc/\$('$CTR' --root '$ROOT' state 
 
 @test "run: as a job in the background it leaves the terminal to the shell, in the foreground it is raw" {
     set_args /bin/sh -c 'stty -echo; echo ready; while read -r line; do echo "<$line>"; [ "$line" != end ] || exit 5; done'
-    drive_shell "settings before
-expect ready
+    drive_shell "expect ready
 settings behind
 type mine\\n
 expect [mine]
@@ -163,9 +162,9 @@ expect over 5
 settings over
 type x\\n
 wait" '"$@" & read -r word; echo "[$word]"; fg; echo over $?; read -r word' run --bundle "$BUNDLE" "$ID"
-    [ "$(cat "$PTY.before")" = "$(cat "$PTY.behind")" ] || fail "raw in the background"
-    [ "$(cat "$PTY.before")" != "$(cat "$PTY.front")" ] || fail "not raw in the foreground"
-    [ "$(cat "$PTY.before")" = "$(cat "$PTY.over")" ] || fail "not restored"
+    [ "$(cat "$PTY.start")" = "$(cat "$PTY.behind")" ] || fail "raw in the background"
+    [ "$(cat "$PTY.start")" != "$(cat "$PTY.front")" ] || fail "not raw in the foreground"
+    [ "$(cat "$PTY.start")" = "$(cat "$PTY.over")" ] || fail "not restored"
 }
 
 @test "run: stopped and sent to the background, it leaves the terminal to the shell, also at its end" {
@@ -276,7 +275,7 @@ up() {
 
 @test "exec -t: a terminal with the user's size; resize, status and settings as with run" {
     up
-    drive $'settings before\nexpect 25 91\nexpect ready\nsize 30 70\nexpect 30 70\nwait' \
+    drive $'expect 25 91\nexpect ready\nsize 30 70\nexpect 30 70\nwait' \
         exec -t "$ID" /bin/sh -c 'stty size; tty; trap "stty size; exit 5" WINCH; echo ready; while :; do sleep 0.05; done'
     [ "$status" -eq 5 ]
     [[ $output == *$'\n'/dev/pts/0$'\n'* ]]
@@ -291,8 +290,7 @@ up() {
     edit_config '.process.terminal = false'
     set_args /bin/sleep 1000
     ok run --detach --bundle "$BUNDLE" "$ID"
-    drive_shell 'settings before
-expect ready
+    drive_shell 'expect ready
 settings behind
 type mine\n
 expect [mine]
@@ -301,8 +299,8 @@ settings over
 type x\n
 wait' '"$@" & read -r word; echo "[$word]"; kill %1; wait %1; echo over $?; read -r word' exec -t "$ID" \
         /bin/sh -c 'trap "exit 6" TERM; echo ready; while :; do sleep 0.05; done'
-    [ "$(cat "$PTY.before")" = "$(cat "$PTY.behind")" ] || fail "raw in the background"
-    [ "$(cat "$PTY.before")" = "$(cat "$PTY.over")" ]
+    [ "$(cat "$PTY.start")" = "$(cat "$PTY.behind")" ] || fail "raw in the background"
+    [ "$(cat "$PTY.start")" = "$(cat "$PTY.over")" ]
     ok delete --force "$ID"
 }
 

@@ -64,7 +64,7 @@ setup() {
 #
 # STAY ends programs whose output is looked at: Debian's client (before containerd/containerd#8643) closes its side when
 # the task or the exec has ended, whether it has read everything or not.
-STAY='; sleep 0.2'
+STAY='; sleep 1'
 run_c() {
     CG=$CGPARENT/$C.$CALLS
     ok run --runc-binary "$(runtime_path)" --runc-root "$E/runc" --cgroup "/$CG" "$@"

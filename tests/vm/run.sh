@@ -79,8 +79,9 @@ accel=${CTR_VM_ACCEL:-}
 if [ -z "$accel" ]; then
 	known=${dir%/*}/accel.$(cat /proc/sys/kernel/random/boot_id)
 	if [ ! -s "$known" ]; then
-		rm -f "${dir%/*}"/accel.*
-		if kvm_works; then echo kvm; else echo tcg; fi >"$known"
+		# another run may be at it, too
+		if kvm_works; then echo kvm; else echo tcg; fi >"$known.$$"
+		mv "$known.$$" "$known"
 	fi
 	accel=$(cat "$known")
 fi

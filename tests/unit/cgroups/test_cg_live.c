@@ -155,7 +155,8 @@ static void test_live_refused(void **state)
 	struct spec_resources ok = { .pids_limit = I64(20) },
 			      bad = { .pids_limit = I64(30), .cpu = &c };
 	AUTO_CG struct cg *cg = live_create(&ok);
-	struct cg_create_opts o = { .id = "test-refused", .resources = &bad };
+	AUTO_FREE char *id = str_printf("test-refused-%d", (int)getpid());
+	struct cg_create_opts o = { .id = id, .resources = &bad };
 	struct cg *none = NULL;
 	struct err e;
 
@@ -168,7 +169,7 @@ static void test_live_refused(void **state)
 	for (size_t i = 0; i < cg->n; i++) {
 		char p[4096];
 
-		snprintf(p, sizeof(p), "%s/ctr/test-refused", cg->host.hier[i].mount);
+		snprintf(p, sizeof(p), "%s/ctr/%s", cg->host.hier[i].mount, id);
 		assert_int_equal(access(p, F_OK), -1);
 	}
 	live_end(cg);
@@ -341,7 +342,8 @@ static void test_live_v2_only(void **state)
 	struct spec_hugepage_limit huge = { (char[]){ "2MB" }, 0 };
 	struct spec_resources r = { .hugepage_limits = { &huge, 1 } };
 	struct cg_host host, v2 = { .layout = CG_LAYOUT_V2, .n = 1 };
-	struct cg_create_opts o = { .id = "test-v2-only", .resources = &r };
+	AUTO_FREE char *id = str_printf("test-v2-only-%d", (int)getpid());
+	struct cg_create_opts o = { .id = id, .resources = &r };
 	AUTO_CG struct cg *cg = NULL;
 	unsigned int before, have;
 	struct err e = { 0 };
@@ -462,7 +464,8 @@ static void test_live_stays(void **state)
 /* Levels below the common parent go too, and a parent elsewhere stays. */
 static void test_live_parents(void **state)
 {
-	struct cg_create_opts o = { .id = "x", .cgroups_path = "test-parents/a/b" };
+	AUTO_FREE char *path = str_printf("test-parents-%d/a/b", (int)getpid());
+	struct cg_create_opts o = { .id = "x", .cgroups_path = path };
 	struct cg *first = live_create(NULL);
 	AUTO_CG struct cg *cg = NULL;
 	struct err e = { 0 };
@@ -470,9 +473,9 @@ static void test_live_parents(void **state)
 
 	(void)state;
 	assert_int_equal(cg_create(&o, &cg, &e), 0);
-	assert_string_equal(cg_path(cg), "/ctr/test-parents/a/b");
+	assert_string_equal(cg_path(cg) + strlen("/ctr/"), path);
 	live_end(cg);
-	snprintf(p, sizeof(p), "%s/ctr/test-parents", cg->dir[0].hier->mount);
+	snprintf(p, sizeof(p), "%s/ctr/test-parents-%d", cg->dir[0].hier->mount, (int)getpid());
 	assert_int_equal(access(p, F_OK), -1);
 	live_end(first);
 	cg_free(first);

@@ -208,6 +208,16 @@ static void events_begin_without_an_answer(void **state)
 	stop("events");
 }
 
+/* Whether it waits in poll(2) or recv(2). */
+static bool waits(pid_t pid)
+{
+	AUTO_FREE char *path = str_printf("/proc/%d/wchan", (int)pid);
+	AUTO_FREE char *where = NULL;
+
+	assert_int_equal(io_read_file(AT_FDCWD, path, 4096, &where, NULL), 0);
+	return strstr(where, "poll") || strstr(where, "skb");
+}
+
 static void exec_of_a_hung_one(bool detach)
 {
 	char *args[] = { "true", NULL };
@@ -225,7 +235,10 @@ static void exec_of_a_hung_one(bool detach)
 		_exit(code == -EINTR ? 77 : 1);
 	}
 	/* it has asked, and waits */
-	usleep(300000);
+	for (int i = 0; !waits(pid); i++) {
+		assert_true(i < 1000);
+		usleep(10000);
+	}
 	begin = now();
 	kill(pid, SIGINT);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
