@@ -136,8 +136,8 @@ const struct cmd cmd_run = {
 	.summary = "create and start a container, and wait for its program to end",
 	.more = "Options stand before ID; what stands after it replaces the program of the\n"
 		"configuration. Exit code: that of the program (128 + N when signal N killed\n"
-		"it), 1 when ctr failed. With --clone, --vm, a COMMAND or an option that adjusts\n"
-		"the configuration: 127 when the program does not exist, 126 when it cannot be\n"
+		"it), 1 when ctr failed. With --clone, --vm, --network, a COMMAND or an option\n"
+		"that adjusts the configuration: 127 when the program does not exist, 126 when it cannot be\n"
 		"executed, 125 when ctr failed.",
 	.opts = opts,
 	.opts_size = sizeof(struct run_opts),

@@ -242,6 +242,8 @@ int create_load(struct create *c, struct err *e)
 
 	if (r < 0)
 		return r;
+	if (c->o->clone && geteuid() != 0)
+		return err_set(e, EPERM, "--clone: a clone of this machine needs root");
 	if (c->o->clone) {
 		c->bundle = strdup("/");
 		r = c->bundle ? spec_clone_text(c->o->id, &c->config, &c->config_len, e)

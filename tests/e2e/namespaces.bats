@@ -527,3 +527,8 @@ userns_rootfs() { chown -R "${1:-200000}:${2:-300000}" "$BUNDLE/rootfs"; }
     set_args /bin/true
     fails 1 additionalGids run --bundle "$BUNDLE" "$ID"
 }
+
+@test "rootless: a clone of the machine is refused" {
+    rootless_setup
+    fails 125 '--clone: a clone of this machine needs root' run --clone "$ID" true
+}
