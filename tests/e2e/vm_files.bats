@@ -144,7 +144,7 @@ one_side() {
     mkdir -p "$t"
     unshare -m --propagation private sleep 1000 3>&- &
     local ns=$!
-    wait_for 5 eval '[ "$(readlink /proc/$ns/ns/mnt)" != "$(readlink /proc/self/ns/mnt)" ]'
+    wait_for 5 eval '[ "$(cat /proc/$ns/comm)" = sleep ]'
     inside() { nsenter -t "$ns" -m "$@"; }
     inside mount -t tmpfs shared "$t"
     inside mount --make-shared "$t"

@@ -197,6 +197,9 @@ own_config() {
 @test "the end by the OOM killer is an event of the task" {
     client_cmd events >"$BATS_TEST_TMPDIR/events" 2>/dev/null </dev/null 3>&- &
     local events=$!
+    # it listens when it tells what is done now
+    poke() { quiet images label "$IMAGE" "t=$RANDOM" >/dev/null; [ -s "$BATS_TEST_TMPDIR/events" ]; }
+    wait_for 20 poke
     eng run --runc-binary "$(runtime_path)" --runc-root "$E/runc" --cgroup "/$CGPARENT/$C" --memory-limit $((20 << 20)) \
         "$IMAGE" "$C" tail /dev/zero
     local rc=$status

@@ -22,12 +22,17 @@ docker_start() {
 
 docker_up() {
     spawn "$E/log" dockerd --config-file "$E/daemon.json" "$@"
-    DOCKERD_PID=$!
-    export DOCKERD_PID
+    docker_is $!
     if ! wait_for 60 docker_answers; then
         engine_skip "dockerd does not start here: $(tail -n 1 "$E/log")"
         return
     fi
+}
+
+# docker_is PID: the daemon, also for who is not a child of this shell.
+docker_is() {
+    export DOCKERD_PID=$1
+    echo "$1" >"$E/dockerd.pid"
 }
 
 # Also ends when the daemon has.
@@ -39,7 +44,9 @@ docker_image() {
 }
 
 docker_stop() {
-    [ -z "${DOCKERD_PID:-}" ] || stop_pid "$DOCKERD_PID"
+    [ -e "$E/dockerd.pid" ] || return 0
+    stop_pid "$(cat "$E/dockerd.pid")"
+    rm -f "$E/dockerd.pid"
 }
 
 # run ARGS...: with the runtime under test, without a network.

@@ -115,7 +115,7 @@ caps_of() { run_sh "$@" 'grep ^CapBnd /proc/self/status | cut -f 2'; }
     run_sh --memory 40m --memory-swap 40m --pids-limit 33 --cpuset-cpus 0 --cpus 0.25 --cpu-shares 256 \
         "cat $(cg memory memory.limit_in_bytes memory.max) $(cg pids pids.max pids.max) $(cg cpuset cpuset.cpus cpuset.cpus)"
     says $'41943040\n33\n0'
-    run_sh --pids-limit 6 'for i in 1 2 3 4 5 6 7 8; do sleep 2 & done 2>&1; wait' || true
+    run_sh --pids-limit 6 'for i in 1 2 3 4 5 6 7 8; do sleep 30 & done 2>&1; wait' || true
     [ "$status" -ne 0 ] || [[ $output$stderr == *"an't fork"* ]] || fail "$output"
 }
 
@@ -138,8 +138,8 @@ caps_of() { run_sh "$@" 'grep ^CapBnd /proc/self/status | cut -f 2'; }
     run_none -d --name "$C" --init bb sh -c '(sleep 0.1 &) ; exec sleep 1000'
     ok exec "$C" cat /proc/1/comm
     [[ $output == docker-init || $output == tini ]] || fail "$output"
-    no_zombie() { ! quiet exec "$C" sh -c 'cat /proc/[0-9]*/stat' | grep -q ') Z '; }
-    wait_for 20 no_zombie
+    ended() { quiet exec "$C" sh -c 'cat /proc/[0-9]*/stat' >"$BATS_TEST_TMPDIR/stat" && ! grep -q '0.1\|(sh)\|) Z ' "$BATS_TEST_TMPDIR/stat"; }
+    wait_for 20 ended
     ok stop "$C"
     ok inspect -f '{{.State.ExitCode}}' "$C"
     says 143
@@ -193,7 +193,8 @@ caps_of() { run_sh "$@" 'grep ^CapBnd /proc/self/status | cut -f 2'; }
     ok run --rm --runtime "$RUNTIME" --network host bb readlink /proc/self/ns/net
     says "$(readlink "/proc/$NET_PID/ns/net")"
     ok run -d --runtime "$RUNTIME" --name "$C" bb httpd -f -p 80 -h /www
-    ok run --rm --runtime "$RUNTIME" --network "container:$C" bb wget -q -O - http://127.0.0.1/version
+    ok run --rm --runtime "$RUNTIME" --network "container:$C" bb \
+        sh -c 'until wget -q -O - http://127.0.0.1/version; do sleep 0.1; done'
     says one
     ok inspect -f '{{.NetworkSettings.IPAddress}}' "$C"
     ok run --rm --runtime "$RUNTIME" bb wget -q -O - "http://$output/version"
@@ -233,6 +234,7 @@ caps_of() { run_sh "$@" 'grep ^CapBnd /proc/self/status | cut -f 2'; }
     wait_for 40 page stored
     # the database dies and comes back by itself; its volume is there, and the others find it again
     ok exec "db$C" sh -c 'echo changed >/data/value'
+    wait_for 40 page changed
     ok inspect -f '{{.State.Pid}}' "db$C"
     kill -9 "$output"
     wait_field "db$C" '{{.RestartCount}} {{.State.Status}}' '1 running'
@@ -327,7 +329,7 @@ caps_of() { run_sh "$@" 'grep ^CapBnd /proc/self/status | cut -f 2'; }
     printf '%s:300000:65536\n' nobody nogroup >"$E/subid"
     spawn "$E/log" unshare -m sh -c 'mount --bind "$1/subid" /etc/subuid && mount --bind "$1/subid" /etc/subgid &&
         shift && exec "$@"' sh "$E" dockerd --config-file "$E/daemon.json" --userns-remap nobody:nogroup
-    DOCKERD_PID=$!
+    docker_is $!
     wait_for 60 docker_answers
     docker_image
     eng run --rm --runtime "$RUNTIME" --network none bb sh -c 'awk "{ print \$2 }" /proc/self/uid_map; id -u; touch /x && stat -c %u /x'

@@ -25,7 +25,7 @@ fuzz_one() {
     rc=0
     mkdir -p "$bin/corpus/$1"
     # shellcheck disable=SC2046 # folders
-    "$bin/$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
+    "$bin/$1" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
         -verbosity=0 -use_value_profile=1 -dict=tests/fuzz/config.dict -artifact_prefix="$bin/findings/$1-" \
         "$bin/corpus/$1" $(fuzzer_seeds "$1") >"$bin/$1.log" 2>&1 || rc=1
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$bin/$1.log")

@@ -242,7 +242,7 @@ static void an_exec_that_was_killed(void **state)
 		answers = i;
 		pid = start_vmm(dir, -1);
 		assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-		assert_int_equal(vm_connect(dir, "exec", "test", 300, &c, &e), 0);
+		assert_int_equal(vm_connect(dir, "exec", "test", i ? 5000 : 300, &c, &e), 0);
 		r = agent_client_exec(&c, "x", 1, (int[]){ null, out[1], out[1] }, false, &e);
 		assert_true(answers ? r > 0 : r == -ETIMEDOUT);
 		close(out[1]);

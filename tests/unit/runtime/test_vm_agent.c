@@ -455,6 +455,7 @@ static void stats_and_update(void **state)
 
 struct seen {
 	int oom, stats;
+	int go; /* where the container waits for a word, until the first numbers have come */
 };
 
 static int see(void *arg, struct json_out *j, struct err *e)
@@ -464,6 +465,10 @@ static int see(void *arg, struct json_out *j, struct err *e)
 	(void)e;
 	s->oom += strstr(j->buf.s, "\"oom\"") != NULL;
 	s->stats += strstr(j->buf.s, "\"stats\"") != NULL;
+	if (s->stats == 1 && s->go >= 0) {
+		assert_int_equal(io_write_full(s->go, "x\n", 2), 0);
+		close(TAKE_FD(s->go));
+	}
 	return 0;
 }
 
@@ -479,8 +484,7 @@ static void out_of_memory(void **state)
 	(void)state;
 	rig_run(&r, "echo ready; read x; tail /dev/zero; echo after");
 	rig_expect(r.out, "ready");
-	assert_int_equal(io_write_full(r.in, "x\n", 2), 0);
-	close(TAKE_FD(r.in));
+	seen.go = TAKE_FD(r.in);
 	if (vm_events(r.state_dir, r.id, NULL, &o, &e) < 0 && e.code != ESRCH)
 		fail_msg("%s", e.msg);
 	assert_true(seen.oom >= 1);
