@@ -87,24 +87,26 @@ static int link_known(struct walk *w, const struct stat *st, int dst, const char
 	return 1;
 }
 
-/* Those that a tmpfs has no room for (user.* before Linux 6.6) are left out, as cp -a does. */
-static int copy_xattrs(const struct walk *w, int src, int dst)
+int mount_copy_xattrs(int src, int dst, const char **what)
 {
 	AUTO_FREE char *names = malloc(XATTR_NAMES_MAX), *value = malloc(XATTR_VALUE_MAX);
 	ssize_t n, len;
 
+	*what = "list attributes of";
 	if (!names || !value)
-		return fail(w, ENOMEM, "attributes of");
+		return -ENOMEM;
 	n = flistxattr(src, names, XATTR_NAMES_MAX);
 	if (n < 0)
-		return errno == EOPNOTSUPP ? 0 : fail(w, errno, "list attributes of");
+		return errno == EOPNOTSUPP ? 0 : -errno;
 	for (const char *s = names; s < names + n; s += strlen(s) + 1) {
+		*what = "read an attribute of";
 		len = fgetxattr(src, s, value, XATTR_VALUE_MAX);
 		if (len < 0)
-			return fail(w, errno, "read an attribute of");
+			return -errno;
+		*what = "set an attribute of";
 		if (fsetxattr(dst, s, value, (size_t)len, 0) < 0 && errno != EOPNOTSUPP &&
 		    errno != EPERM)
-			return fail(w, errno, "set an attribute of");
+			return -errno;
 	}
 	return 0;
 }
@@ -122,6 +124,7 @@ static bool says(const struct walk *w, int dst, const char *key)
 static int copy_meta(const struct walk *w, int src, int dst, const struct stat *st)
 {
 	const struct timespec times[2] = { st->st_atim, st->st_mtim };
+	const char *what;
 	int r;
 
 	if (fchown(dst, says(w, dst, "uid=") ? (uid_t)-1 : st->st_uid,
@@ -129,8 +132,10 @@ static int copy_meta(const struct walk *w, int src, int dst, const struct stat *
 		return fail(w, errno, "chown");
 	if (!says(w, dst, "mode=") && fchmod(dst, st->st_mode & 07777) < 0)
 		return fail(w, errno, "chmod");
-	r = copy_xattrs(w, src, dst);
-	if (r == 0 && futimens(dst, times) < 0)
+	r = mount_copy_xattrs(src, dst, &what);
+	if (r < 0)
+		return fail(w, -r, what);
+	if (futimens(dst, times) < 0)
 		r = fail(w, errno, "set times of");
 	return r;
 }

@@ -88,4 +88,11 @@ int mount_legacy_propagation(int fd, uint64_t ms, struct err *e);
  */
 int mount_copy_up(int src_fd, int dst_fd, const struct spec_strings *options, struct err *e);
 
+/*
+ * The extended attributes of one file for another, fds that can be read. Those that its file system
+ * has no room for (user.* of a tmpfs before Linux 6.6) are left out, as cp -a does. 0 or -errno;
+ * *what then says at what ("set an attribute of").
+ */
+int mount_copy_xattrs(int src, int dst, const char **what);
+
 #endif

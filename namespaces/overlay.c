@@ -18,6 +18,7 @@
 #include "namespaces/mount_exec.h"
 #include "namespaces/path.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,8 +27,11 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 
 #define MOUNTINFO_MAX ((size_t)16 << 20)
+#define NEW_LAYER ":new" /* no layer's name begins so */
+#define ACL "system.posix_acl_access"
 
 /* Where the clone has mounts of its own, and what the host has there is not to be seen. */
 static const char *const replaced[] = { "/proc", "/sys", "/dev", "/run", "/tmp" };
@@ -46,6 +50,9 @@ struct build {
 	int upper; /* the upper file system's mount, attached */
 	int merged;
 	unsigned int n; /* overlays made so far */
+	char **points;  /* of those below "/", where they are asked for */
+	size_t n_points;
+	bool want_points;
 };
 
 /* Unmounts what fd refers to, by the one name that it surely has. */
@@ -72,40 +79,93 @@ static int upper_tmpfs(uint64_t size, struct err *e)
 }
 
 /*
- * A directory below the upper mount with the mode and owner of the directory that it lies over. It
- * is called after the place (/var/log: "upper:var:log"), so that a kept disk finds its layers
- * again.
+ * Called after the place (/var/log: "upper:var:log"), so that a kept disk finds its layers again. A
+ * name that no file can have is cut, and its hash (FNV-1a) tells it from others.
+ */
+static char *layer_name(const char *kind, const char *where)
+{
+	char *name = str_printf("%s%s", kind, str_eq(where, "/") ? "" : where);
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (char *s = name; s && *s; s++) {
+		hash = (hash ^ (unsigned char)*s) * 0x100000001b3;
+		if (*s == '/')
+			*s = ':';
+	}
+	if (name && strlen(name) > NAME_MAX)
+		snprintf(name + 200, 32, ":%016llx", (unsigned long long)hash);
+	return name;
+}
+
+/* Owner, mode and attributes of lower. With an ACL the mode's group bits are its mask. */
+static int copy_owner(int lower, int fd)
+{
+	AUTO_CLOSE int src = openat(lower, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const char *what;
+	struct stat st;
+	int r;
+
+	if (src < 0 || fstat(src, &st) < 0 || fchown(fd, st.st_uid, st.st_gid) < 0 ||
+	    fchmod(fd, st.st_mode & 07777) < 0)
+		return -errno;
+	r = mount_copy_xattrs(src, fd, &what);
+	if (r == 0 && fgetxattr(src, ACL, NULL, 0) > 0 && fgetxattr(fd, ACL, NULL, 0) < 0 &&
+	    fchmod(fd, st.st_mode & 07707) < 0)
+		r = -errno;
+	return r;
+}
+
+/*
+ * A layer's directory below the upper mount; one that covers a directory, lower, begins with what
+ * that has, and gets its name when it has all.
  */
 static int layer_dir(const struct build *b, const char *kind, const char *where, int lower,
 		     struct err *e)
 {
-	AUTO_FREE char *name = str_printf("%s%s", kind, str_eq(where, "/") ? "" : where);
+	AUTO_FREE char *name = layer_name(kind, where);
 	AUTO_CLOSE int fd = -1;
-	struct stat st;
+	int r = name ? 0 : -ENOMEM;
 
-	if (!name)
-		return err_sys(e, ENOMEM, "make the upper layer");
-	for (char *s = name; *s; s++)
-		if (*s == '/')
-			*s = ':';
-	if (mkdirat(b->upper, name, 0700) < 0 && errno != EEXIST)
-		return err_sys(e, errno, "make the upper layer");
-	fd = openat(b->upper, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, errno, "open the upper layer");
-	if (lower >= 0 && (fstat(lower, &st) < 0 || fchown(fd, st.st_uid, st.st_gid) < 0 ||
-			   fchmod(fd, st.st_mode & 07777) < 0))
-		return err_sys(e, errno, "make the upper layer");
-	return TAKE_FD(fd);
+	if (r == 0)
+		fd = openat(b->upper, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (r == 0 && fd < 0 && errno == ENOENT) {
+		if (mkdirat(b->upper, NEW_LAYER, 0700) < 0 && errno != EEXIST)
+			r = -errno;
+		fd = openat(b->upper, NEW_LAYER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (r == 0 && fd >= 0 && lower >= 0)
+			r = copy_owner(lower, fd);
+		if (r == 0 && fd >= 0 && renameat(b->upper, NEW_LAYER, b->upper, name) < 0)
+			r = -errno;
+	}
+	if (r == 0 && fd < 0)
+		r = -errno;
+	return r < 0 ? err_sys(e, -r, "make the upper layer of %s", where) : TAKE_FD(fd);
 }
 
 /* ---- one overlay ---- */
+
+/* What the host forbids on the file system below. */
+static uint64_t forbidden(int lower)
+{
+	struct statvfs v;
+
+	if (fstatvfs(lower, &v) < 0)
+		return 0;
+	return (v.f_flag & ST_NOSUID ? MOUNT_ATTR_NOSUID : 0) |
+	       (v.f_flag & ST_NODEV ? MOUNT_ATTR_NODEV : 0) |
+	       (v.f_flag & ST_NOEXEC ? MOUNT_ATTR_NOEXEC : 0);
+}
 
 static int set_layers(int lower, int upper, int work, bool redirect, struct err *e)
 {
 	char opt[4][64], *v[6];
 	const struct spec_strings data = { .v = v, .n = redirect ? 6 : 5 };
-	const struct mount_fs f = { .fstype = "overlay", .source = "ctr-clone", .data = &data };
+	const struct mount_fs f = {
+		.fstype = "overlay",
+		.source = "ctr-clone",
+		.data = &data,
+		.attrs = forbidden(lower),
+	};
 
 	snprintf(opt[0], sizeof(opt[0]), "lowerdir=/proc/self/fd/%d", lower);
 	snprintf(opt[1], sizeof(opt[1]), "upperdir=/proc/self/fd/%d", upper);
@@ -168,9 +228,9 @@ static bool is_replaced(const char *path)
 	return false;
 }
 
-/* One line of mountinfo: the mount's id and its (escaped) place, or NULL when it is none of ours.
+/* One line of mountinfo: the mount's id, type and (escaped) place, or NULL when it is none of ours.
  */
-static char *candidate(char *line, uint64_t *id)
+static char *candidate(char *line, uint64_t *id, const char **fstype)
 {
 	char *save = NULL, *type = strstr(line, " - "), *point, *num;
 
@@ -179,6 +239,7 @@ static char *candidate(char *line, uint64_t *id)
 	*type = '\0';
 	type += 3;
 	type[strcspn(type, " ")] = '\0';
+	*fstype = type;
 	num = strtok_r(line, " ", &save);
 	for (int i = 0; i < 3; i++)
 		strtok_r(NULL, " ", &save);
@@ -187,9 +248,7 @@ static char *candidate(char *line, uint64_t *id)
 	 * alone. */
 	if (!num || !point || str_eq(point, "/") || strpbrk(point, "\\:") || is_replaced(point))
 		return NULL;
-	if (!in_list(ordinary, ARRAY_SIZE(ordinary), type) || str_to_u64(num, UINT64_MAX, id) < 0)
-		return NULL;
-	return point;
+	return str_to_u64(num, UINT64_MAX, id) < 0 ? NULL : point;
 }
 
 /*
@@ -221,6 +280,18 @@ static int view_of(struct build *b, int lower, const char *point, struct err *e)
 	return read_only_view(lower, point, e);
 }
 
+static int keep_point(struct build *b, const char *point, struct err *e)
+{
+	char **v = reallocarray(b->points, b->n_points + 1, sizeof(*v));
+
+	if (v)
+		b->points = v;
+	if (!v || !(v[b->n_points] = strdup(point)))
+		return err_sys(e, ENOMEM, "overlay of %s", point);
+	b->n_points++;
+	return 0;
+}
+
 /* Puts an overlay of the mount at point (host path) onto the same place of the merged root. */
 static int add_mount(struct build *b, const char *point, uint64_t id, struct err *e)
 {
@@ -242,7 +313,54 @@ static int add_mount(struct build *b, const char *point, uint64_t id, struct err
 	if (mnt < 0)
 		return mnt;
 	r = mount_attach(mnt, at);
-	return r < 0 ? err_sys(e, -r, "attach the overlay of %s", point) : 0;
+	if (r < 0)
+		return err_sys(e, -r, "attach the overlay of %s", point);
+	return b->want_points ? keep_point(b, point, e) : 0;
+}
+
+static bool is_empty(int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while ((entry = readdir(d)) && (str_eq(entry->d_name, ".") || str_eq(entry->d_name, "..")))
+		;
+	closedir(d);
+	return !entry;
+}
+
+/*
+ * Where the host has a file system that the clone cannot have, what lies below is not to be seen
+ * either: the host's users do not see it. The host's own file system there is not touched: its
+ * server may be gone, and a look would mount it.
+ */
+static int cover(const struct build *b, const char *point, const char *type, struct err *e)
+{
+	const struct mount_fs f = {
+		.fstype = "tmpfs",
+		.source = "ctr-clone",
+		.mode = "755",
+		.attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+			 MOUNT_ATTR_NOEXEC,
+	};
+	AUTO_CLOSE int at = path_open(b->merged, point, O_PATH | O_DIRECTORY);
+	AUTO_CLOSE int mnt = -1;
+	int r;
+
+	if (at < 0 || is_empty(at))
+		return 0;
+	log_warn("the clone has nothing of %s, a file system of type %s", point, type);
+	mnt = mount_fs_new(&f, NULL, e);
+	r = mnt < 0 ? mnt : mount_attach(mnt, at);
+	if (mnt >= 0 && r < 0)
+		err_sys(e, -r, "cover %s", point);
+	return r;
 }
 
 static int add_mounts(struct build *b, unsigned int *added, struct err *e)
@@ -251,6 +369,7 @@ static int add_mounts(struct build *b, unsigned int *added, struct err *e)
 	AUTO_CLOSE int fd = -1;
 	AUTO_FREE char *text = NULL;
 	char *save = NULL, *line, *point;
+	const char *type;
 	unsigned int before = b->n;
 	uint64_t id;
 	size_t len;
@@ -265,8 +384,12 @@ static int add_mounts(struct build *b, unsigned int *added, struct err *e)
 	if (r < 0)
 		return err_sys(e, -r, "read /proc/self/mountinfo");
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		point = candidate(line, &id);
-		if (point && (r = add_mount(b, point, id, e)) < 0)
+		point = candidate(line, &id, &type);
+		if (!point)
+			continue;
+		r = in_list(ordinary, ARRAY_SIZE(ordinary), type) ? add_mount(b, point, id, e)
+								  : cover(b, point, type, e);
+		if (r < 0)
 			return r;
 	}
 	*added = b->n - before;
@@ -310,11 +433,43 @@ static int merge(struct build *b, int *out, struct err *e)
 	return r;
 }
 
-int overlay_root(int disk_fd, uint64_t tmpfs_size, int *root_fd, struct err *e)
+void overlay_below_close(struct overlay_below *o)
+{
+	while (o->n > 0)
+		close(o->fd[--o->n]);
+	free(o->fd);
+	o->fd = NULL;
+}
+
+/* What is in the finished tree at the places that were kept; those under one another, too. */
+static int open_below(const struct build *b, int tree, struct overlay_below *o, struct err *e)
+{
+	o->fd = b->n_points ? calloc(b->n_points, sizeof(*o->fd)) : NULL;
+	if (b->n_points && !o->fd)
+		return err_sys(e, ENOMEM, "open the clone's file systems");
+	for (size_t i = 0; i < b->n_points; i++) {
+		int fd = path_open(tree, b->points[i], O_PATH | O_DIRECTORY);
+
+		if (fd < 0)
+			return err_sys(e, -fd, "open %s in the clone", b->points[i]);
+		o->fd[o->n++] = fd;
+	}
+	return 0;
+}
+
+static void forget_points(struct build *b)
+{
+	while (b->n_points > 0)
+		free(b->points[--b->n_points]);
+	free(b->points);
+}
+
+int overlay_root(int disk_fd, uint64_t tmpfs_size, struct overlay_below *below, int *root_fd,
+		 struct err *e)
 {
 	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	AUTO_CLOSE int upper = -1;
-	struct build b = { .root = root, .merged = -1 };
+	struct build b = { .root = root, .merged = -1, .want_points = below };
 	mode_t mask;
 	int r;
 
@@ -339,5 +494,8 @@ int overlay_root(int disk_fd, uint64_t tmpfs_size, int *root_fd, struct err *e)
 	r = merge(&b, root_fd, e);
 	umask(mask);
 	detach(upper);
+	if (r == 0 && below)
+		r = open_below(&b, *root_fd, below, e);
+	forget_points(&b);
 	return r;
 }

@@ -19,11 +19,14 @@
 
 #include <stdbool.h>
 
+struct overlay_below;
+
 struct rootfs_opts {
 	const struct spec *spec;
 	const char *path; /* host path of the root; NULL when root_mount is given */
 	int root_mount;   /* a detached mount to use as root (overlay), or -1; owned by rootfs
 			     afterwards */
+	const struct overlay_below *below; /* made read-only with the root; may be NULL */
 	const struct mount_plan *plan;
 	bool new_mount_ns; /* false: the container shares a mount namespace (no pivot, chroot only,
 			      no mounts) */

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/sys.h"
 #include "namespaces/mount_exec.h"
+#include "namespaces/overlay.h"
 #include "namespaces/path.h"
 
 #include <errno.h>
@@ -177,6 +178,11 @@ static int ro_root(const struct rootfs *r, struct err *e)
 	if (!r->o->new_mount_ns)
 		return err_set(e, EINVAL,
 			       "root.readonly: needs a mount namespace of the container's own");
+	for (size_t i = 0; r->o->below && i < r->o->below->n; i++) {
+		ret = mount_attr_fd(r->o->below->fd[i], false, MOUNT_ATTR_RDONLY, 0);
+		if (ret < 0)
+			return err_sys(e, -ret, "root.readonly: a file system of the clone");
+	}
 	ret = mount_attr_fd(r->root_fd, false, MOUNT_ATTR_RDONLY, 0);
 	if (not_to_be_had(ret))
 		return mount_legacy_attr(r->root_fd, MOUNT_ATTR_RDONLY, 0, e);

@@ -32,7 +32,7 @@ static const char *const files[] = {
 	"pwritev2", "read", "readahead", "readdir", "readlink", "readlinkat", "readv",
 	"removexattr", "rename", "renameat", "renameat2", "rmdir", "sendfile", "sendfile64",
 	"setxattr", "splice", "stat", "stat64", "statfs", "statfs64", "statx", "symlink",
-	"symlinkat", "sync", "sync_file_range", "sync_file_range2", "syncfs", "tee", "truncate",
+	"symlinkat", "sync", "sync_file_range", "sync_file_range2", "arm_sync_file_range", "arm_fadvise64_64", "syncfs", "tee", "truncate",
 	"truncate64", "umask", "unlink", "unlinkat", "utime", "utimensat", "utimensat_time64",
 	"utimes", "vmsplice", "write", "writev", "cachestat", "chroot", "getxattrat",
 	"setxattrat", "listxattrat", "removexattrat", "statmount", "listmount",
@@ -43,6 +43,8 @@ static const char *const processes[] = {
 	"kill", "tkill", "tgkill", "pidfd_open", "pidfd_send_signal", "pidfd_getfd",
 	"process_mrelease", "getpid", "getppid", "gettid", "getpgid", "getpgrp", "getsid",
 	"setpgid", "setsid", "prctl", "arch_prctl", "getpriority", "setpriority", "nice",
+	/* of 32-bit ARM, set_tls at the start of every program */
+	"set_tls", "cacheflush", "breakpoint",
 	"ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "prlimit64", "getrlimit",
 	"setrlimit", "ugetrlimit", "getrusage", "times", "sched_get_priority_max",
 	"sched_get_priority_min", "sched_getaffinity", "sched_getattr", "sched_getparam",
@@ -123,8 +125,9 @@ static const struct group {
 };
 
 /*
- * With a way around that libraries know: clone3 and socketcall have their arguments in memory,
- * where the filter cannot see them; what io_uring does never passes by the filter.
+ * clone3 and socketcall have their arguments in memory, where the filter cannot see them; what
+ * io_uring does never passes by the filter. Libraries know a way around, but for i386's, which have
+ * no sockets without socketcall.
  */
 static const char *const absent[] = {
 	"clone3", "socketcall", "io_uring_setup", "io_uring_enter", "io_uring_register",

@@ -173,7 +173,11 @@ static int choose_workload(struct create *c, struct err *e)
 		c->wl = (struct workload){ .ops = &wl_microvm, .c = c };
 	else
 		c->wl = (struct workload){ .ops = &wl_container, .c = c };
-	if (c->wl.ops == &wl_container)
+	if (c->wl.ops == &wl_container && c->net.plan.mode == NETWORK_PASTA &&
+	    !c->spec->linux_.ns[NS_USER].wanted)
+		r = err_set(e, ENOTSUP,
+			    "--network pasta: for containers with a user namespace of their own");
+	else if (c->wl.ops == &wl_container)
 		r = check_no_vm_options(&c->o->vm, e);
 	else
 		r = check_vm_network(c, e);

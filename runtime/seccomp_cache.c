@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "runtime/ctr.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -95,6 +96,8 @@ int seccomp_cache_key(const struct spec_seccomp *s, struct str_buf *b)
 
 	if (uname(&u) < 0)
 		return -errno;
+	put_str(b, ctr_version);
+	put_str(b, ctr_commit);
 	put_str(b, seccomp_library_version());
 	put_str(b, u.machine);
 	put_str(b, u.release);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A profile written before a system call existed cannot name it, so the default action answers it
- * with EPERM, and a C library that would fall back on ENOSYS to the older call fails instead. As
- * runc does: when the default action is an errno, numbers above the highest one that the profile
- * names for an architecture get ENOSYS. Other default actions (kill, trap) are taken at their word.
+ * with EPERM or kills, and a C library that would fall back on ENOSYS to the older call fails
+ * instead. As runc does: numbers above the highest one that the profile names for an architecture
+ * get ENOSYS, unless the default action lets calls pass, or (TRACE) leaves them to a tracer.
  */
 #include "runtime/seccomp_rules.h"
 
@@ -89,8 +89,10 @@ int seccomp_enosys_stub(const struct spec_seccomp *s, struct seccomp_prog *p)
 	struct stub b = {};
 	struct sock_filter *grown;
 
-	if (s->default_action != ACT_ERRNO ||
-	    (s->default_errno_ret.set && s->default_errno_ret.v == ENOSYS))
+	if (s->default_action == ACT_ALLOW || s->default_action == ACT_LOG ||
+	    s->default_action == ACT_TRACE ||
+	    (s->default_action == ACT_ERRNO && s->default_errno_ret.set &&
+	     s->default_errno_ret.v == ENOSYS))
 		return 0;
 	emit(&b, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
 	stub_for(&b, s, native);

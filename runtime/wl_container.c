@@ -36,8 +36,9 @@ struct container {
 	struct rootfs_opts opts;
 	struct rootfs rootfs;
 	struct payload payload;
-	int disk_fd;              /* OS clone with a disk: its mount */
-	struct run_dirs run_dirs; /* OS clone without: what the host's services expect */
+	struct overlay_below below; /* OS clone that is read-only */
+	int disk_fd;                /* OS clone with a disk: its mount */
+	struct run_dirs run_dirs;   /* OS clone without: what the host's services expect */
 };
 
 /* What is parsed and has no effect in this mode: refused, never ignored. */
@@ -192,7 +193,9 @@ static int clone_root(struct create *c, struct container *k, struct err *e)
 
 	if (!c->o->clone)
 		return 0;
-	r = overlay_root(k->disk_fd, 0, &k->opts.root_mount, e);
+	r = overlay_root(k->disk_fd, 0, c->spec->root->readonly ? &k->below : NULL,
+			 &k->opts.root_mount, e);
+	k->opts.below = &k->below;
 	if (k->disk_fd >= 0)
 		close(k->disk_fd);
 	k->disk_fd = -1;
@@ -331,6 +334,7 @@ static int container_enter(struct workload *w, struct err *e)
 		r = rootfs_protect(&k->rootfs, e);
 	}
 	rootfs_close(&k->rootfs);
+	overlay_below_close(&k->below);
 	if (r == 0)
 		r = close_the_rest(c, k, e);
 	if (r == 0)

@@ -233,7 +233,7 @@ static int prepare_fds(struct microvm *k, struct err *e)
 static int enter_host(struct create *c, struct microvm *k, struct err *e)
 {
 	AUTO_CLOSE int clone = -1;
-	int r = c->o->clone ? overlay_root(k->m.disk_fd, 0, &clone, e) : 0;
+	int r = c->o->clone ? overlay_root(k->m.disk_fd, 0, NULL, &clone, e) : 0;
 
 	if (k->m.disk_fd >= 0)
 		close(TAKE_FD(k->m.disk_fd));

@@ -187,6 +187,74 @@ is_said() {
     [ "$(cat "$CANARY/src/file")" = host ]
 }
 
+# below OPTION...: $CANARY/src as a mount of its own at $CANARY/mnt, in a mount namespace that the clones start in.
+below() {
+    mkdir -p "$CANARY/mnt" "$CANARY/src"
+    chmod 711 "$CANARY"
+    printf '#!/bin/sh\nexec unshare -m --propagation private sh -ec \x27%s; shift; exec "$@"\x27 sh "%s" "%s" "$@"\n' \
+        "${1:-mount --bind \$1/src \$1/mnt}" "$CANARY" "$CTR" >"$BATS_TEST_TMPDIR/ctr"
+    chmod 755 "$BATS_TEST_TMPDIR/ctr"
+    CTR=$BATS_TEST_TMPDIR/ctr
+}
+
+@test "clone: what the host forbids on a file system is forbidden in the clone" {
+    make_canary
+    below 'mount --bind $1/src $1/mnt; mount -o remount,bind,nosuid,nodev,noexec $1/mnt'
+    cp "$(type -P id)" "$CANARY/src/id"
+    chmod 4755 "$CANARY/src/id"
+    mknod -m 666 "$CANARY/src/null" c 1 3
+    clone_sh -u 65534 "! $CANARY/mnt/id; ! echo x >$CANARY/mnt/null; $CANARY/src/id -u; grep ' $CANARY/mnt ' /proc/self/mountinfo"
+    [ "$(grep -c 'Permission denied' <<<"$stderr")" -eq 2 ] || fail "$stderr"
+    # and what it does not, is not
+    [[ $output == $'0\n'*' rw,nosuid,nodev,noexec,'* ]] || fail "$output"
+}
+
+@test "clone: access control lists of a file system's own directory hold" {
+    make_canary
+    below
+    chgrp 60 "$CANARY/src"
+    # user::rwx user:65534:rwx group::r-x mask::rwx other::---
+    python3 -c 'import os, struct, sys; os.setxattr(sys.argv[1], "system.posix_acl_access", struct.pack("<I" + "HHI" * 5,
+        2, 1, 7, 2**32 - 1, 2, 7, 65534, 4, 5, 2**32 - 1, 16, 7, 2**32 - 1, 32, 0, 2**32 - 1))' "$CANARY/src" || skip "no ACLs here"
+    clone_sh -u 65534:65534 "ls $CANARY/mnt; touch $CANARY/mnt/x; echo ok"
+    [ "$output" = ok ]
+    clone_sh -u 1000:60 "ls $CANARY/mnt; ! touch $CANARY/mnt/x"
+    clone_sh -u 1000:1000 "! ls $CANARY/mnt"
+}
+
+@test "clone: --read-only holds for every file system of the machine" {
+    make_canary
+    below
+    mkdir "$BATS_TEST_TMPDIR/vol"
+    clone_sh --read-only -v "$BATS_TEST_TMPDIR/vol:$CANARY/mnt/new" \
+        "! touch $CANARY/mnt/x; touch $CANARY/mnt/new/inside; rmdir $CANARY/mnt/new || echo ok"
+    [ "$output" = ok ]
+    [[ $stderr == *"Read-only file system"* ]]
+    [ -e "$BATS_TEST_TMPDIR/vol/inside" ] && [ ! -e "$CANARY/src/new" ]
+}
+
+@test "clone: what another file system hides on the host is hidden in the clone" {
+    make_canary
+    below 'mount -t tmpfs none $1/mnt; echo there >$1/mnt/seen; mount -t tmpfs none $1/empty'
+    mkdir "$CANARY/empty"
+    echo hidden >"$CANARY/mnt/hidden"
+    clone_sh "ls -A $CANARY/mnt $CANARY/empty; ! touch $CANARY/mnt/x"
+    ! grep -q 'hidden\|seen' "$OUT" || fail "$output"
+    [[ $stderr == *"ctr: warning: the clone has nothing of $CANARY/mnt, a file system of type tmpfs"* ]] || fail "$stderr"
+    [[ $stderr != *"$CANARY/empty"* ]]
+}
+
+@test "clone: a file system at a path longer than a file's name may be" {
+    make_canary
+    local long
+    long=$(printf 'd%.0s' $(seq 150))
+    below "mkdir -p \$1/$long/$long; mount --bind \$1/src \$1/$long/$long"
+    echo host >"$CANARY/src/file"
+    clone_sh "cat $CANARY/$long/$long/file; echo inside >$CANARY/$long/$long/file; cat $CANARY/$long/$long/file"
+    [ "$output" = $'host\ninside' ]
+    [ "$(cat "$CANARY/src/file")" = host ]
+}
+
 @test "clone: set-user-ID programs, owners and times are those of the host" {
     clone_sh 'stat -c "%a %u %g %Y" /usr/bin/passwd /etc/shadow /usr/bin/env'
     [ "$output" = "$(stat -c '%a %u %g %Y' /usr/bin/passwd /etc/shadow /usr/bin/env)" ]

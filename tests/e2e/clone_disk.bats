@@ -46,6 +46,13 @@ disk() {
     [ "$(($(stat -c %b "$DISK") * 512))" -lt $((256 << 20)) ]
 }
 
+@test "disk: owner and mode of the root are kept like any other" {
+    disk "$DISK:64m" 'chmod 711 /; chown 60 /; stat -c "%a %u" /'
+    [ "$output" = '711 60' ]
+    disk "$DISK" 'stat -c "%a %u" /; chmod 755 /'
+    [ "$output" = '711 60' ]
+}
+
 @test "disk: changes are kept from run to run, the host's files are as they were" {
     local mark=ctr-$TESTID
     disk "$DISK:64m" "echo one >/etc/$mark; rm -r /usr/share/doc; echo changed >>/etc/issue; useradd -m $mark"

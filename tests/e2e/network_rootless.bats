@@ -126,3 +126,8 @@ while True:
     host ip route add default via 192.0.2.2
     host ip -6 route add default via 2001:db8::2
 }
+
+@test "rootless network: pasta for a container without a user namespace is refused" {
+    edit_config '.linux.namespaces |= map(select(.type != "user")) | del(.linux.uidMappings, .linux.gidMappings)'
+    fails 125 '--network pasta: for containers with a user namespace of their own' run --bundle "$BUNDLE" --network pasta "$ID"
+}

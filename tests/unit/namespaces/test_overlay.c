@@ -71,7 +71,7 @@ static int body_tmpfs(void)
 	struct statfs fs;
 	int root = -1;
 
-	CHECK_OK(overlay_root(-1, 32 << 20, &root, &e), &e);
+	CHECK_OK(overlay_root(-1, 32 << 20, NULL, &root, &e), &e);
 	CHECK(count_mounts() == before);
 	if (check_root(root))
 		return 1;
@@ -93,7 +93,7 @@ static int body_below(void)
 	snprintf(below, sizeof(below), "%s/sub", "/var/tmp");
 	mkdir(below, 0755);
 	CHECK(mount("/usr/share", below, NULL, MS_BIND, NULL) == 0);
-	CHECK_OK(overlay_root(-1, 0, &root, &e), &e);
+	CHECK_OK(overlay_root(-1, 0, NULL, &root, &e), &e);
 	snprintf(rel, sizeof(rel), "%s/ctr-test", below + 1);
 	CHECK(write_file(root, rel, "x"));
 	CHECK(access("/usr/share/ctr-test", F_OK) < 0);
@@ -112,7 +112,7 @@ static int body_below_read_only(void)
 	CHECK(mkdir("/var/tmp/sub", 0755) == 0 || errno == EEXIST);
 	CHECK(mount("/usr/share", "/var/tmp/sub", NULL, MS_BIND, NULL) == 0);
 	CHECK(mount(NULL, "/var/tmp/sub", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) == 0);
-	CHECK_OK(overlay_root(-1, 0, &root, &e), &e);
+	CHECK_OK(overlay_root(-1, 0, NULL, &root, &e), &e);
 	CHECK(faccessat(root, "var/tmp/sub/doc", F_OK, 0) == 0);
 	CHECK(!write_file(root, "var/tmp/sub/ctr-test", "x") && errno == EROFS);
 	/* one step up all is the clone's own */
@@ -131,7 +131,7 @@ static int body_disk(void)
 	CHECK(stat(disk, &st) == 0 && st.st_size == 64 << 20);
 	CHECK(st.st_blocks * 512 < st.st_size / 2);
 	CHECK_FAILS(overlay_disk_open(disk, 0, &other, &e), EBUSY, &e, "in use");
-	CHECK_OK(overlay_root(loop, 0, &root, &e), &e);
+	CHECK_OK(overlay_root(loop, 0, NULL, &root, &e), &e);
 	close(loop);
 	if (check_root(root))
 		return 1;
@@ -159,7 +159,7 @@ static int body_disk_again(void)
 			sched_yield();
 	}
 	CHECK_OK(r, &e);
-	CHECK_OK(overlay_root(loop, 0, &root, &e), &e);
+	CHECK_OK(overlay_root(loop, 0, NULL, &root, &e), &e);
 	CHECK(faccessat(root, "etc/ctr-test-file", F_OK, 0) == 0);
 	CHECK(faccessat(root, "etc/passwd", F_OK, 0) < 0);
 	return 0;

@@ -431,14 +431,20 @@ static void newer_calls_are_enosys(void **state)
 	assert_int_equal(exit_of(under(&s, do_future)), ENOSYS);
 	assert_int_equal(exit_of(under(&s, do_getppid)), EPERM);
 	/*
-	 * An errno of the profile's own does not change that, other actions are meant as they are.
+	 * An errno of the profile's own does not change that, nor another action that forbids.
 	 */
 	s.default_errno_ret = (struct opt_u64){ true, EACCES };
 	assert_int_equal(exit_of(under(&s, do_future)), ENOSYS);
 	assert_int_equal(exit_of(under(&s, do_getppid)), EACCES);
 	s.default_errno_ret.set = false;
 	s.default_action = ACT_KILL_PROCESS;
-	assert_int_equal(exit_of(under(&s, do_future)), -SIGSYS);
+	assert_int_equal(exit_of(under(&s, do_future)), ENOSYS);
+	assert_int_equal(exit_of(under(&s, do_getppid)), -SIGSYS);
+	s.default_action = ACT_TRAP;
+	assert_int_equal(exit_of(under(&s, do_future)), ENOSYS);
+	/* a tracer is asked, and there is none */
+	s.default_action = ACT_TRACE;
+	assert_int_equal(exit_of(under(&s, do_getppid)), ENOSYS);
 }
 
 int main(void)
