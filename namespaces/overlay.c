@@ -129,7 +129,9 @@ static int layer_dir(const struct build *b, const char *kind, const char *where,
 	if (r == 0)
 		fd = openat(b->upper, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (r == 0 && fd < 0 && errno == ENOENT) {
-		if (mkdirat(b->upper, NEW_LAYER, 0700) < 0 && errno != EEXIST)
+		/* one that is there is half of what a killed ctr was making */
+		unlinkat(b->upper, NEW_LAYER, AT_REMOVEDIR);
+		if (mkdirat(b->upper, NEW_LAYER, 0700) < 0)
 			r = -errno;
 		fd = openat(b->upper, NEW_LAYER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (r == 0 && fd >= 0 && lower >= 0)
