@@ -444,6 +444,14 @@ static int check_surrogates(struct parser *p, const char *text, size_t len)
 	return 0;
 }
 
+/* Behind the document, which ends at `at`, is nothing. */
+static int check_end(struct parser *p, const char *text, size_t at, size_t len)
+{
+	while (at < len && strchr(" \t\r\n", text[at]) && text[at])
+		at++;
+	return at < len ? syntax(p, text, at, "parse error: trailing garbage") : 0;
+}
+
 static void cleanup_yajl(yajl_handle *h)
 {
 	if (*h)
@@ -457,11 +465,14 @@ int json_parse_all(struct arena *a, const char *what, const char *text, size_t l
 	AUTO(cleanup_yajl) yajl_handle h = yajl_alloc(&callbacks, NULL, &p);
 	yajl_status status;
 	size_t at = len; /* yajl_complete_parse counts in a text of its own */
+	size_t rest;
 	int r;
 
-	if (!h)
+	/* What comes behind is looked at here: yajl lets half a word pass. */
+	if (!h || !yajl_config(h, yajl_allow_trailing_garbage, 1))
 		return err_sys(e, ENOMEM, "%s", what);
 	status = yajl_parse(h, (const unsigned char *)text, len);
+	rest = yajl_get_bytes_consumed(h);
 	if (status == yajl_status_ok)
 		status = yajl_complete_parse(h);
 	else if (yajl_get_bytes_consumed(h) > 0)
@@ -469,6 +480,8 @@ int json_parse_all(struct arena *a, const char *what, const char *text, size_t l
 	if (status != yajl_status_ok)
 		r = yajl_failed(&p, h, status, text, len, at);
 	else
+		r = check_end(&p, text, rest, len);
+	if (r == 0)
 		r = check_surrogates(&p, text, len);
 	free(p.values);
 	free(p.keys);

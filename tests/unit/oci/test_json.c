@@ -113,6 +113,11 @@ static void syntax(void **state)
 	refused("[1,]", "x.json:1:4: parse error: unallowed token at this point in JSON text");
 	refused("[1] x", "x.json:1:5: parse error: trailing garbage");
 	refused("[1] {", "x.json:1:5: parse error: trailing garbage");
+	/* what would be the beginning of something */
+	refused("[1] \"abc", "x.json:1:5: parse error: trailing garbage");
+	refused("[1]\n tru", "x.json:2:2: parse error: trailing garbage");
+	refused("{} -", "x.json:1:4: parse error: trailing garbage");
+	refused("\"a\"\"b\\ud961", "x.json:1:4: parse error: trailing garbage");
 	refused("  ", "x.json:1:3: parse error: premature EOF");
 	refused("[1", "x.json:1:3: parse error: premature EOF");
 }
