@@ -138,8 +138,12 @@ caps_of() { run_sh "$@" 'grep ^CapBnd /proc/self/status | cut -f 2'; }
     run_none -d --name "$C" --init bb sh -c '(sleep 0.1 &) ; exec sleep 1000'
     ok exec "$C" cat /proc/1/comm
     [[ $output == docker-init || $output == tini ]] || fail "$output"
-    ended() { quiet exec "$C" sh -c 'cat /proc/[0-9]*/stat' >"$BATS_TEST_TMPDIR/stat" && ! grep -q '0.1\|(sh)\|) Z ' "$BATS_TEST_TMPDIR/stat"; }
-    wait_for 20 ended
+    # the child has ended, and is no zombie
+    reaped() {
+        quiet exec "$C" sh -c 'cat /proc/[0-9]*/cmdline /proc/[0-9]*/stat' >"$BATS_TEST_TMPDIR/processes" &&
+            ! grep -aqP 'sleep\x000\.1|\) Z ' "$BATS_TEST_TMPDIR/processes"
+    }
+    wait_for 20 reaped
     ok stop "$C"
     ok inspect -f '{{.State.ExitCode}}' "$C"
     says 143

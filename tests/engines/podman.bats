@@ -344,7 +344,7 @@ status_is() { [ "$(quiet inspect -f '{{.State.Status}}' "${2:-$C}")" = "$1" ]; }
 @test "a client that is killed in the middle leaves no half of a container" {
     local i
     for i in 1 2 3 4 5; do
-        in_net podman --tmpdir "$E/tmp" --network-config-dir "$E/net" --runtime "$RUNTIME" run --cgroup-parent "/$CGPARENT" \
+        nsenter --net="/proc/$NET_PID/ns/net" -- podman --tmpdir "$E/tmp" --network-config-dir "$E/net" --runtime "$RUNTIME" run --cgroup-parent "/$CGPARENT" \
             --network none --name "$C-$i" bb sleep 1000 >/dev/null 2>&1 </dev/null 3>&- &
         local client=$!
         sleep "0.$((i * 7 % 10))"
