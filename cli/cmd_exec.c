@@ -38,14 +38,36 @@ static const struct opt opts[] = {
 /* Exit code of an exec that failed itself: callers tell it from a process that returned 1. */
 #define EXEC_FAILED 255
 
+/* The file says all of the process but for its terminal. */
+static int with_process(const struct exec_opts *o, struct err *e)
+{
+	const char *given = o->cwd                 ? "--cwd"
+			    : o->user              ? "--user"
+			    : o->process_label     ? "--process-label"
+			    : o->apparmor          ? "--apparmor"
+			    : o->no_new_privs      ? "--no-new-privs"
+			    : o->env.n             ? "--env"
+			    : o->additional_gids.n ? "--additional-gids"
+			    : o->caps.n            ? "--cap"
+						   : NULL;
+
+	return given ? err_kind(e, ERR_USAGE, EINVAL, "exec: --process and %s exclude each other",
+				given)
+		     : 0;
+}
+
 static int check(const struct exec_opts *o, const struct opt_words *w, struct err *e)
 {
+	int r;
+
 	if (!o->process && w->n < 2)
 		return err_kind(e, ERR_USAGE, EINVAL,
 				"exec: an argument is missing: COMMAND, or --process");
 	if (o->process && w->n > 1)
 		return err_kind(e, ERR_USAGE, EINVAL,
 				"exec: --process and a command exclude each other: %s", w->v[1]);
+	if (o->process && (r = with_process(o, e)) < 0)
+		return r;
 	for (size_t i = 0; i < o->env.n; i++)
 		if (!strchr(o->env.v[i], '=') || o->env.v[i][0] == '=')
 			return err_kind(e, ERR_USAGE, EINVAL, "exec: --env: not KEY=VALUE: %s",
@@ -59,10 +81,9 @@ static int run(const struct ctr_global *g, void *opt, const struct opt_words *w,
 	struct exec_opts *o = opt;
 	int r = check(o, w, e);
 
-	if (r < 0)
-		return r;
 	o->args = (struct spec_strings){ .v = w->v + 1, .n = w->n - 1 };
-	r = ctr_exec(g, w->v[0], o, status, e);
+	if (r == 0)
+		r = ctr_exec(g, w->v[0], o, status, e);
 	if (r < 0)
 		*status = EXEC_FAILED;
 	return r;

@@ -47,7 +47,7 @@
 	{ "vcpus", 0, OPT_COUNT, CREATE_AT(vm.vcpus), "N", "processors of a micro-VM" }, \
 	{ "vm-memory", 0, OPT_SIZE, CREATE_AT(vm.memory), "SIZE", "memory of a micro-VM" }, \
 	{ "no-subreaper", 0, OPT_FLAG, CREATE_AT(no_subreaper), \
-	  .help = "accepted for compatibility; without effect" }
+	  .help = "in the foreground, do not adopt what processes leave" }
 /* clang-format on */
 
 #endif

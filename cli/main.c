@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -207,6 +208,8 @@ int main(int argc, char **argv)
 		guest_main();
 	if (!std_fds_open() || !given)
 		return 1;
+	/* A caller that ignores it would have us wait for children in vain. */
+	signal(SIGCHLD, SIG_DFL);
 	memcpy(given, argv, (size_t)argc * sizeof(*given));
 	r = opt_parse(NULL, cmd_global_opts, OPT_FIRST, argv + 1, argc > 0 ? (size_t)argc - 1 : 0,
 		      &opts, &words, &e);

@@ -252,6 +252,14 @@ static const struct {
 	{ "org.ctr.vm.boot-timeout", boot_timeout },
 };
 
+/* What crun does with these changes how isolated a container is, or what it can do. */
+static const char *const not_done[] = {
+	"run.oci.seccomp.plugins",
+	"run.oci.delegate-cgroup",
+	"run.oci.systemd.force_cgroup_v1",
+	"run.oci.timens_offset",
+};
+
 /* krun.*, module.wasm.* and whatever else belong to others, who alone know what they mean. */
 static bool ours(const char *key)
 {
@@ -263,7 +271,13 @@ static int read_one(const struct reader *r)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (str_eq(rows[i].key, r->key))
 			return rows[i].read(r);
-	return bad(r, ENOTSUP, "not supported by ctr");
+	for (size_t i = 0; i < ARRAY_SIZE(not_done); i++)
+		if (str_eq(not_done[i], r->key))
+			return bad(r, ENOTSUP, "not supported by ctr");
+	if (str_after(r->key, "org.ctr."))
+		return bad(r, ENOTSUP, "not supported by ctr");
+	r->out->unknown = r->key;
+	return 0;
 }
 
 int annotations_read(const struct spec *s, struct arena *a, struct annotations *out, struct err *e)

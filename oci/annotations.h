@@ -31,6 +31,7 @@ struct annotations {
 	size_t bpf_len;
 	const struct landlock_rules *landlock; /* NULL: absent */
 	unsigned int boot_timeout; /* org.ctr.vm.boot-timeout in seconds; 0: absent */
+	const char *unknown;       /* a key run.oci.* that nobody knows, or NULL */
 };
 
 /*

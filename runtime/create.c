@@ -39,6 +39,7 @@
 #include "oci/validate.h"
 #include "proc.h"
 #include "process.h"
+#include "rootless.h"
 #include "sync.h"
 
 #include <errno.h>
@@ -149,7 +150,7 @@ static int cgroup(void *ctx, struct err *e)
 		.resources = c->resources ?: c->spec->linux_.resources,
 		.driver = c->g->driver,
 		.annotations = &c->spec->annotations,
-		.rootless = c->g->rootless == ROOTLESS_YES || geteuid() != 0,
+		.rootless = rootless_is(c->g),
 	};
 	int r = cg_create(&o, &c->cg, e);
 

@@ -261,6 +261,9 @@ int create_load(struct create *c, struct err *e)
 		r = apply_edits(c, e);
 	if (r == 0)
 		r = parse(c, e);
+	if (r == 0 && c->notes.unknown)
+		log_warn("annotations[\"%s\"]: not known to this version of ctr, without effect",
+			 c->notes.unknown);
 	if (r == 0)
 		r = give_notify(c, e);
 	if (r == 0)

@@ -20,6 +20,7 @@
 #include "proc.h"
 #include "process.h"
 #include "rdt.h"
+#include "rootless.h"
 #include "supervise.h"
 #include "sync.h"
 #include "terminal.h"
@@ -169,7 +170,7 @@ static int child(struct exec *x, struct err *e)
 	if (r < 0)
 		return r;
 	p.keep_groups = x->spec.notes.keep_groups ||
-			(x->userns &&
+			((x->userns || rootless_userns()) &&
 			 io_read_small(AT_FDCWD, "/proc/self/setgroups", buf, sizeof(buf)) > 0 &&
 			 str_eq(buf, "deny"));
 	r = close_the_rest(x, &p, e);

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -143,7 +144,14 @@ int proc_write_pid_file(const char *path, pid_t pid)
 	char dir[PATH_MAX], text[16];
 	const char *name = strrchr(path, '/');
 	int n = snprintf(text, sizeof(text), "%d", pid);
+	struct stat st;
 
+	/* A pipe or a device is written to, and not replaced by a file. */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+		AUTO_CLOSE int there = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+
+		return there < 0 ? -errno : io_write_full(there, text, (size_t)n);
+	}
 	name = name ? name + 1 : path;
 	if ((size_t)(name - path) >= sizeof(dir))
 		return -ENAMETOOLONG;

@@ -2,15 +2,19 @@
 #include "selfexe.h"
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "base/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
@@ -69,20 +73,66 @@ static int sealed_copy(int self, struct err *e)
 	return TAKE_FD(fd);
 }
 
+/*
+ * Where memory cannot be executed (sysctl vm.memfd_noexec=2), a file that has no name: what runs
+ * cannot be written, and afterwards nobody finds it.
+ */
+static int nameless_copy(int self, struct err *e)
+{
+	static const char *const dirs[] = { "/run", "/tmp", "/var/tmp", "/dev/shm" };
+	char path[32];
+	struct statvfs v;
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		AUTO_CLOSE int fd = open(dirs[i], O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0700);
+		int ro;
+
+		if (fd < 0 || fstatvfs(fd, &v) < 0 || v.f_flag & ST_NOEXEC || copy(self, fd) < 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		ro = open(path, O_RDONLY | O_CLOEXEC);
+		if (ro >= 0)
+			return ro;
+	}
+	return err_set(e, EACCES,
+		       "make a sealed copy of ctr: vm.memfd_noexec forbids one in memory, and none "
+		       "can be made in /run, /tmp, /var/tmp or /dev/shm");
+}
+
+static int safe_copy(int self, struct err *e)
+{
+	int fd = sealed_copy(self, e);
+
+	return fd == -EACCES || fd == -ENOSYS ? nameless_copy(self, e) : fd;
+}
+
+/* Memory of somebody else's that is not sealed has no name either, and may be run again. */
+static bool is_copy(int self)
+{
+	int seals = fcntl(self, F_GET_SEALS);
+	char path[16];
+	struct stat st;
+
+	if (seals >= 0 && (seals & SEALS) == SEALS)
+		return true;
+	return fstat(self, &st) == 0 && st.st_nlink == 0 &&
+	       readlink("/proc/self/exe", path, sizeof(path)) > 7 &&
+	       memcmp(path, "/memfd:", 7) != 0;
+}
+
 int selfexe_seal(char *const argv[], struct err *e)
 {
 	AUTO_CLOSE int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	AUTO_CLOSE int fd = -1;
-	int seals, r;
+	int r;
 
 	if (self < 0)
 		return err_sys(e, errno, "open /proc/self/exe");
-	seals = fcntl(self, F_GET_SEALS);
-	if (seals >= 0 && (seals & SEALS) == SEALS) {
+	if (is_copy(self)) {
 		prctl(PR_SET_NAME, "ctr");
 		return 0;
 	}
-	fd = sealed_copy(self, e);
+	fd = safe_copy(self, e);
 	if (fd < 0)
 		return fd;
 	r = sys_execveat(fd, "", argv, environ, AT_EMPTY_PATH);

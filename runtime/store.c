@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "notify.h"
+#include "rootless.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,13 +21,12 @@
 
 static char *default_root(void)
 {
-	const char *runtime;
+	const char *runtime = rootless_runtime_dir();
 
+	if (runtime)
+		return str_printf("%s/ctr", runtime);
 	if (geteuid() == 0)
 		return strdup(STORE_DEFAULT);
-	runtime = getenv("XDG_RUNTIME_DIR");
-	if (runtime && runtime[0] == '/')
-		return str_printf("%s/ctr", runtime);
 	return str_printf("/tmp/ctr-%u", (unsigned int)geteuid());
 }
 

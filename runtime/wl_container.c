@@ -18,6 +18,7 @@
 #include "namespaces/sysctl.h"
 #include "payload.h"
 #include "process.h"
+#include "rootless.h"
 #include "seccomp_notify.h"
 #include "sync.h"
 
@@ -244,7 +245,8 @@ static void fill_payload(struct create *c, struct container *k)
 		.report = c->sync_child,
 		.landlock = c->notes.landlock,
 		.keep_groups =
-			c->notes.keep_groups || (l->ns[NS_USER].wanted && setgroups_denied()),
+			c->notes.keep_groups || ((l->ns[NS_USER].wanted || rootless_userns()) &&
+						 setgroups_denied()),
 		.limits_set = l->ns[NS_USER].wanted,
 		.preserve_fds = c->o->preserve_fds,
 		.listen = c->listen,

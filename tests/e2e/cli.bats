@@ -6,6 +6,32 @@
 
 load helpers
 
+@test "cli: --pid-file writes into a pipe" {
+    require_root
+    make_bundle
+    set_args /bin/sleep 1000
+    mkfifo "$BATS_TEST_TMPDIR/fifo"
+    cat "$BATS_TEST_TMPDIR/fifo" >"$BATS_TEST_TMPDIR/read" 3>&- &
+    local reader=$!
+    ok create --pid-file "$BATS_TEST_TMPDIR/fifo" --bundle "$BUNDLE" "$ID"
+    wait "$reader"
+    [ -p "$BATS_TEST_TMPDIR/fifo" ]
+    [ "$(cat "$BATS_TEST_TMPDIR/read")" = "$(state_of "$ID" pid)" ]
+    ok delete --force "$ID"
+}
+
+@test "cli: a caller that ignores SIGCHLD gets the same answers" {
+    make_bundle
+    set_args /bin/sleep 1000
+    ok run --detach --bundle "$BUNDLE" "$ID"
+    printf '#!/bin/sh\ntrap "" CHLD\nexec "%s" "$@"\n' "$CTR" >"$BATS_TEST_TMPDIR/ctr"
+    chmod 755 "$BATS_TEST_TMPDIR/ctr"
+    CTR=$BATS_TEST_TMPDIR/ctr ok ps "$ID"
+    [[ $output == *"sleep 1000"* ]]
+    CTR=$BATS_TEST_TMPDIR/ctr ok exec "$ID" true
+    ok delete --force "$ID"
+}
+
 @test "cli: a wrong command line is one line that names what is wrong, exit 1" {
     fails 1 'unknown command: bogus' bogus
     fails 1 'create: unknown option: --bogus' create --bogus "$ID"
@@ -16,7 +42,9 @@ load helpers
     fails 1 'kill: unknown signal: NOPE' kill "$ID" NOPE
     fails 1 '--regex: not a regular expression: [' kill --regex '['
     fails 1 'run: options stand before the ID: --detach' run "$ID" --detach
-    fails 1 'exec: an argument is missing' exec "$ID"
+    fails 255 'exec: an argument is missing' exec "$ID"
+    fails 255 'exec: --env: not KEY=VALUE: BAD' exec -e BAD "$ID" true
+    fails 255 'exec: --process and --no-new-privs exclude each other' exec -p /dev/null --no-new-privs "$ID"
     fails 1 '--clone and --bundle exclude each other' run --clone --bundle /x "$ID"
     fails 1 '--root: / is refused' --root /tmp/.. list
     [ "$(wc -l <"$ERR")" -eq 1 ]

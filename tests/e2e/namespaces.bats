@@ -532,3 +532,51 @@ userns_rootfs() { chown -R "${1:-200000}:${2:-300000}" "$BUNDLE/rootfs"; }
     rootless_setup
     fails 125 '--clone: a clone of this machine needs root' run --clone "$ID" true
 }
+
+@test "rootless: root of a user namespace, as rootless engines call it" {
+    unshare --help | grep -q map-users || skip 'unshare cannot map users'
+    rootless_setup
+    edit_config 'del(.linux.uidMappings, .linux.gidMappings) | .linux.namespaces |= map(select(.type != "user"))
+        | .mounts |= map(if .destination == "/sys" then {destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro"]} else . end)
+        | .linux.namespaces += [{type: "network"}]'
+    mkdir "$USERDIR/xdg"
+    mv "$USERDIR/ctr" "$USERDIR/ctr.bin"
+    cat >"$USERDIR/script" <<'END'
+set -e
+export XDG_RUNTIME_DIR=$1/xdg USER=somebody
+ctr="timeout -k 5 $2 $1/ctr.bin"
+$ctr list -q
+$ctr run --detach --bundle "$1" c
+[ -d "$1/xdg/ctr/c" ]
+[ "$($ctr exec c id -u)" = 0 ]
+# root of a container has a login and such a directory, too, and is root there
+[ "$($ctr list -q)" = c ]
+[ -z "$(USER=root $ctr list -q 2>/dev/null)" ]
+[ -z "$(env -u XDG_RUNTIME_DIR $ctr list -q 2>/dev/null)" ]
+$ctr delete --force c
+# who says that he is root has no cgroup either, which is an error then
+! $ctr --rootless=false run --bundle "$1" c
+echo done
+END
+    printf '#!/bin/sh\nexec unshare --mount --user --map-users 700000,0,65536 --map-groups 700000,0,65536 --setgid 0 --setuid 0 \
+        sh "$@"\n' >"$USERDIR/ctr"
+    chmod 755 "$USERDIR/ctr"
+    set_args /bin/sh -c 'echo hi; sleep 1000'
+    chown -R 700000:700000 "$USERDIR"
+    "$CTR" "$USERDIR/script" "$USERDIR" "$DEADLINE" >"$BATS_TEST_TMPDIR/said" 2>&1 </dev/null 3>&- || fail "$(cat "$BATS_TEST_TMPDIR/said")"
+    grep -qx hi "$BATS_TEST_TMPDIR/said" && grep -qx done "$BATS_TEST_TMPDIR/said" || fail "$(cat "$BATS_TEST_TMPDIR/said")"
+    grep -q 'create cgroup .*: Permission denied' "$BATS_TEST_TMPDIR/said" || fail "$(cat "$BATS_TEST_TMPDIR/said")"
+}
+
+@test "rootless: where groups cannot be set, a container without a user namespace of its own keeps those of its caller" {
+    rootless_setup
+    edit_config 'del(.linux.uidMappings, .linux.gidMappings) | .linux.namespaces |= map(select(.type != "user"))
+        | .mounts |= map(if .destination == "/sys" then {destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro"]} else . end)
+        | .linux.namespaces += [{type: "network"}] | .mounts |= map(if .type == "devpts" then .options -= ["gid=5"] else . end)'
+    mv "$USERDIR/ctr" "$USERDIR/ctr.bin"
+    printf '#!/bin/sh\nexec unshare --mount --user --map-root-user "%s" "$@"\n' "$USERDIR/ctr.bin" >"$USERDIR/ctr"
+    chmod 755 "$USERDIR/ctr"
+    set_args /bin/sh -c 'id -u; echo hi'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = $'0\nhi' ]
+}

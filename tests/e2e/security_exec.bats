@@ -243,6 +243,22 @@ keys_in() { # INIT EXEC [CREATE OPTION...]
     ok delete --force "$ID"
 }
 
+@test "memory that cannot be executed (vm.memfd_noexec=2): ctr is protected by a file without a name" {
+    [ -e /proc/sys/vm/memfd_noexec ] || skip 'no vm.memfd_noexec'
+    make_bundle
+    set_args /bin/sh -c 'readlink /proc/1/exe; sleep 1000'
+    cat >"$BATS_TEST_TMPDIR/script" <<'END'
+set -e
+echo 2 >/proc/sys/vm/memfd_noexec
+"$@" run --detach --bundle "$BUNDLE" "$ID"
+"$@" exec "$ID" echo inside
+"$@" delete --force "$ID"
+END
+    BUNDLE=$BUNDLE ID=$ID unshare --pid --fork --mount-proc sh "$BATS_TEST_TMPDIR/script" timeout -k 5 "$DEADLINE" "$CTR" --root "$ROOT" \
+        >"$BATS_TEST_TMPDIR/said" 2>&1 </dev/null 3>&- || fail "$(cat "$BATS_TEST_TMPDIR/said")"
+    grep -qx inside "$BATS_TEST_TMPDIR/said" || fail "$(cat "$BATS_TEST_TMPDIR/said")"
+}
+
 @test "umask: 022 whatever the caller's is, or the configured one" {
     make_bundle
     umask 077

@@ -141,6 +141,10 @@ static void others(void **state)
 	refused("org.ctr.vm.boot-timeout", "1.5", EINVAL, "not a number of seconds");
 	refused("run.oci.handler", "krun", ENOTSUP, "org.ctr.isolation");
 	refused("run.oci.handler", "wasm", ENOTSUP, "handler");
+	assert_null(out.unknown);
+	/* what the specification says of keys that nobody knows */
+	good("run.oci.new", "x", &a, &out);
+	assert_string_equal(out.unknown, "run.oci.new");
 	refused("run.oci.seccomp.plugins", "x.so", ENOTSUP, "not supported");
 	refused("run.oci.delegate-cgroup", "x", ENOTSUP, "not supported");
 	refused("run.oci.systemd.force_cgroup_v1", "/x", ENOTSUP, "not supported");
