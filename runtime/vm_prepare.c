@@ -11,6 +11,7 @@
 #include "microvm/vm_plan.h"
 #include "namespaces/overlay.h"
 #include "oci/spec_guest.h"
+#include "rootless.h"
 #include "vm_image.h"
 #include "vm_jail.h"
 #include "vm_ops.h"
@@ -241,7 +242,7 @@ static int plan_namespaces(struct create *c, struct err *e)
 			 l.ns[NS_NETWORK].path);
 	c->machine = true;
 	/* Who has no rights gets those to make namespaces by the user namespace, first of all. */
-	if (geteuid() != 0) {
+	if (geteuid() != 0 || rootless_userns()) {
 		l.ns[NS_USER].wanted = own->ns[NS_USER].wanted;
 		return ns_plan_spec(&l, &c->ns, e);
 	}
@@ -259,7 +260,7 @@ static int plan_namespaces(struct create *c, struct err *e)
 static int limits(struct machine *m, struct create *c, struct err *e)
 {
 	const struct spec_resources *r = c->spec->linux_.resources;
-	bool root = geteuid() == 0;
+	bool root = !rootless_is(c->g);
 	bool limit = r && r->memory && r->memory->limit.set && r->memory->limit.v > 0;
 
 	limit |= root && (!c->o->clone || c->o->disk);
