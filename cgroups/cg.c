@@ -100,7 +100,9 @@ bool cg_view(const struct cg *cg, size_t i, struct cg_view *out)
 	*out = (struct cg_view){
 		.controllers = d->hier->controllers,
 		.mount = d->hier->mount,
-		.path = d->present ? cg->path : d->hier->self,
+		.path = d->present         ? cg->path
+			: d->hier->self[0] ? d->hier->self
+					   : NULL,
 		.v2 = d->hier->v2,
 	};
 	return true;
@@ -277,7 +279,7 @@ static int make_all(struct cg *cg, unsigned int need, unsigned int want, struct 
  * ---- */
 
 struct cpuset {
-	char cpus[1024], mems[1024];
+	char cpus[8192], mems[8192];
 };
 
 static int cpuset_read(const char *dir, struct cpuset *s, struct err *e)
@@ -288,8 +290,10 @@ static int cpuset_read(const char *dir, struct cpuset *s, struct err *e)
 	if (fd < 0)
 		return err_sys(e, errno, "open %s", dir);
 	n = io_read_small(fd, "cpuset.cpus", s->cpus, sizeof(s->cpus));
-	if (n >= 0)
+	if (n >= 0 && n < (ssize_t)sizeof(s->cpus) - 1)
 		n = io_read_small(fd, "cpuset.mems", s->mems, sizeof(s->mems));
+	if (n == (ssize_t)sizeof(s->cpus) - 1)
+		n = -E2BIG; /* half a list is another one */
 	return n < 0 ? err_sys(e, (int)-n, "read %s/cpuset.*", dir) : 0;
 }
 
@@ -400,6 +404,10 @@ int cg_create_on(const struct cg_host *host, const struct cg_create_opts *o, str
 		return r;
 	}
 	if (!any_present(cg)) {
+		if (o->cgroups_path)
+			log_warn("linux.cgroupsPath: %s: no right to make it: the container stays "
+				 "in the cgroups of its caller",
+				 o->cgroups_path);
 		free(cg->path);
 		cg->path = NULL;
 	}

@@ -28,7 +28,7 @@ extern const char *const cg_driver_names[]; /* "cgroupfs", "systemd", "disabled"
 struct cg_hier {
 	char controllers[96]; /* "cpu,cpuacct"; "name=systemd"; "" for the v2 hierarchy */
 	char mount[128];      /* where the host has it mounted, "/sys/fs/cgroup/memory" */
-	char self[512];       /* ctr's own cgroup in it, from /proc/self/cgroup */
+	char self[512];       /* ctr's own cgroup, from /proc/self/cgroup; "": a longer path */
 	bool v2;
 };
 
@@ -198,7 +198,8 @@ int cg_remove_unused(const char *id, const char *cgroups_path, struct err *e);
 struct cg_view {
 	const char *controllers; /* as in cg_hier */
 	const char *mount;       /* host mount point of the hierarchy */
-	const char *path;        /* the container's cgroup in it, absolute below the mount */
+	/* the container's cgroup in it, absolute below the mount; NULL: one that cannot be named */
+	const char *path;
 	bool v2;
 };
 bool cg_view(const struct cg *cg, size_t i, struct cg_view *out);

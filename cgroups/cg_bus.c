@@ -454,14 +454,14 @@ int cg_bus_set(struct cg_bus *b, const char *unit, const struct cg_props *props,
 	return r < 0 ? r : do_call(&c, e);
 }
 
-int cg_bus_attach(struct cg_bus *b, const char *unit, pid_t pid, struct err *e)
+int cg_bus_attach(struct cg_bus *b, const char *unit, const char *sub, pid_t pid, struct err *e)
 {
 	AUTO_CALL struct call c = { .b = b, .what = "put a process into unit", .unit = unit };
 	const uint32_t u = (uint32_t)pid;
 	int r = new_call(&c, "AttachProcessesToUnit", e);
 
 	if (r == 0)
-		r = append_strings(&c, unit, "", e);
+		r = append_strings(&c, unit, sub, e);
 	if (r < 0)
 		return r;
 	r = b->sd.message_open_container(c.m, 'a', "u");

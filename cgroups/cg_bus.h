@@ -33,10 +33,10 @@ int cg_bus_start(struct cg_bus *b, const char *unit, const struct cg_props *prop
 int cg_bus_set(struct cg_bus *b, const char *unit, const struct cg_props *props, struct err *e);
 
 /*
- * Moves a process into the unit's cgroup: where the caller has no right to do so, systemd may have
- * it.
+ * Moves a process into the unit's cgroup, or to sub below it ("/x"): where the caller has no right
+ * to do so, systemd may have it.
  */
-int cg_bus_attach(struct cg_bus *b, const char *unit, pid_t pid, struct err *e);
+int cg_bus_attach(struct cg_bus *b, const char *unit, const char *sub, pid_t pid, struct err *e);
 
 /* Stops a unit, waits for that, and clears its failure. A unit that is gone is fine. */
 int cg_bus_stop(struct cg_bus *b, const char *unit, struct err *e);

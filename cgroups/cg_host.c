@@ -137,7 +137,7 @@ static bool in_mountinfo(struct cg_hier *h, const char *text)
 	return false;
 }
 
-/* "4:memory:/a" or "0::/a". 1 when it fills *h, 0 for a line that does not fit. */
+/* "4:memory:/a" or "0::/a". 1 when it fills *h, 0 for a line of another form, or -E2BIG. */
 static int parse_line(char *line, struct cg_hier *h)
 {
 	char *controllers = strchr(line, ':'), *path;
@@ -150,9 +150,12 @@ static int parse_line(char *line, struct cg_hier *h)
 		return 0;
 	*path++ = '\0';
 	*h = (struct cg_hier){ .v2 = str_eq(line, "0") };
-	return snprintf(h->controllers, sizeof(h->controllers), "%s", controllers) <
-		       (int)sizeof(h->controllers) &&
-	       snprintf(h->self, sizeof(h->self), "%s", path) < (int)sizeof(h->self);
+	if (snprintf(h->controllers, sizeof(h->controllers), "%s", controllers) >=
+	    (int)sizeof(h->controllers))
+		return -E2BIG;
+	if (snprintf(h->self, sizeof(h->self), "%s", path) >= (int)sizeof(h->self))
+		h->self[0] = '\0';
+	return 1;
 }
 
 static void set_layout(struct cg_host *h)
@@ -186,7 +189,10 @@ int cg_host_probe_env(struct cg_host *h, const struct cg_probe_env *env, struct 
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		struct cg_hier *one = &h->hier[h->n];
 
-		if (!parse_line(line, one))
+		r = parse_line(line, one);
+		if (r < 0)
+			return err_sys(e, -r, "%s: a line of it", env->proc_cgroup);
+		if (!r)
 			continue;
 		if (!usual_place(one, env)) {
 			if (!mounts) {

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <stdio.h>
 
 static int open_join(struct cg *cg, struct cg_dir *d, int *fds, size_t *n, struct err *e)
@@ -68,7 +69,8 @@ int cg_attach(struct cg *cg, pid_t pid, struct err *e)
 		/* A user may not move what is outside of his own cgroups; the machine's systemd
 		 * does it for his. */
 		if (r == -EACCES && cg->unit && d->hier->v2)
-			return cg_systemd_attach(cg, pid, e);
+			return cg_systemd_attach(
+				cg, d->dir + strlen(d->hier->mount) + strlen(cg->path), pid, e);
 		if (r < 0)
 			return err_sys(e, -r, "put process %d into cgroup %s", (int)pid, d->dir);
 	}

@@ -140,18 +140,27 @@ static int put(struct arena *a, struct cg_blkio_list *l, const struct cg_blkio *
 	return l->v[l->n++].op ? 0 : -ENOMEM;
 }
 
+/* "8:0" */
+static bool numbers(char *word, struct cg_blkio *x)
+{
+	char *colon = strchr(word, ':');
+
+	if (!colon)
+		return false;
+	*colon = '\0';
+	return str_to_u64(word, UINT32_MAX, &x->major) == 0 &&
+	       str_to_u64(colon + 1, UINT32_MAX, &x->minor) == 0;
+}
+
 /* "8:0" at the beginning of a line; the rest of it, or NULL. */
 static char *device(char *line, struct cg_blkio *x)
 {
-	char *space = strchr(line, ' '), *colon = strchr(line, ':');
+	char *space = strchr(line, ' ');
 
-	if (!space || !colon || colon > space)
+	if (!space)
 		return NULL;
-	*space = *colon = '\0';
-	if (str_to_u64(line, UINT32_MAX, &x->major) < 0 ||
-	    str_to_u64(colon + 1, UINT32_MAX, &x->minor) < 0)
-		return NULL;
-	return space + 1;
+	*space = '\0';
+	return numbers(line, x) ? space + 1 : NULL;
 }
 
 int cg_parse_blkio(struct arena *a, char *text, struct cg_blkio_list *out)
@@ -163,7 +172,8 @@ int cg_parse_blkio(struct arena *a, char *text, struct cg_blkio_list *out)
 		char *rest, *value;
 		int r;
 
-		if (str_after(l, "Total "))
+		/* A row of a disk that the kernel does not name belongs to one that it does. */
+		if (str_after(l, "Total ") || str_after(l, "(unknown)"))
 			continue;
 		rest = device(l, &x);
 		value = rest ? strchr(rest, ' ') : NULL;
@@ -206,8 +216,12 @@ static int io_pair(struct arena *a, char *w, struct cg_blkio *x, struct cg_blkio
 {
 	char *value = strchr(w, '=');
 
-	if (!value)
-		return 0; /* "(unknown)" of a device that is going */
+	/* "(unknown)" of a device that is going; or the next one's numbers, where the kernel has
+	 * left out the end of a line without words */
+	if (!value) {
+		numbers(w, x);
+		return 0;
+	}
 	*value++ = '\0';
 	for (size_t i = 0; i < ARRAY_SIZE(io_keys); i++) {
 		if (!str_eq(w, io_keys[i].key))

@@ -385,12 +385,12 @@ int cg_systemd_restore(struct cg *cg, const struct spec_resources *r,
 	return ret < 0 || !p.n ? ret : cg_bus_set(b, cg->unit, &p, e);
 }
 
-int cg_systemd_attach(struct cg *cg, pid_t pid, struct err *e)
+int cg_systemd_attach(struct cg *cg, const char *sub, pid_t pid, struct err *e)
 {
 	AUTO_BUS struct cg_bus *b = NULL;
 	int r = cg_bus_open(is_users(cg), CG_BUS_PATIENCE_MS, &b, e);
 
-	return r < 0 ? r : cg_bus_attach(b, cg->unit, pid, e);
+	return r < 0 ? r : cg_bus_attach(b, cg->unit, sub, pid, e);
 }
 
 void cg_systemd_stop(struct cg *cg)

@@ -23,8 +23,8 @@ int cg_systemd_update(struct cg *cg, const struct spec_resources *r,
 int cg_systemd_restore(struct cg *cg, const struct spec_resources *r,
 		       const struct spec_resources *old, struct err *e);
 
-/* Has systemd put a process into the unit. */
-int cg_systemd_attach(struct cg *cg, pid_t pid, struct err *e);
+/* Has systemd put a process into the unit, at sub below its cgroup ("/x", or ""). */
+int cg_systemd_attach(struct cg *cg, const char *sub, pid_t pid, struct err *e);
 
 /*
  * Ends the unit. What fails is only a warning: the cgroups are removed by the caller in any case,

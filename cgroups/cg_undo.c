@@ -24,6 +24,9 @@ static const struct {
 	{ "io.latency", "target=0" },
 	{ "rdma.max", "hca_handle=max hca_object=max" },
 	{ "misc.max", "max" },
+	{ "dmem.max", "max" },
+	{ "dmem.low", "0" },
+	{ "dmem.min", "0" },
 	{ "net_prio.ifpriomap", "0" },
 };
 

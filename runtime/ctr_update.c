@@ -87,6 +87,24 @@ static bool is_written(const struct spec_resources *asked, const char *key)
 	       (asked->cpu && str_after(key, "cpu."));
 }
 
+static bool same_number(const struct opt_i64 *a, const struct opt_i64 *b)
+{
+	return a->set == b->set && (!a->set || a->v == b->v);
+}
+
+static bool same_rules(const struct spec_device_rules *a, const struct spec_device_rules *b)
+{
+	for (size_t i = 0; a->n == b->n && i < a->n; i++) {
+		const struct spec_device_rule *x = &a->v[i], *y = &b->v[i];
+
+		if (x->allow != y->allow || x->type != y->type ||
+		    !same_number(&x->major, &y->major) || !same_number(&x->minor, &y->minor) ||
+		    !str_eq(x->access ?: "rwm", y->access ?: "rwm"))
+			return false;
+	}
+	return a->n == b->n;
+}
+
 /*
  * What is written: of memory and processor time everything that holds from now on, as those
  * settings depend on one another (memory and swap, quota and period, idle and shares), of the rest
@@ -101,6 +119,9 @@ static int effective(const struct update *u, struct spec_resources *r, struct sp
 	const struct spec_map *kept = &now->unified;
 
 	*r = *u->asked->linux_.resources;
+	/* Engines send all resources with each update: what hooks have opened since stays open. */
+	if (same_rules(&r->devices, &held(u)->devices))
+		r->devices.n = 0;
 	if (r->memory)
 		r->memory = now->memory;
 	if (r->cpu) {

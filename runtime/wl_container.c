@@ -79,12 +79,13 @@ static int plan_mounts(struct workload *w, struct err *e)
 			return err_sys(e, ENOMEM, "linux.mountLabel");
 	}
 	for (size_t i = 0; c->cg && i < ARRAY_SIZE(k->views) && cg_view(c->cg, i, &v); i++)
-		k->views[in.n_cgroups++] = (struct mount_cgroup){
-			.controllers = v.controllers,
-			.mount = v.mount,
-			.path = v.path,
-			.v2 = v.v2,
-		};
+		if (v.path)
+			k->views[in.n_cgroups++] = (struct mount_cgroup){
+				.controllers = v.controllers,
+				.mount = v.mount,
+				.path = v.path,
+				.v2 = v.v2,
+			};
 	return mount_plan_build(&k->arena, &in, &k->plan, e);
 }
 

@@ -252,6 +252,14 @@ start_sleep() {
     ok update -r - "$ID"
     denied
     ok exec "$ID" sh -c ': >/dev/null'
+    # engines send all resources every time: what a hook has opened by itself stays
+    if is_v1 devices; then
+        echo "c $major:$minor rw" >"$(cgroup_file "$ID" devices devices.allow '')"
+        echo '{"pids": {"limit": 56}, "devices": [{"allow": false, "access": "rwm"}]}' >"$STDIN"
+        ok update -r - "$ID"
+        opens
+        assert_value 56 pids pids.max ''
+    fi
     echo '{"devices": [{"allow": true, "access": "rwm"}]}' >"$STDIN"
     ok update -r - "$ID"
     opens

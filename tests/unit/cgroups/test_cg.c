@@ -117,6 +117,7 @@ static int probe(struct cg_host *h, struct err *e)
 
 static void test_probe_v2(void **state)
 {
+	AUTO_FREE char *deep = str_printf("0::/%01500d\n", 0);
 	struct cg_host h;
 	struct err e;
 
@@ -131,6 +132,9 @@ static void test_probe_v2(void **state)
 	assert_string_equal(h.hier[0].self, "/user.slice/session-1.scope");
 	assert_ptr_equal(cg_host_v2(&h), &h.hier[0]);
 	assert_null(cg_host_v1(&h, "memory"));
+	put_file("cgroup", deep); /* one in which we sit deep is one all the same */
+	assert_int_equal(probe(&h, &e), 0);
+	assert_true(h.n == 1 && !*h.hier[0].self);
 }
 
 static void test_probe_v1(void **state)

@@ -108,6 +108,11 @@ static void test_blkio(void **state)
 	assert_int_equal(l.v[1].value, 512);
 	assert_int_equal(l.v[2].minor, 16);
 	assert_string_equal(l.v[2].op, "");
+	/* a path of an NVMe disk that the kernel hides */
+	assert_int_equal(
+		cg_parse_blkio(&arena, text("(unknown) Read 5\n8:0 Read 4096\n(unknown) 7\n"), &l),
+		0);
+	assert_int_equal(l.n, 4);
 	assert_int_equal(cg_parse_blkio(&arena, text("8 Read 4096\n"), &l), -EBADMSG);
 	assert_int_equal(cg_parse_blkio(&arena, text("8:0 Read x\n"), &l), -EBADMSG);
 }
@@ -130,6 +135,11 @@ static void test_io_stat(void **state)
 	assert_int_equal(l[CG_BLKIO_SERVICED].n, 3);
 	assert_int_equal(l[CG_BLKIO_SERVICED].v[1].value, 4);
 	assert_int_equal(l[CG_BLKIO_COST_USAGE].v[0].value, 11);
+	/* lines without an end, as some kernels print them */
+	assert_int_equal(cg_parse_io_stat(&arena, text("7:7 7:6 8:32 rbytes=77 wios=1\n"), l), 0);
+	assert_int_equal(l[CG_BLKIO_BYTES].n, 5);
+	assert_int_equal(l[CG_BLKIO_BYTES].v[4].major, 8);
+	assert_int_equal(l[CG_BLKIO_BYTES].v[4].minor, 32);
 	assert_int_equal(cg_parse_io_stat(&arena, text("8:0 rbytes=-3\n"), l), -EBADMSG);
 }
 
