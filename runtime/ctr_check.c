@@ -212,6 +212,11 @@ static void check_annotations(struct ctr_check *k, const struct spec *s)
 
 		one.annotations = (struct spec_map){ .v = &s->annotations.v[i], .n = 1 };
 		r = annotations_read(&one, &a, &notes, &e);
+		if (r == 0 && notes.unknown)
+			r = err_set(&e, ENOTSUP,
+				    "annotations[\"%s\"]: not known to this version of ctr, "
+				    "without effect",
+				    notes.unknown);
 		if (r < 0)
 			check_refusal(k, r, &e);
 	}
