@@ -50,7 +50,7 @@ struct exec {
 	struct listen_fds listen;
 	uint64_t ns_flags; /* of the container, without pid */
 	bool attach;       /* only systemd may move a process into the cgroup: it is asked to */
-	bool own_pid_ns, userns;
+	bool own_pid_ns, userns, keep_groups;
 	int init_pidfd;
 	int root; /* init's root, when it shares our mount namespace; else -1 */
 	int sync_parent, sync_child, console, master, pidfd;
@@ -137,12 +137,12 @@ static int child(struct exec *x, struct err *e)
 		.receiver = &x->receiver,
 		.report = x->sync_child,
 		.landlock = x->spec.notes.landlock,
+		.keep_groups = x->spec.notes.keep_groups || x->keep_groups,
 		.limits_set = x->userns,
 		.cwd_must_exist = true,
 		.preserve_fds = x->o->preserve_fds,
 		.listen = x->listen,
 	};
-	char buf[16];
 	int r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -169,10 +169,6 @@ static int child(struct exec *x, struct err *e)
 		r = terminal(x, e);
 	if (r < 0)
 		return r;
-	p.keep_groups = x->spec.notes.keep_groups ||
-			((x->userns || rootless_userns()) &&
-			 io_read_small(AT_FDCWD, "/proc/self/setgroups", buf, sizeof(buf)) > 0 &&
-			 str_eq(buf, "deny"));
 	r = close_the_rest(x, &p, e);
 	if (r == 0)
 		r = payload_settle(&p, e);
@@ -239,6 +235,20 @@ static int open_container(struct exec *x, const struct ctr_global *g, const char
 	return transition_check(CMD_EXEC, id, x->c.status, e);
 }
 
+/*
+ * In the user namespace of init, the container's own or ours. Asked from outside: what is in the
+ * container's /proc may be the container's word.
+ */
+static bool setgroups_denied(const struct exec *x)
+{
+	char path[32], buf[16];
+
+	if (!x->userns && !rootless_userns())
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)x->c.st->pid);
+	return io_read_small(AT_FDCWD, path, buf, sizeof(buf)) > 0 && str_eq(buf, "deny");
+}
+
 static int prepare(struct exec *x, const char *id, struct err *e)
 {
 	AUTO_CLOSE int cache = -1;
@@ -266,6 +276,7 @@ static int prepare(struct exec *x, const char *id, struct err *e)
 	x->init_pidfd = proc_pidfd(x->c.st->pid, x->c.st->pid_start);
 	if (x->init_pidfd < 0)
 		return err_set(e, ESRCH, "exec %s: cannot exec in a stopped container", id);
+	x->keep_groups = setgroups_denied(x);
 	if (!l->ns[NS_MOUNT].wanted) {
 		char path[32];
 

@@ -225,11 +225,13 @@ static int fill_run(struct create *c, struct container *k, struct err *e)
 		       : run_dirs_make(run, &k->run_dirs, e);
 }
 
-static bool setgroups_denied(void)
+/* In a mount namespace of somebody else /proc is somebody else's word. */
+static bool setgroups_denied(const struct spec_linux *l)
 {
 	char buf[16];
 
-	return io_read_small(AT_FDCWD, "/proc/self/setgroups", buf, sizeof(buf)) > 0 &&
+	return !l->ns[NS_MOUNT].path && (l->ns[NS_USER].wanted || rootless_userns()) &&
+	       io_read_small(AT_FDCWD, "/proc/self/setgroups", buf, sizeof(buf)) > 0 &&
 	       str_eq(buf, "deny");
 }
 
@@ -245,9 +247,7 @@ static void fill_payload(struct create *c, struct container *k)
 		.receiver = &k->receiver,
 		.report = c->sync_child,
 		.landlock = c->notes.landlock,
-		.keep_groups =
-			c->notes.keep_groups || ((l->ns[NS_USER].wanted || rootless_userns()) &&
-						 setgroups_denied()),
+		.keep_groups = c->notes.keep_groups || setgroups_denied(l),
 		.limits_set = l->ns[NS_USER].wanted,
 		.preserve_fds = c->o->preserve_fds,
 		.listen = c->listen,

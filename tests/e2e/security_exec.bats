@@ -243,6 +243,20 @@ keys_in() { # INIT EXEC [CREATE OPTION...]
     ok delete --force "$ID"
 }
 
+@test "exec: the groups of its caller are not kept because the container says that none can be set" {
+    require_program setpriv
+    make_bundle
+    drop_mounts /proc
+    edit_config "$MAP_64K"' | .linux.maskedPaths = [] | .linux.readonlyPaths = []'
+    mkdir -p "$BUNDLE/rootfs/proc/self"
+    echo -n deny >"$BUNDLE/rootfs/proc/self/setgroups"
+    chown -R 200000:300000 "$BUNDLE/rootfs"
+    set_args /bin/sleep 1000
+    ok run --detach --bundle "$BUNDLE" "$ID"
+    [ "$(setpriv --groups 4711,4712 "$CTR" --root "$ROOT" exec "$ID" id -G </dev/null 3>&-)" = 0 ]
+    ok delete --force "$ID"
+}
+
 @test "memory that cannot be executed (vm.memfd_noexec=2): ctr is protected by a file without a name" {
     [ -e /proc/sys/vm/memfd_noexec ] || skip 'no vm.memfd_noexec'
     make_bundle
