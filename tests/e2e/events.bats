@@ -23,7 +23,7 @@ start_sleep() {
 # stream ARGS...: ctr events in the background, its output in $EVENTS. Its exit status is for end_of_stream.
 stream() {
     EVENTS=$BATS_TEST_TMPDIR/events
-    timeout -k 5 60 "$CTR" --root "$ROOT" events "$@" "$ID" >"$EVENTS" 2>"$BATS_TEST_TMPDIR/err.stream" \
+    timeout -k 5 300 "$CTR" --root "$ROOT" events "$@" "$ID" >"$EVENTS" 2>"$BATS_TEST_TMPDIR/err.stream" \
         </dev/null 3>&- &
     STREAM=$!
 }

@@ -11,6 +11,14 @@ reachable() {
     done
 }
 
+# copy_ctr DIR: into it, with the kernel that it finds beside itself.
+copy_ctr() {
+    cp "$CTR" "$1/ctr"
+    case " ${CTR_GLOBALS:-} " in *" --vm "*)
+        [ ! -e "$(dirname "$CTR")/guest/vmlinux" ] || { mkdir "$1/guest" && cp "$(dirname "$CTR")/guest/vmlinux" "$1/guest/"; } ;;
+    esac
+}
+
 # What a user without rights needs: a name, subordinate ids, a directory. In a mount namespace of its own, so
 # that the host's /etc stays as it is. $USERDIR is the user's, with ctr in it. A directory that the user can reach.
 ROOTLESS_ID=61234
@@ -23,7 +31,8 @@ rootless_setup() {
     local d
     USERDIR=$BATS_TEST_TMPDIR/user
     mkdir "$USERDIR" "$USERDIR/run" "$BATS_TEST_TMPDIR/etc"
-    cp "$CTR" "$USERDIR/ctr"
+    mknod -m 666 "$BATS_TEST_TMPDIR/tun" c 10 200 # as udev makes it; not each machine has that
+    copy_ctr "$USERDIR"
     for d in passwd group; do cp "/etc/$d" "$BATS_TEST_TMPDIR/etc/$d"; done
     echo "u$TESTID:x:$ROOTLESS_ID:$ROOTLESS_ID::$USERDIR:/bin/sh" >>"$BATS_TEST_TMPDIR/etc/passwd"
     echo "u$TESTID:x:$ROOTLESS_ID:" >>"$BATS_TEST_TMPDIR/etc/group"
@@ -41,6 +50,7 @@ exec unshare --mount --propagation slave bash -c '
         [ -e /etc/\$f ] || continue
         mount --bind "$BATS_TEST_TMPDIR/etc/\$f" /etc/\$f || exit 99
     done
+    [ ! -c /dev/net/tun ] || [ "\$(stat -c %a /dev/net/tun)" = 666 ] || mount --bind "$BATS_TEST_TMPDIR/tun" /dev/net/tun || exit 99
     exec setpriv --reuid $ROOTLESS_ID --regid $ROOTLESS_ID --clear-groups --inh-caps=-all \
         env -u XDG_RUNTIME_DIR HOME="$USERDIR" "$USERDIR/ctr" "\$@"' ctr "\$@"
 END

@@ -70,7 +70,8 @@ PY
 
 @test "vm: too little memory for the kernel" {
     broken 'no kernel boots with less' run --vm-memory 1m
-    broken 'MiB of memory' run --vm-memory 64m --kernel "$(kernels | tail -n 1)" --initrd /bin/bash
+    truncate -s 48m "$BATS_TEST_TMPDIR/initrd"
+    broken 'MiB of memory' run --vm-memory 64m --kernel "$(kernels | tail -n 1)" --initrd "$BATS_TEST_TMPDIR/initrd"
     broken 'at most' run --vm-memory 100t
     broken 'at most' run --vcpus 1000
 }

@@ -171,7 +171,7 @@ child 137" ]
     mkdir -p "$u/run"
     make_bundle "$u/b" --rootless
     set_args /bin/sh -c 'id -u; echo mine >/tmp/mine; exit 9'
-    cp "$CTR" "$u/ctr"
+    copy_ctr "$u"
     chown -R 1000:1000 "$u"
     edit_config '.linux.uidMappings[0].hostID = 1000 | .linux.gidMappings[0].hostID = 1000'
     status=0

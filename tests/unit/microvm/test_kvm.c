@@ -200,12 +200,13 @@ __asm__(
 	"	out %al, %dx\n"
 	"	end panic\n"
 
+	/* Labels 1 to 3 are those of say. */
 	"guest spin\n"
-	"1:	say .\n"
+	"5:	say .\n"
 	"	mov $1000, %ecx\n"
 	"4:	dec %ecx\n"
 	"	jnz 4b\n"
-	"	jmp 1b\n"
+	"	jmp 5b\n"
 	"	end spin\n"
 
 	/* The other processor begins in real mode at 0x8000. */
@@ -461,6 +462,18 @@ static void wait_ms(int ms)
 	poll(NULL, 0, ms);
 }
 
+static void await_word(void)
+{
+	struct pollfd p[2] = { { .fd = v.console, .events = POLLIN },
+			       { .fd = v.ended, .events = POLLIN } };
+
+	if (poll(p, 2, DEADLINE_MS) < 1 || !p[0].revents) {
+		if (p[1].revents)
+			v.ops->end(&v, &why);
+		fail_msg("the guest says nothing: %s", p[1].revents ? why : "but it runs");
+	}
+}
+
 /* Paused, it says nothing; let go, it goes on; stopped, it is gone at once. */
 static void test_pause_and_stop(void **state)
 {
@@ -468,8 +481,7 @@ static void test_pause_and_stop(void **state)
 
 	(void)state;
 	start(guest_spin, guest_spin_size, 2);
-	assert_int_equal(
-		poll(&(struct pollfd){ .fd = v.console, .events = POLLIN }, 1, DEADLINE_MS), 1);
+	await_word();
 	assert_int_equal(v.ops->pause(&v, true, &e), 0);
 	hear();
 	before = said_len;
@@ -477,8 +489,7 @@ static void test_pause_and_stop(void **state)
 	hear();
 	assert_int_equal(said_len, before);
 	assert_int_equal(v.ops->pause(&v, false, &e), 0);
-	assert_int_equal(
-		poll(&(struct pollfd){ .fd = v.console, .events = POLLIN }, 1, DEADLINE_MS), 1);
+	await_word();
 	v.ops->stop(&v);
 	assert_int_equal(v.ctl, -1);
 }
