@@ -103,7 +103,7 @@ int vm_plan_sizes(const struct spec *s, const struct vm_sizes *given, struct vm_
  * does not have are not waited for.
  */
 static const char base_line[] =
-	"console=hvc0 panic=-1 reboot=t 8250.nr_uarts=1 i8042.noaux i8042.nokbd "
+	"console=hvc0 panic=-1 oops=panic reboot=t 8250.nr_uarts=1 i8042.noaux i8042.nokbd "
 	"rcupdate.rcu_expedited=1 cryptomgr.notests random.trust_cpu=on";
 
 int vm_plan_cmdline(const struct spec *s, bool debug, char **out, struct err *e)

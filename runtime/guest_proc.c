@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -156,6 +157,20 @@ static int take_terminal(struct guest *g, uint32_t id, struct err *e)
 	return second < 0 ? err_sys(e, errno, "guest: terminal") : 0;
 }
 
+/*
+ * Until the machine is reset: the last process of a mount namespace unmounts what is only in there,
+ * and Linux 6.1 does not wait for what the file server still reads for pages of a virtio-fs that is
+ * not the whole share (general protection fault in the worker that takes the answer).
+ */
+static void keep_mounts(const struct guest *g, pid_t pid)
+{
+	char path[48];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	if (g->machine && open(path, O_RDONLY | O_CLOEXEC) < 0)
+		log_warn("guest: keep the mounts of the container: %s", strerrordesc_np(errno));
+}
+
 void guest_proc_made(struct guest *g, uint32_t id, pid_t pid, struct err *e)
 {
 	struct guest_proc *p = &g->procs[id];
@@ -171,6 +186,8 @@ void guest_proc_made(struct guest *g, uint32_t id, pid_t pid, struct err *e)
 	}
 	p->pid = pid;
 	p->state = GUEST_PROC_RUNS;
+	if (id == 0)
+		keep_mounts(g, pid);
 	if (id) {
 		struct agent_frame f = { .type = AGENT_PID, .id = id, .arg = (uint32_t)pid };
 

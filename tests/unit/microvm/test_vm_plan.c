@@ -139,7 +139,7 @@ static void test_cmdline(void **state)
 	(void)state;
 	assert_int_equal(vm_plan_cmdline(s, false, &quiet, &e), 0);
 	assert_true(str_ends(quiet, " quiet a=b quux"));
-	assert_non_null(strstr(quiet, "panic=-1 reboot=t"));
+	assert_non_null(strstr(quiet, "panic=-1 oops=panic reboot=t"));
 	assert_int_equal(vm_plan_cmdline(s, true, &loud, &e), 0);
 	assert_null(strstr(loud, "quiet"));
 	assert_int_equal(vm_plan_cmdline(bad, false, &none, &e), -EINVAL);
