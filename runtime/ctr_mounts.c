@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/str.h"
 #include "base/sys.h"
 #include "container.h"
 #include "namespaces/mount_exec.h"
@@ -21,6 +22,9 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,15 +32,19 @@
 #ifndef MNT_DETACH
 #define MNT_DETACH 2
 #endif
-#ifndef UMOUNT_NOFOLLOW
-#define UMOUNT_NOFOLLOW 8
-#endif
 /* <sys/mount.h>, which has it, and <linux/mount.h> exclude each other. */
 int umount2(const char *target, int flags);
+
+#define RECORD "mounts"
+#define RECORD_MAX ((size_t)1 << 20)
 
 struct job {
 	struct mount_plan plan;
 	int *fds; /* one an operation: what add attaches */
+	/* one an operation: the mount's id (0: not known), and what its source is now (ino 0: none) */
+	uint64_t *ids;
+	struct stat *sources;
+	int own_fds; /* the directory of this process's descriptors, on the host's /proc */
 	int pidfd;
 	bool add;
 };
@@ -46,6 +54,8 @@ static void job_close(struct job *j)
 	for (size_t i = 0; j->fds && i < j->plan.n; i++)
 		cleanup_close(&j->fds[i]);
 	free(j->fds);
+	free(j->ids);
+	free(j->sources);
 	cleanup_close(&j->pidfd);
 }
 
@@ -89,14 +99,91 @@ static int open_sources(struct job *j, struct err *e)
 {
 	int r = 0;
 
-	j->fds = malloc((j->plan.n ? j->plan.n : 1) * sizeof(*j->fds));
-	if (!j->fds)
-		return err_sys(e, ENOMEM, "mounts");
-	for (size_t i = 0; i < j->plan.n; i++)
-		j->fds[i] = -1;
-	for (size_t i = 0; r == 0 && i < j->plan.n; i++)
+	for (size_t i = 0; r == 0 && i < j->plan.n; i++) {
 		r = open_source(j, i, e);
+		if (r == 0 && path_mount_id(j->fds[i], &j->ids[i]) < 0)
+			j->ids[i] = 0;
+	}
 	return r;
+}
+
+static void look_at_sources(struct job *j)
+{
+	for (size_t i = 0; i < j->plan.n; i++)
+		if (j->plan.v[i].kind != MOUNT_OP_BIND ||
+		    stat(j->plan.v[i].source, &j->sources[i]) < 0)
+			j->sources[i].st_ino = 0;
+}
+
+static int job_init(struct job *j, struct err *e)
+{
+	const size_t n = j->plan.n ? j->plan.n : 1;
+
+	j->fds = malloc(n * sizeof(*j->fds));
+	j->ids = calloc(n, sizeof(*j->ids));
+	j->sources = calloc(n, sizeof(*j->sources));
+	for (size_t i = 0; j->fds && i < j->plan.n; i++)
+		j->fds[i] = -1;
+	return j->fds && j->ids && j->sources ? 0 : err_sys(e, ENOMEM, "mounts");
+}
+
+/* ---- what add has made: the ids and destinations, each with a NUL behind it, in the state ---- */
+
+/* Takes the records of the operations' destinations out of text; of several the last counts. */
+static void forget(struct job *j, char *text, size_t *len)
+{
+	size_t kept = 0, n;
+
+	for (size_t at = 0; at < *len; at += n) {
+		char *line = text + at, *where;
+		const uint64_t id = strtoull(line, &where, 10);
+		bool ours = false;
+
+		n = strlen(line) + 1;
+		for (size_t i = 0; *where == ' ' && i < j->plan.n; i++)
+			if (str_eq(where + 1, j->plan.v[i].target)) {
+				ours = true;
+				if (!j->add)
+					j->ids[i] = id;
+			}
+		if (ours && !j->add)
+			continue;
+		memmove(text + kept, line, n);
+		kept += n;
+	}
+	*len = kept;
+}
+
+/*
+ * The record as it is to be: with what is added, or without what is removed, whose ids are taken
+ * from it.
+ */
+static int update_record(struct job *j, int dir, struct str_buf *out, struct err *e)
+{
+	AUTO_FREE char *text = NULL;
+	size_t len = 0;
+	int r = io_read_file(dir, RECORD, RECORD_MAX, &text, &len);
+
+	if (r < 0 && r != -ENOENT)
+		return err_sys(e, -r, "mounts: read what was added before");
+	if (len && text[len - 1])
+		len = 0; /* not ours */
+	forget(j, text, &len);
+	str_buf_addn(out, text ? text : "", len);
+	for (size_t i = 0; j->add && i < j->plan.n; i++) {
+		str_buf_addf(out, "%llu %s", (unsigned long long)j->ids[i], j->plan.v[i].target);
+		str_buf_addn(out, "", 1);
+	}
+	if (out->failed)
+		return err_sys(e, ENOMEM, "mounts");
+	return 0;
+}
+
+static int write_record(int dir, const struct str_buf *b, struct err *e)
+{
+	int r = io_write_atomic(dir, RECORD, b->s ? b->s : "", b->len, 0600);
+
+	return r < 0 ? err_sys(e, -r, "mounts: write what was added") : 0;
 }
 
 /* ---- in the container's mount namespace ---- */
@@ -117,29 +204,52 @@ static int attach(const struct job *j, int root, size_t i, struct err *e)
 	return r < 0 ? err_sys(e, -r, "mounts[%zu]: mount %s on %s", i, op->source, op->target) : 0;
 }
 
-/* The root of this process is the container's by now: no link leads out of it. */
-static int detach(const struct job *j, size_t i, struct err *e)
+/* The one mount that fd refers to, by a name that the container has no hand in. */
+static int unmount(const struct job *j, int fd)
 {
-	if (umount2(j->plan.v[i].target, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
-		return err_sys(e, errno, "mounts[%zu]: unmount %s", i, j->plan.v[i].target);
-	return 0;
+	char name[16];
+
+	snprintf(name, sizeof(name), "%d", fd);
+	return fchdir(j->own_fds) < 0 || umount2(name, MNT_DETACH) < 0 ? -errno : 0;
 }
 
-static int work_inside(const struct job *j, struct err *e)
+/* What was added, or (not known) what shows the source; the container may have moved its paths. */
+static int detach(const struct job *j, int root, size_t i, struct err *e)
+{
+	const char *target = j->plan.v[i].target;
+	AUTO_CLOSE int fd = path_open(root, target, O_PATH);
+	struct stat st;
+	uint64_t id;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, fd < 0 ? -fd : errno, "mounts[%zu]: unmount %s", i, target);
+	if (j->ids[i] && path_mount_id(fd, &id) == 0 ? id != j->ids[i]
+						     : st.st_dev != j->sources[i].st_dev ||
+							       st.st_ino != j->sources[i].st_ino)
+		return err_set(e, EINVAL, "mounts[%zu]: unmount %s: another mount is there", i,
+			       target);
+	r = unmount(j, fd);
+	return r < 0 ? err_sys(e, -r, "mounts[%zu]: unmount %s", i, target) : 0;
+}
+
+static int work_inside(struct job *j, struct err *e)
 {
 	AUTO_CLOSE int root = -1;
-	struct err ignored = {};
 	int r = 0;
 
+	j->own_fds = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (j->own_fds < 0)
+		return err_sys(e, errno, "mounts: open /proc/self/fd");
 	if (setns(j->pidfd, CLONE_NEWNS) < 0)
 		return err_sys(e, errno, "mounts: enter the container's mount namespace");
 	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return err_sys(e, errno, "mounts: open the container's root");
 	for (size_t i = 0; r == 0 && i < j->plan.n; i++) {
-		r = j->add ? attach(j, root, i, e) : detach(j, i, e);
+		r = j->add ? attach(j, root, i, e) : detach(j, root, i, e);
 		while (r < 0 && j->add && i-- > 0)
-			(void)detach(j, i, &ignored);
+			unmount(j, j->fds[i]);
 		if (r < 0)
 			break;
 	}
@@ -147,7 +257,7 @@ static int work_inside(const struct job *j, struct err *e)
 }
 
 /* The child's error comes back as it is: a code and its text. */
-static int run_inside(const struct job *j, struct err *e)
+static int run_inside(struct job *j, struct err *e)
 {
 	int pipefd[2], status = 0;
 	struct err got = {};
@@ -204,6 +314,7 @@ int ctr_mounts(const struct ctr_global *g, const char *id, bool add, const char 
 	AUTO_CONTAINER struct container_ref c = CONTAINER_REF_INIT;
 	AUTO(job_close) struct job j = { .pidfd = -1, .add = add };
 	AUTO(arena_free) struct arena a = {};
+	AUTO(str_buf_free) struct str_buf record = {};
 	AUTO_SPEC struct spec *spec = NULL;
 	struct mount_plan_in in = {};
 	int r = container_open(&c, g, id, true, e);
@@ -216,12 +327,19 @@ int ctr_mounts(const struct ctr_global *g, const char *id, bool add, const char 
 		return r;
 	in.spec = spec;
 	r = mount_plan_build(&a, &in, &j.plan, e);
+	if (r == 0)
+		r = job_init(&j, e);
 	if (r == 0 && add)
 		r = open_sources(&j, e);
+	if (r == 0 && !add)
+		look_at_sources(&j);
+	if (r == 0)
+		r = update_record(&j, c.dir, &record, e);
 	if (r < 0)
 		return r;
 	j.pidfd = proc_pidfd(c.st->pid, c.st->pid_start);
 	if (j.pidfd < 0)
 		return err_sys(e, -j.pidfd, "mounts %s: open pidfd of process %d", id, c.st->pid);
-	return run_inside(&j, e);
+	r = run_inside(&j, e);
+	return r < 0 ? r : write_record(c.dir, &record, e);
 }

@@ -103,3 +103,46 @@ inside() { ok exec "$ID" sh -c "$1"; }
     [ "$output" = word ]
     ok delete --force "$ID"
 }
+
+@test "mounts remove: what was added is taken away, by whatever links it was reached, and nothing else" {
+    up
+    inside 'mkdir /real /srv; touch /real/f; ln -s /real /link; ln -s ../real/f /srv/file; mkdir /srv/sys'
+    list '[{destination: "/link", type: "bind", source: $s, options: ["bind"]}]'
+    ok mounts add "$ID" "$LIST"
+    ok mounts remove "$ID" "$LIST"
+    list '[{destination: "/srv/file", type: "bind", source: ($s + "/f"), options: ["bind"]}]'
+    ok mounts add "$ID" "$LIST"
+    # the host's own way of writing a file: another one takes its name
+    echo new >"$BATS_TEST_TMPDIR/src/f.new"
+    mv "$BATS_TEST_TMPDIR/src/f.new" "$BATS_TEST_TMPDIR/src/f"
+    ok mounts remove "$ID" "$LIST"
+    # the second cannot be: the first is undone
+    list '[{destination: "/link", type: "bind", source: $s, options: ["bind"]}, {destination: "/etc/passwd/x", type: "bind", source: $s,
+        options: ["bind"]}]'
+    fails 1 '/etc/passwd/x' mounts add "$ID" "$LIST"
+    inside 'grep -c " /real" /proc/mounts || true'
+    [ "$output" = 0 ]
+    # what the container has put into its way is not unmounted
+    list '[{destination: "/srv/sys", type: "bind", source: $s, options: ["bind"]}]'
+    ok mounts add "$ID" "$LIST"
+    inside 'grep -c " /proc/sys " /proc/mounts; mv /srv /srv2; ln -s /proc /srv'
+    [ "$output" = 1 ]
+    fails 1 'unmount /srv/sys: another mount is there' mounts remove "$ID" "$LIST"
+    inside 'grep -c " /proc/sys " /proc/mounts; rm /srv; mv /srv2 /srv'
+    [ "$output" = 1 ]
+    ok mounts remove "$ID" "$LIST"
+    fails 1 'unmount /srv/sys' mounts remove "$ID" "$LIST"
+    ok delete --force "$ID"
+}
+
+@test "mounts remove: a mount of the configuration, when it shows what its source is now" {
+    edit_config '.mounts += [{destination: "/data", type: "bind", source: $s, options: ["bind"]}]' --arg s "$BATS_TEST_TMPDIR/src"
+    up
+    list '[{destination: "/data", type: "bind", source: "/usr", options: ["bind"]}]'
+    fails 1 'unmount /data: another mount is there' mounts remove "$ID" "$LIST"
+    list '[{destination: "/data", type: "bind", source: $s, options: ["bind"]}]'
+    ok mounts remove "$ID" "$LIST"
+    inside 'grep -c " /data " /proc/mounts || true'
+    [ "$output" = 0 ]
+    ok delete --force "$ID"
+}
