@@ -227,11 +227,25 @@ static int parse(struct arena *a, const char *what, const char *text, size_t len
 	return r;
 }
 
+static int write_out(const struct json *root, char **out, size_t *len, struct err *e)
+{
+	AUTO(json_out_free) struct json_out j = { .indent = 2 };
+	int r = json_edit_emit(&j, root, e);
+
+	if (r < 0)
+		return err_wrap(e, "config.json");
+	str_buf_add(&j.buf, "\n");
+	if (j.buf.failed)
+		return err_sys(e, ENOMEM, "update the configuration");
+	*len = j.buf.len;
+	*out = TAKE_PTR(j.buf.s);
+	return 0;
+}
+
 int spec_update_merge(enum spec_update_base kind, const char *base, size_t base_len,
 		      const char *change, size_t change_len, char **out, size_t *len, struct err *e)
 {
 	AUTO(arena_free) struct arena a = { 0 };
-	AUTO(json_out_free) struct json_out j = { .indent = 2 };
 	struct json *root, *to, *from;
 	bool config = kind == SPEC_UPDATE_CONFIG;
 	int r = parse(&a, config ? "config.json" : "resources", base, base_len, &root, e);
@@ -247,13 +261,25 @@ int spec_update_merge(enum spec_update_base kind, const char *base, size_t base_
 		return r;
 	if (merge_resources(&a, to, from) < 0 || lift_swap(&a, to, from) < 0)
 		return err_sys(e, ENOMEM, "update the configuration");
-	r = json_edit_emit(&j, root, e);
+	return write_out(root, out, len, e);
+}
+
+int spec_update_leave_devices(const char *resources, size_t resources_len, char **out, size_t *len,
+			      struct err *e)
+{
+	AUTO(arena_free) struct arena a = { 0 };
+	struct json *root;
+	bool others = false;
+	int r = parse(&a, "resources", resources, resources_len, &root, e);
+
 	if (r < 0)
-		return err_wrap(e, "config.json");
-	str_buf_add(&j.buf, "\n");
-	if (j.buf.failed)
+		return r;
+	for (size_t i = 0; i < root->n; i++)
+		others |= root->items[i]->type != JSON_NULL && !str_eq(root->keys[i], "devices");
+	if (!others || !json_get(root, "devices"))
+		return 0;
+	if (!json_edit_set(&a, root, "devices", json_edit_new(&a, JSON_NULL)))
 		return err_sys(e, ENOMEM, "update the configuration");
-	*len = j.buf.len;
-	*out = TAKE_PTR(j.buf.s);
-	return 0;
+	r = write_out(root, out, len, e);
+	return r < 0 ? r : 1;
 }

@@ -25,4 +25,13 @@ int spec_update_merge(enum spec_update_base kind, const char *base, size_t base_
 		      const char *change, size_t change_len, char **out, size_t *len,
 		      struct err *e);
 
+/*
+ * What engines send with each update: the rules for devices of the configuration as they know it,
+ * beside all else; what others have opened for the container since (a wrapper that edited the
+ * bundle, a hook) is not in it. 1 and resources without `devices` in *out, malloc'ed; 0: it has no
+ * such member, or nothing else; -EINVAL, -ENOMEM.
+ */
+int spec_update_leave_devices(const char *resources, size_t resources_len, char **out, size_t *len,
+			      struct err *e);
+
 #endif

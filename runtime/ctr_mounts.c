@@ -41,7 +41,7 @@ int umount2(const char *target, int flags);
 struct job {
 	struct mount_plan plan;
 	int *fds; /* one an operation: what add attaches */
-	/* one an operation: the mount's id (0: not known), and what its source is now (ino 0: none) */
+	/* one an operation: the mount's id (0: not known); what its source is now (0: none) */
 	uint64_t *ids;
 	struct stat *sources;
 	int own_fds; /* the directory of this process's descriptors, on the host's /proc */

@@ -28,6 +28,7 @@ struct update {
 	char *config; /* the configuration with them */
 	size_t change_len, config_len;
 	struct spec *old, *now, *asked;
+	struct spec *left; /* whose device rules are left out; may be NULL */
 };
 
 static void update_free(struct update *u)
@@ -37,6 +38,7 @@ static void update_free(struct update *u)
 	spec_free(u->old);
 	spec_free(u->now);
 	spec_free(u->asked);
+	spec_free(u->left);
 }
 
 /* The file's resources with those of the options over them. */
@@ -45,10 +47,17 @@ static int join(struct update *u, const struct update_opts *o, struct err *e)
 	static const char none[] = "{}";
 	const char *base = o->resources ? o->resources : none;
 	const char *over = o->options ? o->options : none;
+	AUTO_FREE char *rest = NULL;
+	size_t len = o->resources ? o->resources_len : strlen(none);
+	int r = 0;
 
-	return spec_update_merge(SPEC_UPDATE_RESOURCES, base,
-				 o->resources ? o->resources_len : strlen(none), over, strlen(over),
-				 &u->change, &u->change_len, e);
+	if (o->resources)
+		r = spec_update_leave_devices(base, len, &rest, &len, e);
+	if (r > 0)
+		r = spec_parse_resources(base, o->resources_len, &u->left, e);
+	return r < 0 ? r
+		     : spec_update_merge(SPEC_UPDATE_RESOURCES, rest ? rest : base, len, over,
+					 strlen(over), &u->change, &u->change_len, e);
 }
 
 static int merge(struct update *u, int dir, struct err *e)
@@ -119,9 +128,11 @@ static int effective(const struct update *u, struct spec_resources *r, struct sp
 	const struct spec_map *kept = &now->unified;
 
 	*r = *u->asked->linux_.resources;
-	/* Engines send all resources with each update: what hooks have opened since stays open. */
 	if (same_rules(&r->devices, &held(u)->devices))
-		r->devices.n = 0;
+		r->devices.n = 0; /* what hooks have opened since stays open */
+	if (u->left && !same_rules(&u->left->linux_.resources->devices, &held(u)->devices))
+		log_warn("linux.resources.devices: the rules stay as they are: they are changed by "
+			 "an update of nothing else");
 	if (r->memory)
 		r->memory = now->memory;
 	if (r->cpu) {

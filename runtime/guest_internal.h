@@ -84,6 +84,7 @@ struct guest {
 	bool gone;       /* init's end has been told */
 	uint32_t setup;  /* enum agent_setup_flag */
 	int sigfd;
+	int mounts; /* init's mount namespace, never closed */
 	struct cg_oom oom;
 	bool oom_open;
 	uint64_t oom_kills;

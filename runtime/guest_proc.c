@@ -162,12 +162,14 @@ static int take_terminal(struct guest *g, uint32_t id, struct err *e)
  * and Linux 6.1 does not wait for what the file server still reads for pages of a virtio-fs that is
  * not the whole share (general protection fault in the worker that takes the answer).
  */
-static void keep_mounts(const struct guest *g, pid_t pid)
+static void keep_mounts(struct guest *g, pid_t pid)
 {
 	char path[48];
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
-	if (g->machine && open(path, O_RDONLY | O_CLOEXEC) < 0)
+	if (g->machine)
+		g->mounts = open(path, O_RDONLY | O_CLOEXEC);
+	if (g->machine && g->mounts < 0)
 		log_warn("guest: keep the mounts of the container: %s", strerrordesc_np(errno));
 }
 

@@ -241,10 +241,10 @@ start_sleep() {
     ok exec "$ID" sh -c ': >/dev/null'
     if is_v1 devices; then
         # v1 cannot take a part out of a rule; the limit goes back with it
-        echo '{"pids": {"limit": 55}, "devices": [{"allow": false, "access": "rwm"},
+        echo '{"devices": [{"allow": false, "access": "rwm"},
             {"allow": true, "type": "c", "major": '$major', "access": "rwm"},
             {"allow": false, "type": "c", "major": '$major', "minor": '$minor', "access": "rwm"}]}' >"$STDIN"
-        fails 1 'linux.resources.devices[2]' update -r - "$ID"
+        fails 1 'linux.resources.devices[2]' update --pids-limit 55 -r - "$ID"
         opens
         assert_value max pids pids.max ''
     fi
@@ -252,8 +252,20 @@ start_sleep() {
     ok update -r - "$ID"
     denied
     ok exec "$ID" sh -c ': >/dev/null'
-    # engines send all resources every time: what a hook has opened by itself stays (systemd writes its own list again,
-    # whatever else it is told)
+    # engines send all resources every time, without what a wrapper of ctr has added to the bundle
+    echo '{"devices": [{"allow": false, "access": "rwm"},
+        {"allow": true, "type": "c", "major": '$major', "minor": '$minor', "access": "rw"}]}' >"$STDIN"
+    ok update -r - "$ID"
+    opens
+    echo '{"pids": {"limit": 57}, "devices": [{"allow": false, "access": "rwm"}]}' >"$STDIN"
+    ok update -r - "$ID"
+    [[ $stderr == *"linux.resources.devices: the rules stay as they are"* ]] || fail "$stderr"
+    opens
+    assert_value 57 pids pids.max ''
+    echo '{"devices": [{"allow": false, "access": "rwm"}]}' >"$STDIN"
+    ok update -r - "$ID"
+    denied
+    # nor what a hook has opened by itself (systemd writes its own list again, whatever else it is told)
     if is_v1 devices && ! is_systemd; then
         echo "c $major:$minor rw" >"$(cgroup_file "$ID" devices devices.allow '')"
         echo '{"pids": {"limit": 56}, "devices": [{"allow": false, "access": "rwm"}]}' >"$STDIN"

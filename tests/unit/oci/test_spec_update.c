@@ -83,6 +83,28 @@ static void test_lists(void **state)
 			    "{\"hugepageLimits\":[1]}");
 }
 
+static int leave(const char *text, char **out)
+{
+	struct err e;
+	size_t len;
+
+	return spec_update_leave_devices(text, strlen(text), out, &len, &e);
+}
+
+static void test_leave_devices(void **state)
+{
+	AUTO_FREE char *with = NULL, *none = NULL;
+
+	(void)state;
+	assert_int_equal(leave("{\"devices\":[{\"allow\":false}],\"cpu\":{}}", &with), 1);
+	assert_non_null(strstr(with, "\"cpu\""));
+	assert_null(strstr(with, "allow"));
+	assert_int_equal(leave("{\"devices\":[{\"allow\":false}],\"cpu\":null}", &none), 0);
+	assert_int_equal(leave("{\"cpu\":{}}", &none), 0);
+	assert_int_equal(leave("[]", &none), -EINVAL);
+	assert_null(none);
+}
+
 static void test_maps(void **state)
 {
 	(void)state;
@@ -159,6 +181,7 @@ int main(void)
 		cmocka_unit_test(test_members),
 		cmocka_unit_test(test_not_given),
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_leave_devices),
 		cmocka_unit_test(test_maps),
 		cmocka_unit_test(test_no_limit_takes_swap_along),
 		cmocka_unit_test(test_config),
