@@ -179,9 +179,12 @@ static const struct field_table net_device_table = {
 
 /* ---- intelRdt ---- */
 
-/* The name of a directory in the resctrl file system. */
+/* The name of a directory in the resctrl file system, or "/", the default group. */
 static const char *clos_id(const char *s)
 {
+	if (str_eq(s, "/"))
+		return NULL;
+
 	bool dots = str_eq(s, ".") || str_eq(s, "..");
 
 	return dots || s[strcspn(s, "/\n")] ? "not the name of a resctrl group" : NULL;

@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define MOUNTINFO_MAX ((size_t)64 << 20)
 #define STATUS_MAX 512
+#define SCHEMATA_MAX ((size_t)1 << 20)
 
 /* ---- where it is ---- */
 
@@ -119,10 +122,90 @@ static int write_line(const char *root, const char *clos, const char *field, con
 	return r < 0 ? refused(root, -r, what, e) : 0;
 }
 
-/* l3CacheSchema may hold several lines. The general list comes last: it has the last word. */
-static int write_schemata(const struct spec_intel_rdt *s, const char *root, const char *clos,
-			  struct err *e)
+/* "0=f;1=ff": what id has, or false. */
+static bool value_of(const char *entries, unsigned long id, int base, unsigned long long *out)
 {
+	char *end;
+
+	for (const char *p = entries; p; p = strpbrk(p, ";\n")) {
+		p += *p == ';';
+		if (*p == '\n')
+			return false;
+		if (strtoul(p, &end, 10) == id && *end == '=') {
+			*out = strtoull(end + 1, &end, base);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The entries of the line for a resource ("L3:") in a group's schemata, or NULL. */
+static const char *entries_of(const char *schemata, const char *resource, size_t len)
+{
+	for (const char *l = schemata; *l; l += *l == '\n') {
+		l += strspn(l, " ");
+		if (strncmp(l, resource, len) == 0)
+			return l + len;
+		l += strcspn(l, "\n");
+	}
+	return NULL;
+}
+
+bool rdt_line_holds(const char *schemata, const char *line, unsigned int step)
+{
+	const size_t len = strcspn(line, ":") + 1;
+	const bool percent = str_after(line, "MB:");
+	const int base = percent ? 10 : 16;
+	const char *have = entries_of(schemata, line, len), *p = line + len;
+
+	while (have && *p) {
+		unsigned long long want, is;
+		char *end;
+		const unsigned long id = strtoul(p, &end, 10);
+
+		if (*end != '=' || !value_of(have, id, base, &is))
+			return false;
+		want = strtoull(end + 1, &end, base);
+		/* The kernel rounds a bandwidth up to what the processor has. */
+		if (percent && step > 1)
+			want = (want + step - 1) / step * step;
+		if (want != is || (*end && *end != ';'))
+			return false;
+		p = end + (*end == ';');
+	}
+	return have;
+}
+
+/* A group that others have made is used as it is, or not at all. */
+static int compare_line(const char *root, const char *clos, const char *field, const char *line,
+			struct err *e)
+{
+	AUTO_FREE char *path = str_printf("%s/schemata", clos);
+	AUTO_FREE char *gran = str_printf("%s/info/MB/bandwidth_gran", root);
+	AUTO_FREE char *have = NULL;
+	char text[16] = "";
+	size_t len;
+	int r = path && gran ? io_read_file(AT_FDCWD, path, SCHEMATA_MAX, &have, &len) : -ENOMEM;
+
+	if (r < 0)
+		return err_sys(e, -r, "linux.intelRdt.%s: read the schemata of %s", field, clos);
+	if (io_read_small(AT_FDCWD, gran, text, sizeof(text)) < 0)
+		text[0] = '\0';
+	if (rdt_line_holds(have, line, (unsigned int)strtoul(text, NULL, 10)))
+		return 0;
+	return err_set(e, EINVAL, "linux.intelRdt.%s: \"%.80s\" is not what the group %.120s has",
+		       field, line, clos);
+}
+
+/*
+ * l3CacheSchema may hold several lines; those of the bandwidth give way to memBwSchema. The general
+ * list comes last: it has the last word.
+ */
+static int give_schemata(const struct spec_intel_rdt *s, const char *root, const char *clos,
+			 bool made, struct err *e)
+{
+	int (*const give)(const char *, const char *, const char *, const char *, struct err *) =
+		made ? write_line : compare_line;
 	char field[40];
 	int r = 0;
 
@@ -132,15 +215,15 @@ static int write_schemata(const struct spec_intel_rdt *s, const char *root, cons
 
 		if (!line)
 			return err_sys(e, ENOMEM, "linux.intelRdt");
-		if (len)
-			r = write_line(root, clos, "l3CacheSchema", line, e);
+		if (len && !(s->mem_bw_schema && str_after(line, "MB:")))
+			r = give(root, clos, "l3CacheSchema", line, e);
 		l += len + (l[len] == '\n');
 	}
 	if (r == 0 && s->mem_bw_schema)
-		r = write_line(root, clos, "memBwSchema", s->mem_bw_schema, e);
+		r = give(root, clos, "memBwSchema", s->mem_bw_schema, e);
 	for (size_t i = 0; i < s->schemata.n && r == 0; i++) {
 		snprintf(field, sizeof(field), "schemata[%zu]", i);
-		r = write_line(root, clos, field, s->schemata.v[i], e);
+		r = give(root, clos, field, s->schemata.v[i], e);
 	}
 	return r;
 }
@@ -148,20 +231,18 @@ static int write_schemata(const struct spec_intel_rdt *s, const char *root, cons
 static int make_group(const struct spec_intel_rdt *s, const char *root, struct rdt *x,
 		      struct err *e)
 {
-	if (!s->clos_id && !has_schema(s))
-		return 0; /* monitoring alone: the default group */
-	if (s->clos_id && !has_schema(s)) {
-		if (access(x->clos, F_OK) == 0)
-			return 0;
-		return err_sys(e, errno,
-			       "linux.intelRdt.closID: %s, which must be there without a schema",
-			       x->clos);
-	}
-	if (mkdir(x->clos, 0755) == 0)
+	if (s->clos_id && (!has_schema(s) || str_eq(s->clos_id, "/"))) {
+		if (access(x->clos, F_OK) < 0)
+			return err_sys(e, errno,
+				       "linux.intelRdt.closID: %s, which must be there without a "
+				       "schema",
+				       x->clos);
+	} else if (mkdir(x->clos, 0755) == 0) {
 		x->clos_made = true;
-	else if (errno != EEXIST || !s->clos_id)
+	} else if (errno != EEXIST || !s->clos_id) {
 		return err_sys(e, errno, "linux.intelRdt: make %s", x->clos);
-	return write_schemata(s, root, x->clos, e);
+	}
+	return give_schemata(s, root, x->clos, x->clos_made, e);
 }
 
 static int make_monitor(const char *id, struct rdt *x, struct err *e)
@@ -185,13 +266,13 @@ int rdt_create(const struct spec_intel_rdt *s, const char *id, const char *root,
 {
 	AUTO(rdt_free) struct rdt x = {};
 	AUTO_FREE char *found = NULL;
-	const char *name = s->clos_id ?: has_schema(s) ? id : NULL;
+	const char *name = s->clos_id ?: id;
 	int r = root ? 0 : find_root(&found, e);
 
 	if (r < 0)
 		return r;
 	root = root ?: found;
-	x.clos = name ? str_printf("%s/%s", root, name) : strdup(root);
+	x.clos = str_eq(name, "/") ? strdup(root) : str_printf("%s/%s", root, name);
 	if (!x.clos)
 		return err_sys(e, ENOMEM, "linux.intelRdt");
 	r = make_group(s, root, &x, e);

@@ -29,7 +29,14 @@ struct rdt {
 char *rdt_mount_point(const char *mountinfo);
 
 /*
- * Makes or finds the group and writes its schemata. root: the mount point, or NULL to look for it.
+ * Whether a group with these schemata (the file's text) has what one line ("L3:0=f;1=ff") asks for;
+ * a bandwidth is rounded up to a multiple of step. Pure.
+ */
+bool rdt_line_holds(const char *schemata, const char *line, unsigned int step);
+
+/*
+ * Makes the group and writes its schemata, or finds one that has them (-EINVAL when it has others);
+ * closID "/" is the default group. root: the mount point, or NULL to look for it.
  * id names the group when the configuration does not, and the monitoring group. -EOPNOTSUPP where
  * resctrl is not mounted. On an error nothing that was made is left.
  */

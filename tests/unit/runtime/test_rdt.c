@@ -121,16 +121,64 @@ static void schemata(void **state)
 
 	(void)state;
 	group("silver");
-	assert_int_equal(rdt_create(&s, "c1", root, &x, &e), 0);
-	holds("silver/schemata", "L3:0=f;1=f");
-	rdt_free(&x);
-	s.mem_bw_schema = (char *)"MB:0=20";
-	assert_int_equal(rdt_create(&s, "c1", root, &x, &e), 0);
-	rdt_free(&x);
-	s.schemata = (struct spec_strings){ .v = lines, .n = 1 };
+	/* others have made it: it has what is asked for, or is not used, and is not written in any case */
+	put("silver/schemata", "    MB:0=100;1=20\n    L3:0=0ff;1=00f\n");
+	assert_int_equal(rdt_create(&s, "c1", root, &x, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "linux.intelRdt.l3CacheSchema: \"L3:0=f;1=f\" is not what"));
+	s.l3_cache_schema = (char *)"MB:0=7\nL3:1=f";
+	s.mem_bw_schema = (char *)"MB:1=20";
 	assert_int_equal(rdt_create(&s, "c1", root, &x, &e), 0);
 	assert_false(x.clos_made);
 	assert_null(x.mon);
+	rdt_free(&x);
+	s.schemata = (struct spec_strings){ .v = lines, .n = 1 };
+	assert_int_equal(rdt_create(&s, "c1", root, &x, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "linux.intelRdt.schemata[0]"));
+	holds("silver/schemata", "    MB:0=100;1=20\n    L3:0=0ff;1=00f");
+}
+
+static void line_holds(void **state)
+{
+	static const char has[] = "L3CODE:0=1\n  L3:0=fffff;1=0000f\n    MB:0= 30;1=100\n";
+
+	(void)state;
+	assert_true(rdt_line_holds(has, "L3:0=fffff;1=f", 0));
+	assert_true(rdt_line_holds(has, "L3:1=f;", 0));
+	assert_true(rdt_line_holds(has, "MB:0=21", 10));
+	assert_false(rdt_line_holds(has, "MB:0=21", 0));
+	assert_false(rdt_line_holds(has, "MB:0=30;2=10", 10));
+	assert_false(rdt_line_holds(has, "L3:0=ffff", 0));
+	assert_false(rdt_line_holds(has, "L3:0", 0));
+	assert_false(rdt_line_holds(has, "L2:0=1", 0));
+	assert_false(rdt_line_holds("", "L3:0=1", 0));
+}
+
+/* "/" is the group that all are in: nothing is made, nothing is written, nothing is removed. */
+static void default_group(void **state)
+{
+	struct spec_intel_rdt s = { .clos_id = (char *)"/" };
+	AUTO(rdt_free) struct rdt x = {};
+	struct err e = {};
+
+	(void)state;
+	assert_int_equal(rdt_create(&s, "c6", root, &x, &e), 0);
+	assert_string_equal(x.clos, root);
+	assert_false(x.clos_made);
+	assert_int_equal(faccessat(root_fd, "c6", F_OK, 0), -1);
+}
+
+/* Without a name it is the container's, whatever it is for. */
+static void named_after_the_container(void **state)
+{
+	struct spec_intel_rdt s = {};
+	struct rdt x = {};
+	struct err e = {};
+
+	(void)state;
+	assert_int_equal(rdt_create(&s, "c7", root, &x, &e), 0);
+	assert_true(x.clos_made);
+	assert_true(str_ends(x.clos, "/c7"));
+	assert_int_equal(rdt_remove(x.clos, NULL, &e), 0);
 	rdt_free(&x);
 }
 
@@ -206,7 +254,8 @@ int main(void)
 		cmocka_unit_test(mount_point),    cmocka_unit_test(existing_group),
 		cmocka_unit_test(schemata),       cmocka_unit_test(missing_group),
 		cmocka_unit_test(refused_schema), cmocka_unit_test(own_group),
-		cmocka_unit_test(not_mounted),
+		cmocka_unit_test(not_mounted),    cmocka_unit_test(line_holds),
+		cmocka_unit_test(default_group),  cmocka_unit_test(named_after_the_container),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
