@@ -246,6 +246,8 @@ static int launch(const struct pasta_request *q, const char *pid_file, struct er
 	if (r < 0 || !res.status)
 		return r;
 	complaint(res.err);
+	if (access("/dev/net/tun", R_OK | W_OK) < 0)
+		return err_sys(e, errno, "pasta: %s: /dev/net/tun", res.err);
 	return err_set(e, EIO, "pasta: %s", res.err[0] ? res.err : "ended without a word");
 }
 

@@ -125,6 +125,8 @@ while True:
     [ -z "$(pasta_pids)" ] || fail "pasta lives on"
     host ip route add default via 192.0.2.2
     host ip -6 route add default via 2001:db8::2
+    chmod 600 "$BATS_TEST_TMPDIR/tun"
+    fails 125 "/dev/net/tun: Permission denied" run --bundle "$BUNDLE" --network pasta "$ID-b"
 }
 
 @test "rootless network: pasta for a container without a user namespace is refused" {

@@ -121,7 +121,7 @@ static void schemata(void **state)
 
 	(void)state;
 	group("silver");
-	/* others have made it: it has what is asked for, or is not used, and is not written in any case */
+	/* others have made it: it has what is asked for, or is not used; it is never written */
 	put("silver/schemata", "    MB:0=100;1=20\n    L3:0=0ff;1=00f\n");
 	assert_int_equal(rdt_create(&s, "c1", root, &x, &e), -EINVAL);
 	assert_non_null(strstr(e.msg, "linux.intelRdt.l3CacheSchema: \"L3:0=f;1=f\" is not what"));
