@@ -429,7 +429,10 @@ for part in "${parts[@]}"; do
     unit-asan) run_unit unit-asan "$BUILD/asan" ;;
     fuzz) run_fuzz ;;
     e2e) run_e2e e2e "${CTR_TESTED:-$BUILD/ctr}" ;;
-    e2e-asan) run_e2e e2e-asan "$BUILD/asan/ctr" ;;
+    e2e-asan)
+        # the kernel is looked for beside the program
+        [ ! -d "$BUILD/guest" ] || ln -sfn ../guest "$BUILD/asan/guest"
+        run_e2e e2e-asan "$BUILD/asan/ctr" ;;
     e2e-vm) run_e2e_vm ;;
     vm) run_vm ;;
     vm-kvm) run_vm_kvm ;;
