@@ -172,5 +172,5 @@ void net_veth_name(const struct net_conf *c, const struct ip ip[NET_FAMILIES], c
 	/* The last four bytes tell them apart in every subnet that is not larger than that. */
 	for (size_t i = len - 4; i < len; i++)
 		number = number << 8 | (uint8_t)(ip[family].b[i] ^ first.b[i]);
-	snprintf(name, IFNAMSIZ, "%.*s_%x", NET_BRIDGE_MAX, c->bridge, number);
+	snprintf(name, IFNAMSIZ, NET_VETH_PREFIX "%x", NET_BRIDGE_MAX, c->bridge, number);
 }

@@ -351,10 +351,29 @@ static void input(struct nft_table *t, const struct net_conf *c)
 	verdict(r, NF_DROP, NULL);
 }
 
-static void inet_table(const struct net_conf *c, struct nft_table *t)
+/*
+ * A bridge gives frames for 01:80:c2:00:00:0X, of whatever protocol, to the host as the port's: no
+ * rule for the bridge sees them. What is the bridge's never comes by a port. By kind too, as a bridge
+ * may have any name.
+ */
+static void not_by_port(struct nft_table *t, const struct net_conf *c)
 {
 	struct nft_rule *r = rule(t, "raw");
+	char port[IFNAMSIZ];
+	int len = snprintf(port, sizeof(port), NET_VETH_PREFIX, NET_BRIDGE_MAX, c->bridge);
 
+	load_meta(r, NFT_META_IIFNAME, NFT_REG_1);
+	compare(r, NFT_CMP_EQ, port, (uint32_t)len);
+	link_is(r, NFT_META_IIFKIND, NFT_CMP_EQ, "veth");
+	verdict(r, NF_DROP, NULL);
+}
+
+static void inet_table(const struct net_conf *c, struct nft_table *t)
+{
+	struct nft_rule *r;
+
+	not_by_port(t, c);
+	r = rule(t, "raw");
 	link_is(r, NFT_META_IIFNAME, NFT_CMP_EQ, c->bridge);
 	address_in(r, NET_4, headers[NET_4].destination, &loopback4);
 	verdict(r, NF_DROP, NULL);

@@ -16,6 +16,7 @@
 #define NET_NAME_MAX 63
 /* Of a bridge: "_" and the number of an address come behind it for the links of containers. */
 #define NET_BRIDGE_MAX 6
+#define NET_VETH_PREFIX "%.*s_" /* NET_BRIDGE_MAX, bridge */
 
 /* RFC 8200: with less, a link has no IPv6 at all. */
 #define NET_MTU_6 1280

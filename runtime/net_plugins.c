@@ -2,10 +2,11 @@
 #include "net_plugins.h"
 
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "base/log.h"
 #include "net_files.h"
 #include "net_store.h"
+#include "oci/spec.h"
+#include "store.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -67,21 +68,22 @@ static struct net_member addresses(const struct cni_result *r)
 static int add_member(struct members *l, int dir, const char *id, const char *network)
 {
 	AUTO(arena_free) struct arena a = {};
-	char hostname[HOST_NAME_MAX + 2] = "";
+	AUTO_SPEC struct spec *spec = NULL;
 	struct cni_result result;
 	struct net_member net;
 	struct member *m;
-	const char *name;
+	const char *name, *hostname;
 	struct err e;
 
 	if (cni_known(dir, &a, &name, &result, &e) < 0 || !str_eq(name, network))
 		return 0;
 	net = addresses(&result);
-	if (io_read_small(dir, NET_HOSTNAME, hostname, sizeof(hostname)) < 0 ||
-	    !member_name_ok(hostname))
-		hostname[0] = '\0';
+	/* Not of its /etc/hostname, which the container can write. */
+	hostname = store_read_config(dir, &spec, &e) < 0 ? NULL : spec->hostname;
+	if (hostname && !member_name_ok(hostname))
+		hostname = NULL;
 	m = members_add(l);
-	return m ? member_fill(m, id, hostname[0] ? hostname : NULL, &net) : -ENOMEM;
+	return m ? member_fill(m, id, hostname, &net) : -ENOMEM;
 }
 
 static int collect(const struct store *s, const char *network, struct members *l)

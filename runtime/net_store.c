@@ -83,7 +83,7 @@ void net_store_close(struct net_store *s)
 
 int network_check_name(const char *name, struct err *e)
 {
-	static const char *const words[] = { "none", "host" };
+	static const char *const words[] = { "none", "host", "pasta" };
 	size_t len = strlen(name);
 
 	if (len == 0 || len > NET_NAME_MAX || name[0] == '.' || name[0] == '-' ||

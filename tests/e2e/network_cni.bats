@@ -96,7 +96,10 @@ teardown() { cni_teardown; }
     answers "$ID" "http://$ID-b/" "$(in_ctr "$ID" ip -o -6 addr show eth0 scope global | awk '{ sub("/.*", "", $4); print $4 }')"
     ok delete --force "$ID-b"
     [ "$(in_ctr "$ID" grep -c "$ID-b" /etc/hosts)" = 0 ]
+    # what it writes there itself is its own affair
+    in_ctr "$ID" sh -c 'echo registry.example.com >/etc/hostname'
     serve "$ID-b" --network cni:web -p 8081:80
+    [ "$(in_ctr "$ID-b" grep -c registry /etc/hosts)" = 0 ] || fail "$(in_ctr "$ID-b" cat /etc/hosts)"
     answers remote http://192.0.2.1:8081/ 192.0.2.2
     [ "$(in_ctr "$ID" sh -c "curl -s -4 http://$ID-b/")" = "$(cni_address "$ID") 80" ]
     [ "$(in_ctr "$ID-b" sh -c "curl -s -4 http://$ID/")" = "$(cni_address "$ID-b") 80" ]

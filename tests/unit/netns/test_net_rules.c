@@ -65,6 +65,8 @@ static void ordinary(void **state)
 	assert_int_equal(inet.family, NFPROTO_INET);
 	assert_int_equal(bridge.family, NFPROTO_BRIDGE);
 	expect(&inet, "raw",
+	       "meta 6 > r1; r1 == 637472305f; "
+	       "meta 26 > r1; r1 == 76657468000000000000000000000000; drop\n"
 	       "meta 6 > r1; r1 == BR; meta 15 > r1; r1 == 02; payload 1 16+4 > r1; "
 	       "r1 & ff000000; r1 == 7f000000; drop\n");
 	expect(&inet, "nat-in",
