@@ -353,8 +353,8 @@ static void input(struct nft_table *t, const struct net_conf *c)
 
 /*
  * A bridge gives frames for 01:80:c2:00:00:0X, of whatever protocol, to the host as the port's: no
- * rule for the bridge sees them. What is the bridge's never comes by a port. By kind too, as a bridge
- * may have any name.
+ * rule for the bridge sees them. What is the bridge's never comes by a port. By kind too, as a
+ * bridge may have any name.
  */
 static void not_by_port(struct nft_table *t, const struct net_conf *c)
 {

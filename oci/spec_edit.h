@@ -14,6 +14,7 @@
 /* A file of the container's own, mounted over that of its root unless the configuration does so. */
 struct spec_edit_mount {
 	const char *destination, *name;
+	const char *option; /* that is in vain when the configuration does, or NULL */
 };
 
 /* --network. The strings are borrowed. */

@@ -52,7 +52,7 @@ static int add_mount(struct arena *a, struct json *mounts, const char *source,
 
 	for (size_t i = 0; i < mounts->n; i++)
 		if (text_is(mounts->items[i], "destination", m->destination))
-			return 0;
+			return m->option ? -EEXIST : 0;
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (!json_edit_push(a, options, json_edit_string(a, words[i])))
 			return -ENOMEM;
@@ -72,8 +72,12 @@ int spec_edit_network(struct arena *a, struct json *root, const struct spec_edit
 
 	if (n->set)
 		r = set_namespace(a, root, n);
-	for (size_t i = 0; i < n->n_mounts && r == 0; i++)
+	for (size_t i = 0; i < n->n_mounts && r == 0; i++) {
 		r = mounts ? add_mount(a, mounts, n->source, &n->mounts[i]) : -ENOMEM;
+		if (r == -EEXIST)
+			return err_set(e, EINVAL, "%s: the configuration has a mount at %s",
+				       n->mounts[i].option, n->mounts[i].destination);
+	}
 	return r < 0 ? err_set(e, EINVAL,
 			       "--network: config.json cannot be adjusted: linux.namespaces "
 			       "or mounts is not a list, or no memory")

@@ -49,9 +49,16 @@ static const struct ip_net pools[NET_FAMILIES] = {
 };
 static const uint8_t pool_prefix[NET_FAMILIES] = { POOL4_PREFIX, POOL6_PREFIX };
 
+/* Where a route (a VPN's to 10.0.0.0/8) covers all of the first. */
+static const struct ip_net further4[] = {
+	{ .ip = { .family = AF_INET, .b = { 172, 16 } }, .prefix = 12 },
+	{ .ip = { .family = AF_INET, .b = { 192, 168 } }, .prefix = 16 },
+};
+
 /* A subnet that is in use, and by whom. */
 struct used {
 	struct ip_net net;
+	bool route; /* a longer one would win over it */
 	char who[NET_NAME_MAX + 32];
 };
 
@@ -90,6 +97,7 @@ static int add_route(const struct route *r, void *arg)
 
 	if (!u)
 		return 0;
+	u->route = true;
 	if_indextoname((unsigned int)r->link, name);
 	snprintf(u->who, sizeof(u->who), "the host's route to %s (%s)", ip_net_text(&r->to, net),
 		 name);
@@ -156,7 +164,8 @@ static int check_given(const struct network *n, int family, const struct used_li
 	char buf[IP_NET_TEXT];
 
 	for (size_t i = 0; i < l->n; i++)
-		if (ip_net_overlap(net, &l->v[i].net))
+		if (ip_net_overlap(net, &l->v[i].net) &&
+		    !(l->v[i].route && l->v[i].net.prefix < net->prefix))
 			return err_set(e, EEXIST, "network %s: subnet %s overlaps %s", n->conf.name,
 				       ip_net_text(net, buf), l->v[i].who);
 	return 0;
@@ -189,11 +198,15 @@ static int pick(struct network *n, int family, unsigned int first, const struct 
 	if (r == -ENOSPC)
 		r = ipam_pick_subnet(&from, pool_prefix[family], used, l->n,
 				     &n->conf.subnet[family]);
+	for (size_t i = 0; r == -ENOSPC && family == NET_4 && i < ARRAY_SIZE(further4); i++)
+		r = ipam_pick_subnet(&further4[i], POOL4_PREFIX, used, l->n,
+				     &n->conf.subnet[family]);
 	if (r == 0)
 		r = ipam_default_gateway(&n->conf.subnet[family], &n->conf.gateway[family]);
 	return r < 0 ? err_sys(e, -r,
-			       "network %s: no subnet is free in the pool: --subnet names one",
-			       n->conf.name)
+			       "network %s: no subnet is free in the pools: ctr network create "
+			       "%s --subnet SUBNET names one",
+			       n->conf.name, n->conf.name)
 		     : 0;
 }
 

@@ -75,6 +75,8 @@ int network_edit(struct network_use *u, const struct ctr_global *g, const struct
 		add_file(out, "/etc/hosts", NET_HOSTS);
 	if (u->files)
 		add_file(out, "/etc/resolv.conf", NET_RESOLV);
+	if (u->files && u->plan.dns->n)
+		out->mounts[out->n_mounts - 1].option = "--dns";
 	if (!u->files)
 		out->n_mounts = 0;
 	return 0;

@@ -52,6 +52,9 @@ in_background() {
     exec nsenter --net="/run/netns/$ns" "$@" 3>&-
 }
 
+# remote_listens PORT
+remote_listens() { remote sh -c "grep -qi ':$(printf %04X "$1") .* 0A ' /proc/net/tcp6"; }
+
 # Everything that ctr may change of the host: must be the same after all containers are gone. The carrier of a new link is
 # seen a moment after it was set up, and the kernel's own link-local address comes with it.
 network_state() {

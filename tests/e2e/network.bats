@@ -49,7 +49,6 @@ load network
     [ "$(ask "$ID" 'http://[2001:db8::2]/')" = "2001:db8::1 80" ] || [ ! -e /proc/sys/net/ipv6/conf/all/force_forwarding ]
     kill "$server"
 }
-remote_listens() { remote sh -c "grep -qi ':$(printf %04X "$1") .* 0A ' /proc/net/tcp6"; }
 
 @test "network: --ip, --ip6, --mac, --dns; addresses that are taken or no good" {
     serve "$ID" --ip 10.144.3.7 --ip6 fd63:7472::99 --mac 02:00:00:00:00:07 --dns 198.51.100.1 --dns 2001:db8::53
@@ -64,6 +63,10 @@ remote_listens() { remote sh -c "grep -qi ':$(printf %04X "$1") .* 0A ' /proc/ne
     fails 125 "not an IPv4 address" run --clone --ip fd63::1 "$ID-b" true
     fails 125 "of a group" run --clone --mac 01:00:00:00:00:07 "$ID-b" true
     fails 125 "not an address" run --clone --dns example.com "$ID-b" true
+    make_bundle
+    edit_config '.mounts += [{destination: "/etc/resolv.conf", type: "bind", source: "/etc/hosts", options: ["bind"]}]'
+    fails 125 "--dns: the configuration has a mount at /etc/resolv.conf" \
+        run --bundle "$BUNDLE" --network bridge --dns 198.51.100.1 "$ID-b"
 }
 
 # ---- published ports ----
@@ -302,7 +305,7 @@ s.sendto(b"x", ("192.0.2.1", 5353)); print(s.recv(100).decode())' 2>/dev/null)" 
     [ "$(host ip -j link show web0 | jq '.[0].mtu')" = 1400 ]
     fails 1 "exists already" network create web
     fails 1 "overlaps network web" network create x --subnet 10.77.0.128/25
-    fails 1 "overlaps the host's route to 192.0.2.0/24 (up0)" network create x --subnet 192.0.2.128/25
+    fails 1 "overlaps the host's link up0" network create x --subnet 192.0.2.128/25
     fails 1 "overlaps" network create x --subnet 192.0.0.0/16
     fails 1 "overlaps" network create x --ipv6 2001:db8::/96
     fails 1 "bits behind the length" network create x --subnet 10.1.2.3/24

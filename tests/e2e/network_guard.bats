@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a bridge keeps for itself (01:80:c2:00:00:0X) passes no rule of the bridge, and reaches the host by the port.
+# What a bridge keeps for itself (01:80:c2:00:00:0X) passes no rule of the bridge, and reaches the host by the port; subnets
+# beside routes of the host.
 
 load network
 
@@ -51,4 +52,24 @@ while True: print(s.recv(9).decode(), flush=True)' >"$heard" &
     wait_for 10 grep -q good "$heard"
     kill "$server"
     ! grep evil "$heard"
+}
+
+@test "subnets: a route of the host that covers the pool, or the subnet that was named" {
+    host ip route add 10.0.0.0/8 via 192.0.2.2
+    serve "$ID"
+    [[ $(address_of "$ID") == 172.16.* ]] || fail "$(address_of "$ID")"
+    in_background remote python3 -c "$SERVER" 80 &
+    local server=$!
+    wait_for 10 remote_listens 80
+    answers "$ID" http://192.0.2.2/ 192.0.2.1
+    ok network create back --subnet 10.5.0.0/24
+    serve "$ID-b" --network back
+    answers host "http://$(address_of "$ID-b")/" 10.5.0.1
+    # what is as long, or longer, would be lost
+    host ip route add 10.6.0.0/25 via 192.0.2.2
+    fails 1 "subnet 10.6.0.0/24 overlaps the host's route to 10.6.0.0/25" network create more --subnet 10.6.0.0/24
+    fails 1 "network name: pasta means something else" network create pasta
+    host ip route del 10.6.0.0/25
+    host ip route del 10.0.0.0/8
+    kill "$server"
 }
