@@ -21,6 +21,7 @@ struct exec {
 	int root_fd;
 	const struct rootfs_opts *o;
 	struct mount_made *made;
+	struct mount_late *late;
 };
 
 /* What an operation is carried out on. */
@@ -333,7 +334,8 @@ static int finish_legacy(const struct exec *x, const struct mount_op *op, struct
 	if (op->kind == MOUNT_OP_BIND && op->attr_set | op->attr_clr &&
 	    (r = mount_legacy_attr(fd, op->attr_set, op->attr_clr, e)) < 0)
 		return wrap(op, r, e);
-	return set_propagation(fd, op, e);
+	r = set_propagation(fd, op, e);
+	return r < 0 ? r : mount_late_keep(x->late, op, fd, e);
 }
 
 static int fs_legacy(const struct exec *x, const struct mount_op *op, const struct target *t,
@@ -496,6 +498,8 @@ static int do_fs(const struct exec *x, const struct mount_op *op, struct err *e)
 		return err_sys(e, -r, "mounts[%zu]: mount %s on %s", op->index, op->fstype,
 			       op->target);
 	r = set_propagation(mnt, op, e);
+	if (r == 0)
+		r = mount_late_keep(x->late, op, mnt, e);
 	if (is_fs(op, "tmpfs") && x->made->n < MOUNT_MADE_MAX)
 		x->made->fd[x->made->n++] = TAKE_FD(mnt);
 	return r;
@@ -552,34 +556,16 @@ static int do_op(const struct exec *x, const struct mount_op *op, struct err *e)
 	return err_set(e, EINVAL, "mounts[%zu]: unknown operation", op->index);
 }
 
-int mount_exec(int root_fd, const struct rootfs_opts *o, struct mount_made *made, struct err *e)
+int mount_exec(int root_fd, const struct rootfs_opts *o, struct mount_made *made,
+	       struct mount_late *late, struct err *e)
 {
-	const struct exec x = { .root_fd = root_fd, .o = o, .made = made };
+	const struct exec x = { .root_fd = root_fd, .o = o, .made = made, .late = late };
 
 	for (size_t i = 0; o->plan && i < o->plan->n; i++) {
 		int r = do_op(&x, &o->plan->v[i], e);
 
 		if (r < 0)
 			return r;
-	}
-	return 0;
-}
-
-int mount_exec_late(int root_fd, const struct mount_plan *p, struct err *e)
-{
-	for (size_t i = 0; p && i < p->n; i++) {
-		AUTO_CLOSE int fd = -1;
-		int r;
-
-		if (!p->v[i].late_ro)
-			continue;
-		fd = path_resolve(root_fd, p->v[i].target, NULL);
-		r = fd < 0 ? fd : mount_attr_fd(fd, false, MOUNT_ATTR_RDONLY, 0);
-		if (not_to_be_had(r))
-			r = mount_legacy_attr(fd, MOUNT_ATTR_RDONLY, 0, NULL);
-		if (r < 0)
-			return err_sys(e, -r, "mounts[%zu]: make %s read-only", p->v[i].index,
-				       p->v[i].target);
 	}
 	return 0;
 }

@@ -27,11 +27,12 @@ struct mount_made {
 
 void mount_made_close(struct mount_made *m);
 
-/* All operations of o->plan, in order, below root_fd. *made is filled, on failure in part. */
-int mount_exec(int root_fd, const struct rootfs_opts *o, struct mount_made *made, struct err *e);
-
-/* Makes read-only what the plan left writable for the set-up (late_ro). */
-int mount_exec_late(int root_fd, const struct mount_plan *p, struct err *e);
+/*
+ * All operations of o->plan, in order, below root_fd. *made is filled, and *late with the mounts
+ * that the plan leaves writable for the set-up (late_ro); on failure in part.
+ */
+int mount_exec(int root_fd, const struct rootfs_opts *o, struct mount_made *made,
+	       struct mount_late *late, struct err *e);
 
 /*
  * A detached clone of what a bind operation shows, id-mapped when the operation says so: by the
@@ -49,6 +50,16 @@ int mount_attr_fd(int fd, bool recursive, uint64_t set, uint64_t clr);
 /* Changes the propagation (MS_SHARED ..., with MS_REC) of the mount that fd refers to. 0 or -errno.
  */
 int mount_propagation_fd(int fd, uint64_t ms);
+
+/* ---- mount_late.c ---- */
+
+/* Keeps the mount when its operation is late_ro; mnt stays the caller's. 0 or -errno with *e. */
+int mount_late_keep(struct mount_late *l, const struct mount_op *op, int mnt, struct err *e);
+
+/* Makes all of them read-only, whatever lies over them by now. 0 or -errno with *e set. */
+int mount_exec_late(const struct mount_late *l, struct err *e);
+
+void mount_late_close(struct mount_late *l);
 
 /* ---- mount_fs.c ---- */
 

@@ -319,7 +319,8 @@ static int prepare_own(struct rootfs *r, struct err *e)
 	int ret;
 
 	if ((ret = cut_off(r, e)) < 0 || (ret = take_null(r, e)) < 0 ||
-	    (ret = attach_root(r, e)) < 0 || (ret = mount_exec(r->root_fd, r->o, &made, e)) < 0)
+	    (ret = attach_root(r, e)) < 0 ||
+	    (ret = mount_exec(r->root_fd, r->o, &made, &r->late, e)) < 0)
 		return ret;
 	r->dev_bound = dev_is_bound(r);
 	if (r->dev_bound)
@@ -392,5 +393,6 @@ void rootfs_close(struct rootfs *r)
 		close(r->root_fd);
 	if (r->null_mnt >= 0)
 		close(r->null_mnt);
+	mount_late_close(&r->late);
 	r->root_fd = r->null_mnt = -1;
 }

@@ -46,12 +46,22 @@ struct rootfs_opts {
 	void *arg;
 };
 
+/* Mounts that become read-only only after the whole set-up; see mount_exec.h. */
+struct mount_late {
+	struct {
+		int fd; /* owned */
+		const struct mount_op *op;
+	} *v;
+	size_t n;
+};
+
 struct rootfs {
 	const struct rootfs_opts *o;
 	int root_fd;    /* O_PATH of the root mount; -1 before prepare */
 	bool on_top;    /* the root is attached on top of "/", not at its own path */
 	bool dev_bound; /* /dev came by a bind mount: nothing of ours is made or replaced in it */
 	bool chrooted;  /* ctr's root is not that of its mount namespace */
+	struct mount_late late;
 	int null_mnt; /* a clone of the host's /dev/null, verified, for masked files; -1 without any
 		       */
 };

@@ -36,7 +36,7 @@
 
 struct init {
 	struct create *c;
-	int reply; /* where errors go: the sync socket, later the connection of `start` */
+	int reply;   /* where errors go: the sync socket, later the connection of `start` */
 	int offsets; /* time_ns_open */
 };
 

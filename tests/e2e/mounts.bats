@@ -8,6 +8,22 @@ load isolation
 
 # ---- options of one mount ----
 
+@test "mount options: ro of a tmpfs is that mount's, whatever a later one puts over it" {
+    make_bundle
+    mkdir "$SRC/over"
+    touch "$SRC/over/file"
+    add_mount /mnt/a tmpfs tmpfs ro
+    bind /mnt/a "$SRC/over" rw
+    add_mount /mnt/b/c tmpfs tmpfs ro
+    bind /mnt/b "$SRC/over" rw
+    add_mount /mnt/d tmpfs tmpfs ro
+    show_mounts 'touch /mnt/a/new /mnt/b/new && echo written; touch /mnt/d/x 2>&1 | grep -o "Read-only.*"'
+    grep -qx written "$OUT"
+    grep -qx 'Read-only file system' "$OUT"
+    [ -e "$SRC/over/new" ]
+    has ro "$(opts /mnt/d)"
+}
+
 @test "mount options: each one sets its flag" {
     make_bundle
     local o
