@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /*
@@ -40,6 +41,9 @@ int mount_exec(int root_fd, const struct rootfs_opts *o, struct mount_made *made
  */
 int mount_source_open(const struct mount_op *op, int userns_fd, struct err *e);
 
+/* How the source of a bind is opened: AT_RECURSIVE, AT_SYMLINK_NOFOLLOW. Pure. */
+unsigned int mount_source_flags(const struct mount_op *op);
+
 /* Attaches a detached mount (or moves an attached one) onto what target_fd refers to. 0 or -errno.
  */
 int mount_attach(int mnt_fd, int target_fd);
@@ -50,6 +54,29 @@ int mount_attr_fd(int fd, bool recursive, uint64_t set, uint64_t clr);
 /* Changes the propagation (MS_SHARED ..., with MS_REC) of the mount that fd refers to. 0 or -errno.
  */
 int mount_propagation_fd(int fd, uint64_t ms);
+
+/* ---- mount_target.c ---- */
+
+/* What an operation is carried out on. */
+struct mount_target {
+	int fd; /* O_PATH, owned */
+	bool existed;
+	struct stat st;
+};
+
+/*
+ * Opens the target of op below root_fd, made when it is missing: a directory, or a file when
+ * want_dir is false. 0 or -errno with *e set; *t is to be closed in either case.
+ */
+int mount_target_open(int root_fd, const struct mount_op *op, bool want_dir, struct mount_target *t,
+		      struct err *e);
+
+void mount_target_close(struct mount_target *t);
+
+#define AUTO_MOUNT_TARGET __attribute__((cleanup(mount_target_close)))
+
+/* Whether op makes a new file system of that type. */
+bool mount_op_is(const struct mount_op *op, const char *fstype);
 
 /* ---- mount_late.c ---- */
 

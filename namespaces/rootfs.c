@@ -150,7 +150,7 @@ static int clone_root(const struct rootfs_opts *o, struct err *e)
 	int fd = sys_open_tree(AT_FDCWD, o->path, CLONE_FLAGS | AT_RECURSIVE), r;
 
 	if (fd == -EACCES && o->open_source) {
-		fd = o->open_source(o->arg, o->path, true, e);
+		fd = o->open_source(o->arg, o->path, AT_RECURSIVE, e);
 		/* Made in the host's mount namespace: what is mounted below it must not go back
 		 * there. */
 		r = fd < 0 ? 0 : mount_propagation_fd(fd, MS_SLAVE | MS_REC);

@@ -33,10 +33,11 @@ struct rootfs_opts {
 	bool userns;       /* inside a user namespace: device nodes are bound from the host */
 	bool no_pivot;
 	/*
-	 * Asks the parent for a detached clone (open_tree) of host path `source`: used when the
-	 * child, in its user namespace, may not walk to it (EACCES). Returns an fd or -errno.
+	 * Asks the parent for a detached clone (open_tree) of host path `source`, with flags of
+	 * AT_RECURSIVE and AT_SYMLINK_NOFOLLOW: used when the child, in its user namespace, may not
+	 * walk to it (EACCES). Returns an fd or -errno.
 	 */
-	int (*open_source)(void *arg, const char *source, bool recursive, struct err *e);
+	int (*open_source)(void *arg, const char *source, unsigned int flags, struct err *e);
 	/*
 	 * The same for operation `op` of the plan when it is id-mapped, ready mapped (the parent
 	 * calls mount_source_open of mount_exec.h): inside a user namespace only the parent may
