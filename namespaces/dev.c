@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -27,6 +28,7 @@ struct node {
 	dev_t rdev;
 	uid_t uid;
 	gid_t gid;
+	const char *field; /* "linux.devices[2].path"; NULL: a default one, nobody asked for it */
 };
 
 /* What nodes are put into. */
@@ -101,12 +103,51 @@ static enum owner owner_of(const struct tree *t, int dir, int entry)
 	return OWNER_OTHER;
 }
 
-/* Nobody needs to hear of a mount that was asked for. */
-static void tell_kept(const char *path, enum owner owner)
+static void describe(const struct stat *st, char out[48])
 {
-	if (owner == OWNER_OTHER)
-		log_warn("%s: kept as it is in what is mounted there, though not that device",
-			 path);
+	mode_t type = st->st_mode & S_IFMT;
+
+	if (type == S_IFCHR || type == S_IFBLK)
+		snprintf(out, 48, "%s device %u:%u", type == S_IFCHR ? "character" : "block",
+			 major(st->st_rdev), minor(st->st_rdev));
+	else
+		snprintf(out, 48, "%s",
+			 type == S_IFREG   ? "regular file"
+			 : type == S_IFDIR ? "directory"
+			 : type == S_IFLNK ? "symbolic link"
+			 : type == S_IFIFO ? "pipe"
+					   : "socket");
+}
+
+static bool is_default(const char *path)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(defaults); i++)
+		if (str_eq(defaults[i].path, path))
+			return true;
+	return false;
+}
+
+/*
+ * Whether what is there, and is not the node, stays: 1, 0, or -EEXIST with *e. The specification
+ * wants an error for all that does not match; an image may have had anything there, though, and
+ * engines list the default devices for which people mount others (/dev/urandom on /dev/random).
+ */
+static int other_stays(const struct stat *st, enum owner owner, const struct node *n, struct err *e)
+{
+	char what[48];
+
+	describe(st, what);
+	if (owner == OWNER_MOUNT && n->field && !is_default(n->path))
+		return err_set(e, EEXIST, "%s: %s: a %s is mounted there, which is not that device",
+			       n->field, n->path, what);
+	if (owner == OWNER_OTHER || (owner == OWNER_MOUNT && n->field))
+		log_warn("%s%s%s: a %s is kept as it is in what is mounted there, though not that "
+			 "device",
+			 n->field ?: "", n->field ? ": " : "", n->path, what);
+	else if (owner == OWNER_TREE && n->field && !S_ISDIR(st->st_mode))
+		log_warn("%s: %s: a %s was there, and the device takes its place", n->field,
+			 n->path, what);
+	return owner != OWNER_TREE;
 }
 
 /* ---- mknod ---- */
@@ -129,21 +170,20 @@ static int own_node(int dir, const char *name, const struct node *n, struct err 
 }
 
 /* What the image brought is kept when it is that node already, and replaced otherwise. */
-static int existing_stays(const struct tree *t, int dir, const char *name, const struct node *n)
+static int existing_stays(const struct tree *t, int dir, const char *name, const struct node *n,
+			  struct err *e)
 {
 	struct stat st;
 	AUTO_CLOSE int fd = open_entry(dir, name, &st);
 	enum owner owner;
 
 	if (fd < 0)
-		return fd;
+		return err_sys(e, -fd, "open %s", n->path);
 	if (same_node(&st, n) && (st.st_mode & 07777) == (n->mode & 07777) && st.st_uid == n->uid &&
 	    st.st_gid == n->gid)
 		return 1;
 	owner = owner_of(t, dir, fd);
-	if (!same_node(&st, n))
-		tell_kept(n->path, owner);
-	return owner != OWNER_TREE;
+	return same_node(&st, n) ? owner != OWNER_TREE : other_stays(&st, owner, n, e);
 }
 
 static int make_node(const struct tree *t, int dir, const char *name, const struct node *n,
@@ -152,11 +192,9 @@ static int make_node(const struct tree *t, int dir, const char *name, const stru
 	int r = mknodat(dir, name, n->mode, n->rdev) < 0 ? -errno : 0;
 
 	if (r == -EEXIST) {
-		r = existing_stays(t, dir, name, n);
-		if (r > 0)
-			return 0;
-		if (r < 0)
-			return err_sys(e, -r, "open %s", n->path);
+		r = existing_stays(t, dir, name, n, e);
+		if (r != 0)
+			return r < 0 ? r : 0;
 		if (unlinkat(dir, name, 0) < 0)
 			return err_sys(e, errno, "replace %s", n->path);
 		r = mknodat(dir, name, n->mode, n->rdev) < 0 ? -errno : 0;
@@ -171,28 +209,34 @@ static int make_node(const struct tree *t, int dir, const char *name, const stru
 
 /* ---- bind ---- */
 
-/* A mount over another's file takes nothing away; links and directories are left alone. */
-static bool stays_unbound(const struct tree *t, int dir, int fd, const struct stat *st,
-			  const char *path)
+/*
+ * A mount over another's file takes nothing away; links and directories are left alone. An empty
+ * file of the image is a place that was made to be mounted on. 1, 0, or -EEXIST with *e.
+ */
+static int stays_unbound(const struct tree *t, int dir, int fd, const struct stat *st,
+			 const struct node *n, struct err *e)
 {
 	enum owner owner = owner_of(t, dir, fd);
+	bool free = owner == OWNER_OTHER && !S_ISLNK(st->st_mode) && !S_ISDIR(st->st_mode);
 
-	if (owner == OWNER_TREE ||
-	    (owner == OWNER_OTHER && !S_ISLNK(st->st_mode) && !S_ISDIR(st->st_mode)))
-		return false;
-	tell_kept(path, owner);
-	return true;
+	if (owner == OWNER_TREE)
+		free = S_ISREG(st->st_mode) && !st->st_size;
+	if (free || same_node(st, n))
+		return owner == OWNER_MOUNT;
+	return other_stays(st, owner, n, e);
 }
 
 /*
  * A place to mount on: an entry that is neither a link nor a directory. Without t it is made in any
  * case; with t -EALREADY, without *e, tells of what has to stay as it is.
  */
-static int mount_point(const struct tree *t, int dir, const char *name, const char *path,
+static int mount_point(const struct tree *t, int dir, const char *name, const struct node *n,
 		       struct err *e)
 {
+	const char *path = n->path;
 	struct stat st;
 	AUTO_CLOSE int fd = -1;
+	int r;
 
 	for (int tries = 0; tries < 2; tries++) {
 		bool found = mknodat(dir, name, S_IFREG | 0644, 0) < 0;
@@ -202,8 +246,9 @@ static int mount_point(const struct tree *t, int dir, const char *name, const ch
 		fd = open_entry(dir, name, &st);
 		if (fd < 0)
 			return err_sys(e, -fd, "open %s", path);
-		if (found && t && stays_unbound(t, dir, fd, &st, path))
-			return -EALREADY;
+		r = found && t ? stays_unbound(t, dir, fd, &st, n, e) : 0;
+		if (r != 0)
+			return r < 0 ? r : -EALREADY;
 		if (!S_ISLNK(st.st_mode))
 			break;
 		close(TAKE_FD(fd));
@@ -232,7 +277,7 @@ static int bind_node(const struct tree *t, int dir, const char *name, const stru
 		return err_sys(e, errno, "stat the host's %s", n->path);
 	if (!same_node(&st, n))
 		return err_set(e, ENODEV, "bind %s: the host's is another device", n->path);
-	at = mount_point(t, dir, name, n->path, e);
+	at = mount_point(t, dir, name, n, e);
 	if (at < 0)
 		return at == -EALREADY ? 0 : at;
 	if (legacy)
@@ -261,8 +306,10 @@ static mode_t type_bits(char type)
 	return type == 'b' ? S_IFBLK : type == 'p' ? S_IFIFO : S_IFCHR;
 }
 
-static int put_spec_device(const struct tree *t, const struct spec_device *d, struct err *e)
+static int put_spec_device(const struct tree *t, const struct spec_device *d, size_t i,
+			   struct err *e)
 {
+	char field[48];
 	const char *slash = strrchr(d->path, '/'), *name = slash ? slash + 1 : d->path;
 	AUTO_FREE char *parent = str_printf("/%.*s", (int)(name - d->path), d->path);
 	AUTO_CLOSE int dir = -1;
@@ -274,8 +321,10 @@ static int put_spec_device(const struct tree *t, const struct spec_device *d, st
 				       : makedev((unsigned int)d->major, (unsigned int)d->minor),
 		.uid = (uid_t)(d->uid.set ? d->uid.v : 0),
 		.gid = (gid_t)(d->gid.set ? d->gid.v : 0),
+		.field = field,
 	};
 
+	snprintf(field, sizeof(field), "linux.devices[%zu].path", i);
 	if (!parent)
 		return err_sys(e, ENOMEM, "linux.devices: %s", d->path);
 	if (!*name || str_eq(name, ".") || str_eq(name, ".."))
@@ -357,7 +406,7 @@ int dev_setup(int root_fd, const struct spec *spec, bool userns, const struct mo
 		if (!in_spec(own, defaults[i].path))
 			r = put_node(&t, dir, defaults[i].path + strlen("/dev/"), &defaults[i], e);
 	for (size_t i = 0; i < own->n && r == 0; i++)
-		r = put_spec_device(&t, &own->v[i], e);
+		r = put_spec_device(&t, &own->v[i], i, e);
 	return r < 0 ? r : put_links(&t, dir, e);
 }
 
@@ -378,6 +427,7 @@ static int foreign_mount_point(int dir, const char *name, const char *path, stru
 
 int dev_console(int root_fd, int slave_fd, bool foreign, struct err *e)
 {
+	static const struct node console = { .path = "/dev/console" };
 	AUTO_CLOSE int dir = -1, at = -1, mnt = -1;
 	struct stat st;
 	int r;
@@ -391,7 +441,7 @@ int dev_console(int root_fd, int slave_fd, bool foreign, struct err *e)
 	if (dir < 0)
 		return dir;
 	at = foreign ? foreign_mount_point(dir, "console", "/dev/console", e)
-		     : mount_point(NULL, dir, "console", "/dev/console", e);
+		     : mount_point(NULL, dir, "console", &console, e);
 	if (at < 0)
 		return foreign && at == -ENOENT ? 0 : at;
 	mnt = sys_open_tree(slave_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);

@@ -9,9 +9,11 @@
 #include "base/sys.h"
 #include "namespaces/idmap.h"
 #include "namespaces/path.h"
+#include "oci/names.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -21,22 +23,8 @@ struct exec {
 	int root_fd;
 	const struct rootfs_opts *o;
 	struct mount_made *made;
+	struct mount_late *late;
 };
-
-/* What an operation is carried out on. */
-struct target {
-	int fd; /* O_PATH, owned */
-	bool existed;
-	struct stat st;
-};
-
-static void target_close(struct target *t)
-{
-	if (t->fd >= 0)
-		close(t->fd);
-}
-
-#define AUTO_TARGET AUTO(target_close)
 
 void mount_made_close(struct mount_made *m)
 {
@@ -69,95 +57,7 @@ static bool not_to_be_had(int r)
 	return r == -ENOSYS || r == -EPERM;
 }
 
-/* ---- the target ---- */
-
-static bool is_fs(const struct mount_op *op, const char *fstype)
-{
-	return op->fstype && str_eq(op->fstype, fstype);
-}
-
-/*
- * Where LSM attributes and sysctls are written: the image must not be able to lead these mounts
- * elsewhere by a symlink, nor the writes by a path that is no longer /proc.
- */
-static bool wants_ordinary(const struct mount_op *op)
-{
-	return is_fs(op, "proc") || is_fs(op, "sysfs") || str_eq(op->target, "/proc") ||
-	       str_eq(op->target, "/sys");
-}
-
-static int open_ordinary(int root_fd, const struct mount_op *op, struct target *t, struct err *e)
-{
-	t->fd = sys_openat2(root_fd, op->target, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0,
-			    RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-	if (t->fd == -ELOOP || t->fd == -ENOTDIR)
-		return err_set(e, ENOTDIR, "mounts[%zu]: %s must be mounted on ordinary directory",
-			       op->index, op->target);
-	if (t->fd < 0)
-		return t->fd == -ENOENT
-			       ? -ENOENT
-			       : err_sys(e, -t->fd, "open %s in the container", op->target);
-	if (fstat(t->fd, &t->st) < 0)
-		return err_sys(e, errno, "stat %s in the container", op->target);
-	if (!S_ISDIR(t->st.st_mode))
-		return err_set(e, ENOTDIR, "mounts[%zu]: %s must be mounted on ordinary directory",
-			       op->index, op->target);
-	return 0;
-}
-
-static int open_ordinary_make(int root_fd, const struct mount_op *op, struct target *t,
-			      struct err *e)
-{
-	int fd, r = open_ordinary(root_fd, op, t, e);
-
-	t->existed = r == 0;
-	if (r != -ENOENT)
-		return r;
-	fd = path_make(root_fd, op->target, true, 0755, e);
-	if (fd < 0)
-		return fd;
-	close(fd);
-	r = open_ordinary(root_fd, op, t, e);
-	return r == -ENOENT ? err_sys(e, ENOENT, "open %s in the container", op->target) : r;
-}
-
-static int open_any(int root_fd, const struct mount_op *op, bool want_dir, struct target *t,
-		    struct err *e)
-{
-	t->fd = path_make_stat(root_fd, op->target, want_dir, 0755, &t->st, &t->existed);
-	if (t->fd < 0)
-		return err_sys(e, -t->fd, "open %s in the container", op->target);
-	if (want_dir && !S_ISDIR(t->st.st_mode))
-		return err_sys(e, ENOTDIR, "%s in the container", op->target);
-	if (!want_dir && S_ISDIR(t->st.st_mode))
-		return err_sys(e, EISDIR, "%s in the container", op->target);
-	return 0;
-}
-
-static int open_target(const struct exec *x, const struct mount_op *op, bool want_dir,
-		       struct target *t, struct err *e)
-{
-	struct statfs fs;
-	int r;
-
-	if (wants_ordinary(op))
-		return open_ordinary_make(x->root_fd, op, t, e);
-	r = open_any(x->root_fd, op, want_dir, t, e);
-	if (r < 0)
-		return r;
-	/*
-	 * The plan has judged the names below /proc; a link of the image may lead there by another.
-	 * What was missing a moment ago may have become such a link meanwhile.
-	 */
-	if (str_after(op->target, "/proc/"))
-		return 0;
-	if (fstatfs(t->fd, &fs) < 0)
-		return err_sys(e, errno, "statfs %s in the container", op->target);
-	if (fs.f_type == PROC_SUPER_MAGIC)
-		return err_set(e, EPERM, "mounts[%zu].destination: %s: is inside /proc", op->index,
-			       op->target);
-	return 0;
-}
+/* ---- what is mounted ---- */
 
 /* What goes onto /proc must be a procfs, whatever its type was said to be. */
 static int check_procfs(int mnt_fd, const struct mount_op *op, struct err *e)
@@ -199,10 +99,16 @@ static int idmap_clone(int mnt_fd, const struct mount_op *op, int userns_fd, str
 	return 0;
 }
 
-static int clone_path(const char *source, bool recursive)
+unsigned int mount_source_flags(const struct mount_op *op)
 {
-	return sys_open_tree(AT_FDCWD, source,
-			     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0));
+	return (op->recursive ? AT_RECURSIVE : 0) |
+	       (op->links & (MOUNT_LINK_SRC | MOUNT_LINK_COPY) ? AT_SYMLINK_NOFOLLOW : 0);
+}
+
+static int clone_source(const struct mount_op *op)
+{
+	return sys_open_tree(AT_FDCWD, op->source,
+			     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | mount_source_flags(op));
 }
 
 static int source_error(const struct mount_op *op, int r, struct err *e)
@@ -212,7 +118,7 @@ static int source_error(const struct mount_op *op, int r, struct err *e)
 
 int mount_source_open(const struct mount_op *op, int userns_fd, struct err *e)
 {
-	AUTO_CLOSE int fd = clone_path(op->source, op->recursive);
+	AUTO_CLOSE int fd = clone_source(op);
 	int r;
 
 	if (fd < 0)
@@ -262,13 +168,14 @@ static int open_source(const struct exec *x, const struct mount_op *op, struct e
 		r = own_userns(x, op, &userns, e);
 		return r < 0 ? r : mount_source_open(op, userns, e);
 	}
-	fd = clone_path(op->source, op->recursive);
+	fd = clone_source(op);
 	/*
 	 * EINVAL: mounts below, which a user namespace holds where they are and only the caller can
 	 * leave out.
 	 */
 	if ((fd == -EACCES || (fd == -EINVAL && o->userns && !op->recursive)) && o->open_source)
-		return from_parent(op, o->open_source(o->arg, op->source, op->recursive, e), e);
+		return from_parent(
+			op, o->open_source(o->arg, op->source, mount_source_flags(op), e), e);
 	return fd < 0 ? source_error(op, fd, e) : fd;
 }
 
@@ -313,12 +220,43 @@ static int wrap(const struct mount_op *op, int r, struct err *e)
 	return r;
 }
 
+/* copy-symlink: what would be bound is a link, src, and the same one is made in its place. */
+static int copy_link(const struct exec *x, const struct mount_op *op, int src, struct err *e)
+{
+	const char *name = strrchr(op->target, '/') + 1;
+	AUTO_FREE char *parent = strndup(op->target, (size_t)(name - op->target));
+	AUTO_CLOSE int dir = -1;
+	char text[PATH_MAX], there[PATH_MAX];
+	ssize_t n = readlinkat(src, "", text, sizeof(text) - 1);
+
+	if (n < 0 || !parent)
+		return source_error(op, n < 0 ? -errno : -ENOMEM, e);
+	text[n] = '\0';
+	dir = path_make(x->root_fd, parent, true, 0755, e);
+	if (dir < 0)
+		return wrap(op, dir, e);
+	if (symlinkat(text, dir, name) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return err_sys(e, errno, "mounts[%zu]: link %s", op->index, op->target);
+	if (readlinkat(dir, name, there, sizeof(there)) == n && memcmp(there, text, (size_t)n) == 0)
+		return 0;
+	return err_set(e, EEXIST,
+		       "mounts[%zu].destination: %s: something else than a link to %s is there",
+		       op->index, op->target, text);
+}
+
 /* ---- the old way, when the calls above are refused ---- */
 
 /* After mount(2) only the path leads to the new mount. */
 static int finish_legacy(const struct exec *x, const struct mount_op *op, struct err *e)
 {
-	AUTO_CLOSE int fd = path_resolve(x->root_fd, op->target, NULL);
+	struct stat st;
+	bool existed;
+	AUTO_CLOSE int fd =
+		op->links & MOUNT_LINK_DEST
+			? path_make_nofollow(x->root_fd, op->target, false, 0755, &st, &existed)
+			: path_resolve(x->root_fd, op->target, NULL);
 	int r;
 
 	if (fd < 0)
@@ -333,10 +271,11 @@ static int finish_legacy(const struct exec *x, const struct mount_op *op, struct
 	if (op->kind == MOUNT_OP_BIND && op->attr_set | op->attr_clr &&
 	    (r = mount_legacy_attr(fd, op->attr_set, op->attr_clr, e)) < 0)
 		return wrap(op, r, e);
-	return set_propagation(fd, op, e);
+	r = set_propagation(fd, op, e);
+	return r < 0 ? r : mount_late_keep(x->late, op, fd, e);
 }
 
-static int fs_legacy(const struct exec *x, const struct mount_op *op, const struct target *t,
+static int fs_legacy(const struct exec *x, const struct mount_op *op, const struct mount_target *t,
 		     const char *mode, struct err *e)
 {
 	int r;
@@ -351,7 +290,7 @@ static int fs_legacy(const struct exec *x, const struct mount_op *op, const stru
 
 static int bind_legacy(const struct exec *x, const struct mount_op *op, struct err *e)
 {
-	AUTO_TARGET struct target t = { .fd = -1 };
+	AUTO_MOUNT_TARGET struct mount_target t = { .fd = -1 };
 	AUTO_CLOSE int src = -1;
 	struct stat st;
 	int r;
@@ -361,10 +300,14 @@ static int bind_legacy(const struct exec *x, const struct mount_op *op, struct e
 		return err_set(e, ENOSYS,
 			       "mounts[%zu]: idmap needs mount_setattr, which is refused here",
 			       op->index);
-	src = open(op->source, O_PATH | O_CLOEXEC);
+	src = open(op->source,
+		   O_PATH | O_CLOEXEC |
+			   (mount_source_flags(op) & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0));
 	if (src < 0 || fstat(src, &st) < 0)
 		return source_error(op, -errno, e);
-	if ((r = open_target(x, op, S_ISDIR(st.st_mode), &t, e)) < 0)
+	if (S_ISLNK(st.st_mode) && op->links & MOUNT_LINK_COPY)
+		return copy_link(x, op, src, e);
+	if ((r = mount_target_open(x->root_fd, op, S_ISDIR(st.st_mode), &t, e)) < 0)
 		return wrap(op, r, e);
 	r = mount_legacy_bind(src, op->recursive, t.fd, e);
 	return r < 0 ? wrap(op, r, e) : finish_legacy(x, op, e);
@@ -374,7 +317,7 @@ static int bind_legacy(const struct exec *x, const struct mount_op *op, struct e
 
 static int do_bind(const struct exec *x, const struct mount_op *op, struct err *e)
 {
-	AUTO_TARGET struct target t = { .fd = -1 };
+	AUTO_MOUNT_TARGET struct mount_target t = { .fd = -1 };
 	AUTO_CLOSE int mnt = open_source(x, op, e);
 	struct stat st;
 	int r;
@@ -383,6 +326,8 @@ static int do_bind(const struct exec *x, const struct mount_op *op, struct err *
 		return not_to_be_had(mnt) && !op->idmap ? bind_legacy(x, op, e) : mnt;
 	if (fstat(mnt, &st) < 0)
 		return source_error(op, -errno, e);
+	if (S_ISLNK(st.st_mode) && op->links & MOUNT_LINK_COPY)
+		return copy_link(x, op, mnt, e);
 	r = set_attrs(mnt, op);
 	if (r == -ENOSYS)
 		return bind_legacy(x, op, e);
@@ -390,7 +335,7 @@ static int do_bind(const struct exec *x, const struct mount_op *op, struct err *
 		return err_sys(e, -r, "mounts[%zu]: set options of %s", op->index, op->target);
 	if ((r = check_procfs(mnt, op, e)) < 0)
 		return r;
-	if ((r = open_target(x, op, S_ISDIR(st.st_mode), &t, e)) < 0)
+	if ((r = mount_target_open(x->root_fd, op, S_ISDIR(st.st_mode), &t, e)) < 0)
 		return wrap(op, r, e);
 	r = mount_attach(mnt, t.fd);
 	if (not_to_be_had(r) && !op->idmap)
@@ -445,9 +390,9 @@ static int explain(const struct mount_op *op, int r, struct err *e)
 {
 	const char *why = NULL;
 
-	if (r == -EPERM && is_fs(op, "proc"))
+	if (r == -EPERM && mount_op_is(op, "proc"))
 		why = "a user namespace needs a new pid namespace and an outer /proc without mounts over it";
-	else if (r == -EPERM && is_fs(op, "sysfs"))
+	else if (r == -EPERM && mount_op_is(op, "sysfs"))
 		why = "a user namespace needs a new network namespace too; a bind of /sys does not";
 	if (why)
 		return err_set(e, EPERM, "mounts[%zu]: mount %s: Operation not permitted (%s)",
@@ -457,17 +402,17 @@ static int explain(const struct mount_op *op, int r, struct err *e)
 
 static int do_fs(const struct exec *x, const struct mount_op *op, struct err *e)
 {
-	AUTO_TARGET struct target t = { .fd = -1 };
+	AUTO_MOUNT_TARGET struct mount_target t = { .fd = -1 };
 	char buf[16];
 	const char *mode = NULL;
 	AUTO_CLOSE int mnt = -1;
 	bool refused;
 	int r;
 
-	if ((r = open_target(x, op, true, &t, e)) < 0)
+	if ((r = mount_target_open(x->root_fd, op, true, &t, e)) < 0)
 		return wrap(op, r, e);
 	/* A tmpfs over a directory of the image keeps that directory's mode (/tmp stays 1777). */
-	if (is_fs(op, "tmpfs") && t.existed && !has_mode(&op->data)) {
+	if (mount_op_is(op, "tmpfs") && t.existed && !has_mode(&op->data)) {
 		snprintf(buf, sizeof(buf), "%o", t.st.st_mode & 07777);
 		mode = buf;
 	}
@@ -496,7 +441,9 @@ static int do_fs(const struct exec *x, const struct mount_op *op, struct err *e)
 		return err_sys(e, -r, "mounts[%zu]: mount %s on %s", op->index, op->fstype,
 			       op->target);
 	r = set_propagation(mnt, op, e);
-	if (is_fs(op, "tmpfs") && x->made->n < MOUNT_MADE_MAX)
+	if (r == 0)
+		r = mount_late_keep(x->late, op, mnt, e);
+	if (mount_op_is(op, "tmpfs") && x->made->n < MOUNT_MADE_MAX)
 		x->made->fd[x->made->n++] = TAKE_FD(mnt);
 	return r;
 }
@@ -552,34 +499,16 @@ static int do_op(const struct exec *x, const struct mount_op *op, struct err *e)
 	return err_set(e, EINVAL, "mounts[%zu]: unknown operation", op->index);
 }
 
-int mount_exec(int root_fd, const struct rootfs_opts *o, struct mount_made *made, struct err *e)
+int mount_exec(int root_fd, const struct rootfs_opts *o, struct mount_made *made,
+	       struct mount_late *late, struct err *e)
 {
-	const struct exec x = { .root_fd = root_fd, .o = o, .made = made };
+	const struct exec x = { .root_fd = root_fd, .o = o, .made = made, .late = late };
 
 	for (size_t i = 0; o->plan && i < o->plan->n; i++) {
 		int r = do_op(&x, &o->plan->v[i], e);
 
 		if (r < 0)
 			return r;
-	}
-	return 0;
-}
-
-int mount_exec_late(int root_fd, const struct mount_plan *p, struct err *e)
-{
-	for (size_t i = 0; p && i < p->n; i++) {
-		AUTO_CLOSE int fd = -1;
-		int r;
-
-		if (!p->v[i].late_ro)
-			continue;
-		fd = path_resolve(root_fd, p->v[i].target, NULL);
-		r = fd < 0 ? fd : mount_attr_fd(fd, false, MOUNT_ATTR_RDONLY, 0);
-		if (not_to_be_had(r))
-			r = mount_legacy_attr(fd, MOUNT_ATTR_RDONLY, 0, NULL);
-		if (r < 0)
-			return err_sys(e, -r, "mounts[%zu]: make %s read-only", p->v[i].index,
-				       p->v[i].target);
 	}
 	return 0;
 }

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /*
@@ -27,17 +28,21 @@ struct mount_made {
 
 void mount_made_close(struct mount_made *m);
 
-/* All operations of o->plan, in order, below root_fd. *made is filled, on failure in part. */
-int mount_exec(int root_fd, const struct rootfs_opts *o, struct mount_made *made, struct err *e);
-
-/* Makes read-only what the plan left writable for the set-up (late_ro). */
-int mount_exec_late(int root_fd, const struct mount_plan *p, struct err *e);
+/*
+ * All operations of o->plan, in order, below root_fd. *made is filled, and *late with the mounts
+ * that the plan leaves writable for the set-up (late_ro); on failure in part.
+ */
+int mount_exec(int root_fd, const struct rootfs_opts *o, struct mount_made *made,
+	       struct mount_late *late, struct err *e);
 
 /*
  * A detached clone of what a bind operation shows, id-mapped when the operation says so: by the
  * user namespace userns_fd when the operation has no mappings of its own. The fd or -errno.
  */
 int mount_source_open(const struct mount_op *op, int userns_fd, struct err *e);
+
+/* How the source of a bind is opened: AT_RECURSIVE, AT_SYMLINK_NOFOLLOW. Pure. */
+unsigned int mount_source_flags(const struct mount_op *op);
 
 /* Attaches a detached mount (or moves an attached one) onto what target_fd refers to. 0 or -errno.
  */
@@ -49,6 +54,39 @@ int mount_attr_fd(int fd, bool recursive, uint64_t set, uint64_t clr);
 /* Changes the propagation (MS_SHARED ..., with MS_REC) of the mount that fd refers to. 0 or -errno.
  */
 int mount_propagation_fd(int fd, uint64_t ms);
+
+/* ---- mount_target.c ---- */
+
+/* What an operation is carried out on. */
+struct mount_target {
+	int fd; /* O_PATH, owned */
+	bool existed;
+	struct stat st;
+};
+
+/*
+ * Opens the target of op below root_fd, made when it is missing: a directory, or a file when
+ * want_dir is false. 0 or -errno with *e set; *t is to be closed in either case.
+ */
+int mount_target_open(int root_fd, const struct mount_op *op, bool want_dir, struct mount_target *t,
+		      struct err *e);
+
+void mount_target_close(struct mount_target *t);
+
+#define AUTO_MOUNT_TARGET __attribute__((cleanup(mount_target_close)))
+
+/* Whether op makes a new file system of that type. */
+bool mount_op_is(const struct mount_op *op, const char *fstype);
+
+/* ---- mount_late.c ---- */
+
+/* Keeps the mount when its operation is late_ro; mnt stays the caller's. 0 or -errno with *e. */
+int mount_late_keep(struct mount_late *l, const struct mount_op *op, int mnt, struct err *e);
+
+/* Makes all of them read-only, whatever lies over them by now. 0 or -errno with *e set. */
+int mount_exec_late(const struct mount_late *l, struct err *e);
+
+void mount_late_close(struct mount_late *l);
 
 /* ---- mount_fs.c ---- */
 

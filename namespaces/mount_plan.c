@@ -237,6 +237,9 @@ static int parse_option(struct arena *a, struct parse *p, size_t j, struct mount
 	case MOPT_TMPCOPYUP:
 		op->copy_up = true;
 		return 0;
+	case MOPT_LINKS:
+		op->links |= (unsigned int)o->value;
+		return 0;
 	case MOPT_IGNORED:
 		return 0;
 	}
@@ -333,6 +336,22 @@ static int check_target(const struct parse *p, const struct mount_op *op, struct
 		       p->m->destination);
 }
 
+static int check_links(const struct parse *p, const struct mount_op *op, struct err *e)
+{
+	const char *text = NULL;
+
+	if (op->links & MOUNT_LINK_COPY && op->links & ~(unsigned int)MOUNT_LINK_COPY)
+		text = "\"copy-symlink\" excludes \"src-nofollow\" and \"dest-nofollow\"";
+	else if (op->links & MOUNT_LINK_COPY && op->kind != MOUNT_OP_BIND)
+		text = "\"copy-symlink\" is for binds only";
+	else if (op->links & MOUNT_LINK_SRC && op->kind != MOUNT_OP_BIND)
+		text = "\"src-nofollow\" is for binds only";
+	else if (op->links && (op->kind == MOUNT_OP_REMOUNT ||
+			       (op->kind == MOUNT_OP_FS && str_eq(p->m->type, "cgroup"))))
+		text = "\"dest-nofollow\" is for new mounts of one file system";
+	return text ? err_set(e, EINVAL, "mounts[%zu].options: %s", p->index, text) : 0;
+}
+
 static int check_kind(const struct parse *p, const struct mount_op *op, struct err *e)
 {
 	const struct spec_mount *m = p->m;
@@ -349,7 +368,7 @@ static int check_kind(const struct parse *p, const struct mount_op *op, struct e
 	if (op->copy_up && !(op->kind == MOUNT_OP_FS && str_eq(m->type, "tmpfs")))
 		return err_set(e, EINVAL, "mounts[%zu].options: \"tmpcopyup\" is for tmpfs only",
 			       p->index);
-	return 0;
+	return check_links(p, op, e);
 }
 
 /*

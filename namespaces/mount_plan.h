@@ -48,6 +48,7 @@ struct mount_op {
 	const struct spec_idmaps *uid_mappings,
 		*gid_mappings; /* for idmap; NULL: the container's own */
 	bool copy_up;          /* tmpcopyup */
+	unsigned int links;    /* MOUNT_LINK_* */
 	bool late_ro;          /* read-only only after the whole set-up: rootfs_protect does it */
 	uint64_t ms_flags;     /* MS_* that only mount(2) can give: MS_I_VERSION */
 	const char *fallback; /* host path to bind where a new instance of a cgroup fs is refused */

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 const struct ns_desc ns_table[NS_KINDS] = {
 	[NS_MOUNT] = { "mount", "mnt", CLONE_NEWNS },
@@ -53,6 +54,19 @@ int ns_plan_spec(const struct spec_linux *l, struct ns_plan *p, struct err *e)
 			return p->fd[k];
 	}
 	return 0;
+}
+
+int ns_is_own(const struct ns_plan *p, enum ns_kind k)
+{
+	struct stat own, other;
+	char path[40];
+
+	if (p->fd[k] < 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/thread-self/ns/%s", ns_table[k].proc);
+	if (stat(path, &own) < 0 || fstat(p->fd[k], &other) < 0)
+		return -errno;
+	return own.st_dev == other.st_dev && own.st_ino == other.st_ino;
 }
 
 /*

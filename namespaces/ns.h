@@ -31,6 +31,12 @@ struct ns_plan {
 int ns_plan_spec(const struct spec_linux *l, struct ns_plan *p, struct err *e);
 
 /*
+ * Whether the namespace that is joined is the one that we are in. A kind that is not joined: 0.
+ * 1, 0 or -errno.
+ */
+int ns_is_own(const struct ns_plan *p, enum ns_kind k);
+
+/*
  * Joins all fds of the plan: those that the caller's rights allow first, the user namespace, the
  * rest.
  */

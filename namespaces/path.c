@@ -202,6 +202,30 @@ int path_make_stat(int root_fd, const char *path, bool want_dir, mode_t mode, st
 	return -ELOOP;
 }
 
+int path_make_nofollow(int root_fd, const char *path, bool want_dir, mode_t mode, struct stat *st,
+		       bool *existed)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	AUTO_FREE char *parent = str_printf("/%.*s", (int)(name - path), path);
+	AUTO_CLOSE int dir = -1, fd = -1;
+
+	if (!parent)
+		return -ENOMEM;
+	if (!*name || str_eq(name, ".") || str_eq(name, ".."))
+		return -EINVAL;
+	dir = path_make_stat(root_fd, parent, true, mode, st, existed);
+	if (dir < 0)
+		return dir;
+	fd = sys_openat2(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0,
+			 RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+	*existed = fd != -ENOENT;
+	if (fd == -ENOENT)
+		return make_step(dir, name, want_dir, mode, st);
+	if (fd < 0)
+		return fd;
+	return fstat(fd, st) < 0 ? -errno : TAKE_FD(fd);
+}
+
 int path_make(int root_fd, const char *path, bool want_dir, mode_t mode, struct err *e)
 {
 	struct stat st;

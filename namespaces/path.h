@@ -36,6 +36,13 @@ int path_make_stat(int root_fd, const char *path, bool want_dir, mode_t mode, st
 		   bool *existed);
 
 /*
+ * The same, but for a link at the end: it is not followed, the fd is of the link. ".." is no name
+ * for the end: -EINVAL.
+ */
+int path_make_nofollow(int root_fd, const char *path, bool want_dir, mode_t mode, struct stat *st,
+		       bool *existed);
+
+/*
  * The id of the mount that fd is on. A negative fd is passed on as the error. 0 or -errno; -ENOSYS:
  * the kernel does not tell (before 5.8).
  */

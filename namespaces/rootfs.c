@@ -150,7 +150,7 @@ static int clone_root(const struct rootfs_opts *o, struct err *e)
 	int fd = sys_open_tree(AT_FDCWD, o->path, CLONE_FLAGS | AT_RECURSIVE), r;
 
 	if (fd == -EACCES && o->open_source) {
-		fd = o->open_source(o->arg, o->path, true, e);
+		fd = o->open_source(o->arg, o->path, AT_RECURSIVE, e);
 		/* Made in the host's mount namespace: what is mounted below it must not go back
 		 * there. */
 		r = fd < 0 ? 0 : mount_propagation_fd(fd, MS_SLAVE | MS_REC);
@@ -319,7 +319,8 @@ static int prepare_own(struct rootfs *r, struct err *e)
 	int ret;
 
 	if ((ret = cut_off(r, e)) < 0 || (ret = take_null(r, e)) < 0 ||
-	    (ret = attach_root(r, e)) < 0 || (ret = mount_exec(r->root_fd, r->o, &made, e)) < 0)
+	    (ret = attach_root(r, e)) < 0 ||
+	    (ret = mount_exec(r->root_fd, r->o, &made, &r->late, e)) < 0)
 		return ret;
 	r->dev_bound = dev_is_bound(r);
 	if (r->dev_bound)
@@ -392,5 +393,6 @@ void rootfs_close(struct rootfs *r)
 		close(r->root_fd);
 	if (r->null_mnt >= 0)
 		close(r->null_mnt);
+	mount_late_close(&r->late);
 	r->root_fd = r->null_mnt = -1;
 }

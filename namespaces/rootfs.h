@@ -33,10 +33,11 @@ struct rootfs_opts {
 	bool userns;       /* inside a user namespace: device nodes are bound from the host */
 	bool no_pivot;
 	/*
-	 * Asks the parent for a detached clone (open_tree) of host path `source`: used when the
-	 * child, in its user namespace, may not walk to it (EACCES). Returns an fd or -errno.
+	 * Asks the parent for a detached clone (open_tree) of host path `source`, with flags of
+	 * AT_RECURSIVE and AT_SYMLINK_NOFOLLOW: used when the child, in its user namespace, may not
+	 * walk to it (EACCES). Returns an fd or -errno.
 	 */
-	int (*open_source)(void *arg, const char *source, bool recursive, struct err *e);
+	int (*open_source)(void *arg, const char *source, unsigned int flags, struct err *e);
 	/*
 	 * The same for operation `op` of the plan when it is id-mapped, ready mapped (the parent
 	 * calls mount_source_open of mount_exec.h): inside a user namespace only the parent may
@@ -46,12 +47,22 @@ struct rootfs_opts {
 	void *arg;
 };
 
+/* Mounts that become read-only only after the whole set-up; see mount_exec.h. */
+struct mount_late {
+	struct {
+		int fd; /* owned */
+		const struct mount_op *op;
+	} *v;
+	size_t n;
+};
+
 struct rootfs {
 	const struct rootfs_opts *o;
 	int root_fd;    /* O_PATH of the root mount; -1 before prepare */
 	bool on_top;    /* the root is attached on top of "/", not at its own path */
 	bool dev_bound; /* /dev came by a bind mount: nothing of ours is made or replaced in it */
 	bool chrooted;  /* ctr's root is not that of its mount namespace */
+	struct mount_late late;
 	int null_mnt; /* a clone of the host's /dev/null, verified, for masked files; -1 without any
 		       */
 };

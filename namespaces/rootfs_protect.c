@@ -212,7 +212,7 @@ int rootfs_protect(struct rootfs *r, struct err *e)
 	for (size_t i = 0; i < ro->n; i++)
 		if ((ret = ro_one(r, ro->v[i], e)) < 0)
 			return ret;
-	if ((ret = mask_all(r, e)) < 0 || (ret = mount_exec_late(r->root_fd, r->o->plan, e)) < 0 ||
+	if ((ret = mask_all(r, e)) < 0 || (ret = mount_exec_late(&r->late, e)) < 0 ||
 	    (ret = ro_root(r, e)) < 0)
 		return ret;
 	return set_root_propagation(r, e);

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "namespaces/path.h"
+#include "oci/validate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,35 @@ char *sysctl_path(const char *name)
 	for (char *p = out; *p; p++)
 		*p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
 	return out;
+}
+
+static int check_one(const char *key, const struct ns_plan *ns, struct err *e)
+{
+	AUTO_FREE char *path = sysctl_path(key);
+	int r, owner;
+
+	if (!path)
+		return err_sys(e, ENOMEM, "linux.sysctl[\"%s\"]", key);
+	owner = validate_sysctl_owner(path);
+	r = owner < 0 ? 0 : ns_is_own(ns, (enum ns_kind)owner);
+	if (r < 0)
+		return err_sys(e, -r, "linux.sysctl[\"%s\"]: compare the %s namespaces", key,
+			       ns_table[owner].name);
+	if (r > 0)
+		return err_set(e, EINVAL,
+			       "linux.sysctl[\"%s\"]: the %s namespace that linux.namespaces names "
+			       "by its path is the host's, whose value would be changed",
+			       key, ns_table[owner].name);
+	return 0;
+}
+
+int sysctl_check_joined(const struct spec_map *m, const struct ns_plan *ns, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < m->n && r == 0; i++)
+		r = check_one(m->v[i].key, ns, e);
+	return r;
 }
 
 static int apply_one(int proc_fd, const struct spec_pair *p, struct err *e)

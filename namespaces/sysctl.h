@@ -4,7 +4,14 @@
 #define CTR_NAMESPACES_SYSCTL_H
 
 #include "base/err.h"
+#include "namespaces/ns.h"
 #include "oci/spec.h"
+
+/*
+ * In ctr's own namespaces, before any is joined: -EINVAL for a sysctl of a namespace that is given
+ * by its path and is our own, because the host's value would be changed. 0 or -errno with *e set.
+ */
+int sysctl_check_joined(const struct spec_map *m, const struct ns_plan *ns, struct err *e);
 
 /*
  * Writes each pair; names in dot or slash form ("net.ipv4.ip_forward"). Nothing at all when the map

@@ -48,8 +48,8 @@ extern const struct name_table names_signals;     /* "TERM" -> SIGTERM; without 
 int names_signal(const char *text);
 
 /*
- * The mount options of the specification. One row an option; namespaces/mount_plan.c turns rows
- * into operations, `features` lists their names.
+ * The mount options of the specification, and crun's about links. One row an option;
+ * namespaces/mount_plan.c turns rows into operations, `features` lists their names.
  */
 enum mount_option_kind {
 	MOPT_SB_SET, /* super block flag, value = SB_* (MS_*): fsconfig SET_FLAG `flag` */
@@ -61,7 +61,15 @@ enum mount_option_kind {
 	MOPT_REMOUNT,
 	MOPT_IDMAP, /* value = 1 for ridmap */
 	MOPT_TMPCOPYUP,
+	MOPT_LINKS,   /* value = MOUNT_LINK_* */
 	MOPT_IGNORED, /* defaults, and what has no meaning for the kernel */
+};
+
+/* What happens where the last component of a path is a symbolic link. */
+enum {
+	MOUNT_LINK_COPY = 1, /* of a bind's source: the link itself is made, nothing is mounted */
+	MOUNT_LINK_SRC = 2,  /* the same: it is bound, not what it leads to */
+	MOUNT_LINK_DEST = 4, /* of the destination: it is mounted over */
 };
 
 struct mount_option {

@@ -88,6 +88,9 @@ const struct mount_option names_mount_options[] = {
 	{ .name = "idmap", .kind = MOPT_IDMAP, .value = 0 },
 	{ .name = "ridmap", .kind = MOPT_IDMAP, .value = 1 },
 	{ .name = "tmpcopyup", .kind = MOPT_TMPCOPYUP },
+	{ .name = "copy-symlink", .kind = MOPT_LINKS, .value = MOUNT_LINK_COPY },
+	{ .name = "src-nofollow", .kind = MOPT_LINKS, .value = MOUNT_LINK_SRC },
+	{ .name = "dest-nofollow", .kind = MOPT_LINKS, .value = MOUNT_LINK_DEST },
 	{ .name = "defaults", .kind = MOPT_IGNORED },
 };
 const size_t names_mount_options_n = ARRAY_SIZE(names_mount_options);

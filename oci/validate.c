@@ -343,7 +343,7 @@ static const struct name_value sysctl_owners[] = {
 	{ "kernel/hostname", NS_UTS },    { "kernel/domainname", NS_UTS },
 };
 
-static int sysctl_owner(const char *path)
+int validate_sysctl_owner(const char *path)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(sysctl_owners); i++) {
 		const char *row = sysctl_owners[i].name;
@@ -372,7 +372,7 @@ static int check_sysctl(const struct spec *s, const char *key, const struct rule
 		return wrong(k, "%s: conflicts with the field domainname", at.s);
 	if (own_kernel(s))
 		return 0;
-	owner = sysctl_owner(path);
+	owner = validate_sysctl_owner(path);
 	if (owner < 0)
 		return wrong(k, "%s: belongs to no namespace, it would change the host", at.s);
 	return need(s, (enum ns_kind)owner, true, at.s, k);

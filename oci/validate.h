@@ -38,4 +38,10 @@ int validate_id(const char *id, struct err *e);
  */
 int validate_sysctl_path(const char *key, char *out, size_t size);
 
+/*
+ * The kind of namespace (enum ns_kind) that has its own value of the sysctl at that path
+ * ("net/ipv4/ip_forward"), or -1: the host's is the only one.
+ */
+int validate_sysctl_owner(const char *path);
+
 #endif

@@ -118,6 +118,18 @@ static bool is_bind(const struct spec_mount *m)
 	return m->type && str_eq(m->type, "bind");
 }
 
+/* Of a link that is not followed it does not matter where it leads. */
+static int stat_flags(const struct spec_mount *m)
+{
+	for (size_t i = 0; i < m->options.n; i++) {
+		const struct mount_option *o = names_mount_option(m->options.v[i]);
+
+		if (o && o->kind == MOPT_LINKS && o->value != MOUNT_LINK_DEST)
+			return AT_SYMLINK_NOFOLLOW;
+	}
+	return 0;
+}
+
 static void check_sources(struct ctr_check *k, const struct spec *s, int bundle)
 {
 	for (size_t i = 0; i < s->mounts.n; i++) {
@@ -125,7 +137,8 @@ static void check_sources(struct ctr_check *k, const struct spec *s, int bundle)
 		struct stat st;
 		char path[64];
 
-		if (!m->source || !is_bind(m) || fstatat(bundle, m->source, &st, 0) == 0)
+		if (!m->source || !is_bind(m) ||
+		    fstatat(bundle, m->source, &st, stat_flags(m)) == 0)
 			continue;
 		snprintf(path, sizeof(path), "mounts[%zu].source", i);
 		problem(k, path, "%s: %s", m->source, strerrordesc_np(errno));

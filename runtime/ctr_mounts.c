@@ -78,7 +78,7 @@ static int open_source(struct job *j, size_t i, struct err *e)
 	const struct mount_op *op = &j->plan.v[i];
 	int r;
 
-	if (op->kind != MOUNT_OP_BIND || op->idmap || op->copy_up)
+	if (op->kind != MOUNT_OP_BIND || op->idmap || op->copy_up || op->links)
 		return err_set(e, ENOTSUP, "mounts[%zu]: only plain bind mounts can be added: %s", i,
 			       op->target);
 	j->fds[i] = mount_source_open(op, -1, e);

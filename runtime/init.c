@@ -17,10 +17,10 @@
 #include "create.h"
 
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "base/log.h"
 #include "base/stage.h"
 #include "keyring.h"
+#include "namespaces/time_ns.h"
 #include "netns/link.h"
 #include "process.h"
 #include "sync.h"
@@ -36,7 +36,8 @@
 
 struct init {
 	struct create *c;
-	int reply; /* where errors go: the sync socket, later the connection of `start` */
+	int reply;   /* where errors go: the sync socket, later the connection of `start` */
+	int offsets; /* time_ns_open */
 };
 
 static int die_with_parent(void *ctx, struct err *e)
@@ -59,9 +60,12 @@ static int become_root(const struct create *c, struct err *e)
 
 static int await_maps(void *ctx, struct err *e)
 {
-	struct create *c = ((struct init *)ctx)->c;
-	int r;
+	struct init *i = ctx;
+	struct create *c = i->c;
+	int r = time_ns_open(&c->spec->linux_, &c->ns, &i->offsets, e);
 
+	if (r < 0)
+		return r;
 	if (create_init_waits(c)) {
 		r = sync_expect(c->sync_child, SYNC_GO, "ctr", NULL, NULL, e);
 		if (r < 0)
@@ -91,43 +95,11 @@ static int join_cgroup(void *ctx, struct err *e)
 	return 0;
 }
 
-static int time_offsets(const struct spec_linux *l, struct err *e)
-{
-	char text[128];
-	int n = 0, r;
-
-	if (l->monotonic.set)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, "monotonic %lld %u\n",
-			      (long long)l->monotonic.secs, l->monotonic.nanosecs);
-	if (l->boottime.set)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, "boottime %lld %u\n",
-			      (long long)l->boottime.secs, l->boottime.nanosecs);
-	if (n == 0)
-		return 0;
-	r = io_write_file(AT_FDCWD, "/proc/self/timens_offsets", text);
-	return r < 0 ? err_sys(e, -r, "linux.timeOffsets") : 0;
-}
-
-/* The time namespace that unshare made is for children; one setns brings us into it too. */
-static int new_time_ns(const struct spec_linux *l, struct err *e)
-{
-	AUTO_CLOSE int fd = -1;
-	int r;
-
-	if (unshare(CLONE_NEWTIME) < 0)
-		return err_sys(e, errno, "make time namespace");
-	r = time_offsets(l, e);
-	if (r < 0)
-		return r;
-	fd = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || setns(fd, CLONE_NEWTIME) < 0)
-		return err_sys(e, errno, "enter time namespace");
-	return 0;
-}
-
 static int namespaces(void *ctx, struct err *e)
 {
-	struct create *c = ((struct init *)ctx)->c;
+	struct init *i = ctx;
+	struct create *c = i->c;
+	AUTO_CLOSE int offsets = TAKE_FD(i->offsets);
 	bool user = c->ns.fd[NS_USER] >= 0;
 	int r = ns_join(&c->ns, e);
 
@@ -137,9 +109,11 @@ static int namespaces(void *ctx, struct err *e)
 		return r;
 	if ((c->ns.new_flags & CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)
 		return err_sys(e, errno, "make cgroup namespace");
-	if (c->ns.new_flags & CLONE_NEWTIME)
-		return new_time_ns(&c->spec->linux_, e);
-	return 0;
+	if (!(c->ns.new_flags & CLONE_NEWTIME))
+		return 0;
+	/* What unshare makes is for children; one setns brings us into it too. */
+	r = time_ns_make(&c->spec->linux_, offsets, e);
+	return r < 0 ? r : time_ns_enter(e);
 }
 
 static int identity(void *ctx, struct err *e)
@@ -260,7 +234,7 @@ static void drop_parents_fds(struct create *c)
 
 _Noreturn void init_main(struct create *c)
 {
-	struct init i = { .c = c, .reply = c->sync_child };
+	struct init i = { .c = c, .reply = c->sync_child, .offsets = -1 };
 	struct err e = {};
 
 	drop_parents_fds(c);

@@ -18,15 +18,16 @@ int init_ask(struct create *c, enum sync_type what, int32_t value, const char *t
 	return r < 0 ? r : fd;
 }
 
-int init_ask_source(void *arg, const char *source, bool recursive, struct err *e)
+int init_ask_source(void *arg, const char *source, unsigned int flags, struct err *e)
 {
-	return init_ask(arg, SYNC_SOURCE, recursive, source, e);
+	return init_ask(arg, SYNC_SOURCE, (int32_t)flags, source, e);
 }
 
 /* The child may not walk to a source that the caller may: it gets a detached clone of it. */
 int init_serve_source(const struct sync_msg *m, struct err *e)
 {
-	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->value ? AT_RECURSIVE : 0);
+	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+			     ((unsigned int)m->value & (AT_RECURSIVE | AT_SYMLINK_NOFOLLOW));
 	int fd = sys_open_tree(AT_FDCWD, m->text, flags);
 
 	return fd < 0 ? err_sys(e, -fd, "open %s", m->text) : fd;

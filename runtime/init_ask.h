@@ -10,7 +10,7 @@
 int init_ask(struct create *c, enum sync_type what, int32_t value, const char *text, struct err *e);
 
 /* open_source of rootfs.h and vm_jail.h; arg is the struct create. */
-int init_ask_source(void *arg, const char *source, bool recursive, struct err *e);
+int init_ask_source(void *arg, const char *source, unsigned int flags, struct err *e);
 
 /* The parent's side of it. */
 int init_serve_source(const struct sync_msg *m, struct err *e);

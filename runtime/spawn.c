@@ -16,13 +16,15 @@
  *   other joins          the child joins by itself (init.c)
  *
  * Not made by clone3: the cgroup namespace (its root would be the parent's cgroup) and the time
- * namespace (its offsets must be written before anybody is inside). init.c unshares both.
+ * namespace (its offsets must be written before anybody is inside). init.c unshares both, but for a
+ * time namespace in a user namespace that the intermediate child joins: that one does it.
  */
 #include "create.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "namespaces/time_ns.h"
 #include "proc.h"
 #include "sync.h"
 
@@ -110,6 +112,31 @@ static pid_t clone_into(struct create *c, uint64_t flags, int *pidfd, struct err
 	return sys_clone3(&a);
 }
 
+/*
+ * In a joined user namespace the real child is born undumpable and could not write the offsets of
+ * its time namespace; so it is born in it.
+ */
+static int join_and_time(struct create *c, struct err *e)
+{
+	const struct spec_linux *l = &c->spec->linux_;
+	bool user = c->ns.fd[NS_USER] >= 0;
+	AUTO_CLOSE int offsets = -1;
+	int r = user ? time_ns_open(l, &c->ns, &offsets, e) : 0;
+
+	/*
+	 * Who is in there already must not look at us. A new one is empty, and its maps are written
+	 * by a parent that may have no rights over who cannot be dumped.
+	 */
+	if (user)
+		prctl(PR_SET_DUMPABLE, 0);
+	if (r == 0)
+		r = ns_join(&c->ns, e);
+	if (r < 0 || offsets < 0)
+		return r;
+	c->ns.new_flags &= ~(uint64_t)CLONE_NEWTIME;
+	return time_ns_make(l, offsets, e);
+}
+
 static _Noreturn void intermediate(struct create *c, uint64_t flags)
 {
 	int pidfd = -1, r;
@@ -121,18 +148,12 @@ static _Noreturn void intermediate(struct create *c, uint64_t flags)
 	pid_t pid;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/*
-	 * Who is in there already must not look at us. A new one is empty, and its maps are written
-	 * by a parent that may have no rights over who cannot be dumped.
-	 */
-	if (c->ns.fd[NS_USER] >= 0)
-		prctl(PR_SET_DUMPABLE, 0);
 	r = cg_join_self(c->join_fd, c->n_join);
 	c->n_join = 0;
 	if (r < 0)
 		err_sys(&e, -r, "join the cgroup");
 	else
-		r = ns_join(&c->ns, &e);
+		r = join_and_time(c, &e);
 	if (r < 0) {
 		sync_send_err(c->sync_child, &e);
 		_exit(1);

@@ -15,6 +15,7 @@
 #include "caps.h"
 #include "namespaces/mount_exec.h"
 #include "namespaces/path.h"
+#include "oci/names.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,10 +73,9 @@ static int add_part(struct tree *t, int mnt, char *target, struct err *e)
 	return 0;
 }
 
-static int clone_of(const char *path, bool recursive)
+static int clone_of(const char *path, unsigned int flags)
 {
-	return sys_open_tree(AT_FDCWD, path,
-			     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0));
+	return sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
 }
 
 /* ---- what is served ---- */
@@ -84,15 +84,15 @@ static int clone_of(const char *path, bool recursive)
  * In a user namespace a part of a tree can only be had with all that is mounted below it, and some
  * paths only by the parent.
  */
-static int open_shared(const struct tree *t, const char *path, bool recursive, const char *who,
+static int open_shared(const struct tree *t, const char *path, unsigned int flags, const char *who,
 		       struct err *e)
 {
-	int fd = clone_of(path, recursive);
+	int fd = clone_of(path, flags);
 
-	if (fd == -EINVAL && !recursive)
-		fd = clone_of(path, true);
+	if (fd == -EINVAL && !(flags & AT_RECURSIVE))
+		fd = clone_of(path, flags | AT_RECURSIVE);
 	if (fd == -EACCES || fd == -EPERM)
-		return t->o->open_source(t->o->arg, path, recursive, e);
+		return t->o->open_source(t->o->arg, path, flags, e);
 	return fd < 0 ? err_sys(e, -fd, "%s: %s", who, path) : fd;
 }
 
@@ -122,10 +122,12 @@ static bool is_inside(const struct mount_plan *p, size_t n, const char *path)
 	return false;
 }
 
-static void make_place(int root, const char *path, bool dir)
+static void make_place(int root, const char *path, bool dir, bool follow)
 {
-	struct err ignored;
-	int fd = path_make(root, path, dir, 0755, &ignored);
+	struct stat st;
+	bool existed;
+	int fd = follow ? path_make_stat(root, path, dir, 0755, &st, &existed)
+			: path_make_nofollow(root, path, dir, 0755, &st, &existed);
 
 	if (fd >= 0)
 		close(fd);
@@ -146,16 +148,16 @@ static void make_places(const struct mount_plan *p, const char *cwd, int root)
 			continue;
 		if (op->kind != MOUNT_OP_BIND || stat(op->source, &st) < 0)
 			st.st_mode = S_IFDIR;
-		make_place(root, op->target, S_ISDIR(st.st_mode));
+		make_place(root, op->target, S_ISDIR(st.st_mode), !(op->links & MOUNT_LINK_DEST));
 	}
 	if (!is_inside(p, p->n, cwd))
-		make_place(root, cwd, true);
+		make_place(root, cwd, true, true);
 }
 
 static int take_rootfs(struct tree *t, struct err *e)
 {
 	int fd = t->o->root_mount >= 0 ? fcntl(t->o->root_mount, F_DUPFD_CLOEXEC, 3)
-				       : open_shared(t, t->o->rootfs, true, "root.path", e);
+				       : open_shared(t, t->o->rootfs, AT_RECURSIVE, "root.path", e);
 	int r;
 
 	if (fd < 0)
@@ -178,6 +180,13 @@ static int check_kind(const struct mount_op *op, int fd, struct err *e)
 		return err_sys(e, errno, "mounts[%zu].source: stat %s", op->index, op->source);
 	if (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode))
 		return 0;
+	if (S_ISLNK(st.st_mode))
+		return err_set(
+			e, ENOTSUP,
+			"mounts[%zu].options: \"%s\": %s is a symbolic link, and a micro-VM is "
+			"given directories and files",
+			op->index, op->links & MOUNT_LINK_COPY ? "copy-symlink" : "src-nofollow",
+			op->source);
 	return err_set(e, ENOTSUP,
 		       "mounts[%zu].source: %s: a %s of the host cannot be reached from a micro-VM",
 		       op->index, op->source,
@@ -208,7 +217,7 @@ static int take_volumes(struct tree *t, struct err *e)
 		if (op->kind != MOUNT_OP_BIND)
 			continue;
 		snprintf(who, sizeof(who), "mounts[%zu].source", op->index);
-		fd = open_shared(t, op->source, op->recursive, who, e);
+		fd = open_shared(t, op->source, mount_source_flags(op), who, e);
 		if (fd < 0)
 			return fd;
 		r = add_part(t, fd, str_printf(VM_JAIL_SHARE VM_JAIL_VOLUMES "%zu", op->index), e);

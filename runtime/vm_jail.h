@@ -31,7 +31,7 @@ struct vm_jail_opts {
 	const char *qemu; /* its path on the host, or NULL: our own VMM */
 	bool kvm;         /* QEMU opens /dev/kvm by itself */
 	/* Asks the parent for a clone of a host path that the caller may not walk to. */
-	int (*open_source)(void *arg, const char *source, bool recursive, struct err *e);
+	int (*open_source)(void *arg, const char *source, unsigned int flags, struct err *e);
 	void *arg;
 };
 

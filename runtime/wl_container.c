@@ -137,6 +137,8 @@ static int container_prepare(struct workload *w, struct err *e)
 	r = check_host(&c->spec->linux_, e);
 	if (r == 0)
 		r = ns_plan_spec(&c->spec->linux_, &c->ns, e);
+	if (r == 0)
+		r = sysctl_check_joined(&c->spec->linux_.sysctl, &c->ns, e);
 	if (r < 0)
 		return r;
 	if (s)

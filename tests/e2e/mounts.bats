@@ -8,6 +8,22 @@ load isolation
 
 # ---- options of one mount ----
 
+@test "mount options: ro of a tmpfs is that mount's, whatever a later one puts over it" {
+    make_bundle
+    mkdir "$SRC/over"
+    touch "$SRC/over/file"
+    add_mount /mnt/a tmpfs tmpfs ro
+    bind /mnt/a "$SRC/over" rw
+    add_mount /mnt/b/c tmpfs tmpfs ro
+    bind /mnt/b "$SRC/over" rw
+    add_mount /mnt/d tmpfs tmpfs ro
+    show_mounts 'touch /mnt/a/new /mnt/b/new && echo written; touch /mnt/d/x 2>&1 | grep -o "Read-only.*"'
+    grep -qx written "$OUT"
+    grep -qx 'Read-only file system' "$OUT"
+    [ -e "$SRC/over/new" ]
+    has ro "$(opts /mnt/d)"
+}
+
 @test "mount options: each one sets its flag" {
     make_bundle
     local o
@@ -145,6 +161,86 @@ load isolation
     refused "$SRC/no-such" bind "$SRC/no-such" bind
     refused 'size' tmpfs tmpfs size=many
     assert_leak_free
+}
+
+@test "mount options: copy-symlink makes the link that its source is, and binds anything else" {
+    make_bundle
+    mkdir "$SRC/dir"
+    echo text >"$SRC/dir/file"
+    ln -s ../some/where "$SRC/link"
+    ln -s /mnt/elsewhere "$BUNDLE/rootfs/same"
+    ln -s /mnt/elsewhere "$SRC/same"
+    # a link of the image on the way leads to a place in the image
+    ln -s /mnt/inside "$BUNDLE/rootfs/way"
+    bind /mnt/new/link "$SRC/link" copy-symlink ro
+    bind /way/link "$SRC/link" copy-symlink
+    bind /same "$SRC/same" copy-symlink
+    bind /mnt/dir "$SRC/dir" copy-symlink
+    show_mounts 'readlink /mnt/new/link; readlink /mnt/inside/link; readlink /same; cat /mnt/dir/file'
+    [ "$(head -n 4 "$OUT")" = $'../some/where\n../some/where\n/mnt/elsewhere\ntext' ] || fail "$output"
+    [ -z "$(info /mnt/new/link)" ]
+    [ -n "$(info /mnt/dir)" ]
+    # it does not matter to check either where it leads
+    ok check --bundle "$BUNDLE"
+    rm "$BUNDLE/rootfs/same"
+    ln -s /mnt/another "$BUNDLE/rootfs/same"
+    fails 1 '.destination: /same: something else than a link to /mnt/elsewhere is there' run --bundle "$BUNDLE" "$ID"
+    [ "$(readlink "$BUNDLE/rootfs/same")" = /mnt/another ]
+}
+
+@test "mount options: src-nofollow binds a link itself" {
+    make_bundle
+    ln -s /some/where "$SRC/link"
+    echo text >"$SRC/file"
+    touch "$BUNDLE/rootfs/mnt/there"
+    bind /mnt/there "$SRC/link" src-nofollow
+    bind /mnt/new "$SRC/link" src-nofollow
+    bind /mnt/file "$SRC/file" src-nofollow
+    ln -s /mnt/file "$BUNDLE/rootfs/mnt/both"
+    bind /mnt/both "$SRC/link" src-nofollow dest-nofollow
+    show_mounts 'readlink /mnt/there; readlink /mnt/new; cat /mnt/file; readlink /mnt/both'
+    [ "$(head -n 4 "$OUT")" = $'/some/where\n/some/where\ntext\n/some/where' ] || fail "$output"
+    [ -n "$(info /mnt/there)" ]
+    # the image has an empty file below it
+    [ ! -L "$BUNDLE/rootfs/mnt/there" ]
+    ok check --bundle "$BUNDLE"
+}
+
+@test "mount options: copy-symlink and src-nofollow in a user namespace that cannot walk to the source" {
+    make_bundle
+    edit_config "$MAP_64K"
+    chown -R 200000:300000 "$BUNDLE/rootfs"
+    chmod 755 "$BATS_TEST_TMPDIR" "$BUNDLE"
+    mkdir -m 700 "$SRC/private"
+    ln -s /some/where "$SRC/private/link"
+    bind /mnt/copy "$SRC/private/link" copy-symlink
+    bind /mnt/bound "$SRC/private/link" src-nofollow
+    show_mounts 'readlink /mnt/copy; readlink /mnt/bound'
+    [ "$(head -n 2 "$OUT")" = $'/some/where\n/some/where' ] || fail "$output"
+    [ "$(stat -c %u "$BUNDLE/rootfs/mnt/copy")" = 200000 ]
+}
+
+@test "mount options: dest-nofollow mounts over a link, wherever it leads" {
+    make_bundle
+    canary
+    echo text >"$SRC/file"
+    ln -s "$CANARY/file" "$BUNDLE/rootfs/mnt/out"
+    ln -s /nowhere/at/all "$BUNDLE/rootfs/mnt/dangling"
+    ln -s /mnt "$BUNDLE/rootfs/way"
+    bind /mnt/out "$SRC/file" dest-nofollow
+    bind /way/dangling "$SRC/file" dest-nofollow ro
+    bind /way/made/new "$SRC/file" dest-nofollow
+    add_mount /way/made/tmp tmpfs tmpfs dest-nofollow
+    show_mounts 'cat /mnt/out /mnt/dangling /mnt/made/new; ls /nowhere 2>&1'
+    [ "$(head -n 4 "$OUT")" = $'text\ntext\ntext\nls: /nowhere: No such file or directory' ] || fail "$output"
+    has ro "$(opts /mnt/dangling)"
+    [ "$(fstype /mnt/made/tmp)" = tmpfs ]
+    [ "$(readlink "$BUNDLE/rootfs/mnt/out")" = "$CANARY/file" ]
+    canary_untouched
+    # what is below /proc is no place for it either
+    ln -s /proc "$BUNDLE/rootfs/p"
+    bind /p/self "$SRC/file" dest-nofollow
+    fails 1 'is inside /proc' run --bundle "$BUNDLE" "$ID"
 }
 
 # ---- binds ----

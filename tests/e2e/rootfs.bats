@@ -66,6 +66,48 @@ load isolation
     grep -qx '/dev/deep 755' "$OUT"
 }
 
+@test "devices: another mount in the place of one of linux.devices is an error, but for the default ones" {
+    make_bundle
+    local d=/dev/shm/$TESTID i
+    echo content >"$SRC/file"
+    bind /dev/zero "$SRC/file"
+    bind "$d" "$SRC/file"
+    set_args /bin/stat -c '%F %t:%T' "$d"
+    # the host's node of that name is what a user namespace gets
+    mknod -m 666 "$d" c 1 3
+    for i in 1 2; do
+        edit_config '.linux.devices = [{path: "/dev/zero", type: "c", major: 1, minor: 5}, {path: $d, type: "c", major: 1, minor: 3}]' \
+            --arg d "$d"
+        fails 1 "linux.devices[1].path: $d: a regular file is mounted there, which is not that device" run --bundle "$BUNDLE" "$ID"
+        grep -q 'linux.devices\[0\].path: /dev/zero: a regular file is kept' "$ERR"
+        edit_config '.linux.devices[1].type = "p"'
+        fails 1 "linux.devices[1].path: $d: a regular file is mounted there" run --bundle "$BUNDLE" "$ID"
+        # the device itself by a bind, whatever its mode
+        edit_config '.linux.devices = [{path: $d, type: "c", major: 1, minor: 3, fileMode: 384}]
+            | (.mounts[] | select(.destination == $d)).source = "/dev/null"' --arg d "$d"
+        ok run --bundle "$BUNDLE" "$ID"
+        [ "$output" = 'character special file 1:3' ]
+        [ ! -s "$ERR" ]
+        edit_config '(.mounts[] | select(.destination == $d)).source = $f | '"$MAP_64K" --arg d "$d" --arg f "$SRC/file"
+        chown -R 200000:300000 "$BUNDLE/rootfs"
+        chmod 755 "$BATS_TEST_TMPDIR" "$BUNDLE"
+    done
+}
+
+@test "devices: one of linux.devices in the place of the image's own file is made, and that is said" {
+    make_bundle
+    echo content >"$BUNDLE/rootfs/node"
+    mknod -m 600 "$BUNDLE/rootfs/same" c 1 5
+    edit_config '.linux.devices = [("node", "same") | {path: ("/" + .), type: "c", major: 1, minor: 5}]'
+    set_args /bin/stat -c '%F %t:%T' /node
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = 'character special file 1:5' ]
+    [ "$(wc -l <"$ERR")" -eq 1 ]
+    grep -q 'linux.devices\[0\].path: /node: a regular file was there, and the device takes its place' "$ERR"
+    ok run --bundle "$BUNDLE" "$ID"
+    [ ! -s "$ERR" ]
+}
+
 @test "devices: in a user namespace the host's are bound, and work" {
     make_bundle
     edit_config "$MAP_64K"

@@ -79,6 +79,33 @@ resource() {
     fails 1 'linux.sysctl["net.ipv4.ip_forward"]: needs the namespace "network"' run --bundle "$BUNDLE" "$ID"
 }
 
+@test "sysctl: refused in a namespace joined by path that is the host's, written in another one" {
+    local row kind type value
+    cp "$BUNDLE/config.json" "$BUNDLE/clean.json"
+    for row in net/ipv4/ip_forward:net:network kernel/msgmax:ipc:ipc kernel/domainname:uts:uts \
+        user/max_user_namespaces:user:user; do
+        IFS=: read -r row kind type <<<"$row"
+        # as it is now: should it be written after all, nothing changes
+        read -r value <"/proc/sys/$row"
+        cp "$BUNDLE/clean.json" "$BUNDLE/config.json"
+        edit_config 'del(.hostname) | .linux.sysctl = {($k): $v}
+            | .linux.namespaces |= map(select(.type != $t)) + [{type: $t, path: $p}]' \
+            --arg k "$row" --arg v "$value" --arg t "$type" --arg p "/proc/self/ns/$kind"
+        set_args true
+        fails 1 "linux.sysctl[\"$row\"]: the $type namespace" run --bundle "$BUNDLE" "$ID"
+        [[ $stderr == *"is the host's"* ]]
+    done
+    cp "$BUNDLE/clean.json" "$BUNDLE/config.json"
+    set_args sleep 1000
+    ok run --detach --bundle "$BUNDLE" "$ID-b"
+    edit_config '.linux.sysctl = {"net.ipv4.ip_default_ttl": "77"}
+        | .linux.namespaces |= map(if .type == "network" then .path = $p else . end)' \
+        --arg p "/proc/$(state_of "$ID-b" pid)/ns/net"
+    says 77 'cat /proc/sys/net/ipv4/ip_default_ttl'
+    [ "$(cat /proc/sys/net/ipv4/ip_default_ttl)" != 77 ]
+    ok delete --force "$ID-b"
+}
+
 @test "timeOffsets: all four numbers are in /proc/self/timens_offsets" {
     [ -e /proc/self/timens_offsets ] || skip 'no time namespaces'
     edit_config '.linux.namespaces += [{type: "time"}]

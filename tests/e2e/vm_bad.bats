@@ -180,6 +180,7 @@ SH
     local good=$BATS_TEST_TMPDIR/good row
     cp "$BUNDLE/config.json" "$good"
     mkfifo "$BATS_TEST_TMPDIR/pipe"
+    ln -s /etc "$BATS_TEST_TMPDIR/pipe.link"
     while IFS='|' read -r text filter; do
         cp "$good" "$BUNDLE/config.json"
         edit_config "$filter" --arg p "$BATS_TEST_TMPDIR/pipe"
@@ -193,6 +194,8 @@ linux.netDevices|.linux.netDevices = {eth9: {}}
 mounts[0].type|.mounts = [{destination: "/x", type: "nfs", source: "a:/b"}]
 a pipe of the host|.mounts += [{destination: "/x", type: "bind", source: $p, options: ["bind"]}]
 a device of the host|.mounts += [{destination: "/x", type: "bind", source: "/dev/zero", options: ["bind"]}]
+"copy-symlink"|.mounts += [{destination: "/x", type: "bind", source: ($p + ".link"), options: ["bind", "copy-symlink"]}]
+"src-nofollow"|.mounts += [{destination: "/x", type: "bind", source: ($p + ".link"), options: ["bind", "src-nofollow"]}]
 vm.hwConfig.deviceTree|.vm = {kernel: {path: "/k"}, hwConfig: {deviceTree: "/x"}}
 vm.hwConfig.irqs|.vm = {kernel: {path: "/k"}, hwConfig: {irqs: [1]}}
 vm.image.format|.vm = {kernel: {path: "/k"}, image: {path: "/x", format: "qcow2"}}

@@ -20,12 +20,12 @@ CAPABILITIES="CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUI
     SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL
     SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
 RLIMITS="AS CORE CPU DATA FSIZE LOCKS MEMLOCK MSGQUEUE NICE NOFILE NPROC RSS RTPRIO RTTIME SIGPENDING STACK"
-# As config.md lists them; the recursive ones follow.
+# As config.md lists them; the recursive ones follow, and crun's.
 MOUNT_OPTIONS="async atime bind defaults dev diratime dirsync exec iversion lazytime loud mand noatime nodev nodiratime
     noexec noiversion nolazytime nomand norelatime nostrictatime nosuid private ratime rbind rdev rdiratime relatime
     remount rexec rnoatime rnodiratime rnoexec rnorelatime rnostrictatime rnosuid ro rprivate rrelatime rro rrw rshared
     rslave rstrictatime rsuid runbindable rw shared silent slave strictatime suid sync tmpcopyup unbindable rnodev
-    idmap ridmap symfollow nosymfollow rsymfollow rnosymfollow"
+    idmap ridmap symfollow nosymfollow rsymfollow rnosymfollow copy-symlink src-nofollow dest-nofollow"
 ACTIONS="KILL KILL_PROCESS KILL_THREAD TRAP ERRNO TRACE ALLOW LOG NOTIFY"
 OPERATORS="NE LT LE EQ GE GT MASKED_EQ"
 ARCHS="X86 X86_64 X32 ARM AARCH64 MIPS MIPS64 MIPS64N32 MIPSEL MIPSEL64 MIPSEL64N32 PPC PPC64 PPC64LE S390 S390X PARISC
@@ -142,6 +142,8 @@ unknown() {
                 uidMappings: [{containerID: 0, hostID: 0, size: 1}], gidMappings: [{containerID: 0, hostID: 0, size: 1}]}' \
                 --arg o "$o" --arg s "$BATS_TEST_TMPDIR/src" ;;
         remount) edit_config '.mounts[7] = {destination: "/dev", options: ["remount", "nosuid"]}' ;;
+        *-symlink | *-nofollow) edit_config '.mounts[7] = {destination: "/opt", type: "bind", source: $s, options: [$o]}' \
+            --arg o "$o" --arg s "$BATS_TEST_TMPDIR/src" ;;
         *bind) edit_config '.mounts[7] = {destination: "/opt", source: $s, options: [$o]}' \
             --arg o "$o" --arg s "$BATS_TEST_TMPDIR/src" ;;
         *) edit_config '.mounts[7] = {destination: "/opt", type: "tmpfs", source: "tmpfs", options: [$o]}' --arg o "$o" ;;

@@ -150,6 +150,34 @@ static int body_bound(void)
 	return 0;
 }
 
+/* What is mounted over a device's name must be that device, but for the default ones. */
+static int body_mounted_over(void)
+{
+	struct spec_device v[] = {
+		{ .path = (char *)"/dev/same", .type = 'c', .major = 1, .minor = 9 },
+		{ .path = (char *)"/dev/random", .type = 'c', .major = 1, .minor = 8 },
+		{ .path = (char *)"/dev/own", .type = 'c', .major = 1, .minor = 3 },
+	};
+	struct spec s = { .linux_.devices = { v, 2 } };
+	int root = make_root();
+	struct err e = { 0 };
+	char at[64];
+
+	CHECK(mkdirat(root, "dev", 0755) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
+		CHECK(mknodat(root, v[i].path + 1, S_IFREG | 0600, 0) == 0);
+		snprintf(at, sizeof(at), "/mnt/root%s", v[i].path);
+		CHECK(mount("/dev/urandom", at, NULL, MS_BIND, NULL) == 0);
+	}
+	CHECK_OK(dev_setup(root, &s, false, NULL, &e), &e);
+	CHECK(is_node(root, "dev/random", S_IFCHR | 0666, makedev(1, 9)));
+	s.linux_.devices.n = 3;
+	CHECK_FAILS(dev_setup(root, &s, false, NULL, &e), EEXIST, &e,
+		    "linux.devices[2].path: /dev/own: a character device 1:9 is mounted there");
+	CHECK(is_node(root, "dev/own", S_IFCHR | 0666, makedev(1, 9)));
+	return 0;
+}
+
 /* What a mount has that is neither the root nor one of ours stays, and what is mounted over too. */
 static int body_foreign(void)
 {
@@ -253,6 +281,7 @@ CHILD_TEST(dev_is_link)
 CHILD_TEST(spec_devices)
 CHILD_TEST(bound)
 CHILD_TEST(foreign)
+CHILD_TEST(mounted_over)
 CHILD_TEST(console)
 CHILD_TEST(console_foreign)
 
@@ -263,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_dev_is_link), cmocka_unit_test(test_spec_devices),
 		cmocka_unit_test(test_bound),       cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_console),     cmocka_unit_test(test_console_foreign),
+		cmocka_unit_test(test_mounted_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

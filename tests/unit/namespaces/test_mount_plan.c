@@ -182,6 +182,12 @@ static void test_refused(void **state)
 		{ "/x", "ext4", "/s", "tmpcopyup", "tmpcopyup", EINVAL },
 		{ "/x", "bind", "/s", "shared slave private shared unbindable", "options[4]",
 		  EINVAL },
+		{ "/x", "tmpfs", "s", "copy-symlink", "copy-symlink", EINVAL },
+		{ "/x", "tmpfs", "s", "src-nofollow", "src-nofollow", EINVAL },
+		{ "/x", "bind", "/s", "copy-symlink src-nofollow", "copy-symlink", EINVAL },
+		{ "/x", "bind", "/s", "copy-symlink dest-nofollow", "copy-symlink", EINVAL },
+		{ "/x", "none", NULL, "remount dest-nofollow", "dest-nofollow", EINVAL },
+		{ "/x", "cgroup", "c", "dest-nofollow", "dest-nofollow", EINVAL },
 		{ "/x", "cgroup", "c", "size=1", "size=1", EINVAL },
 	};
 
@@ -201,8 +207,8 @@ static void test_every_option(void **state)
 	in.userns = true;
 	for (size_t i = 0; i < names_mount_options_n; i++) {
 		const struct mount_option *o = &names_mount_options[i];
-		bool bind =
-			o->kind == MOPT_IDMAP || o->kind == MOPT_BIND || o->kind == MOPT_ATTR_REC;
+		bool bind = o->kind == MOPT_IDMAP || o->kind == MOPT_BIND ||
+			    o->kind == MOPT_ATTR_REC || o->kind == MOPT_LINKS;
 		const struct mount_op *op;
 
 		assert_int_equal(build("/x", bind ? "bind" : "tmpfs", "src", o->name), 0);
@@ -213,6 +219,8 @@ static void test_every_option(void **state)
 			assert_int_equal(op->attr_clr & o->attr_clr, o->attr_clr);
 		if (o->kind == MOPT_ATTR_REC)
 			assert_int_equal(op->rec_attr_set, o->attr_set);
+		if (o->kind == MOPT_LINKS)
+			assert_int_equal(op->links, o->value);
 		if (o->kind == MOPT_PROPAGATION)
 			assert_int_equal(op->propagation[0], o->value);
 		if (o->kind == MOPT_SB_SET && o->flag)

@@ -251,6 +251,31 @@ static void test_procfs_covered(void **state)
 	in_child(CLONE_NEWNS, body_procfs_covered);
 }
 
+static void test_make_nofollow(void **state)
+{
+	struct stat st;
+	bool existed;
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkdirat(root, "n", 0755), 0);
+	assert_int_equal(symlinkat("../../outside/x", root, "n/link"), 0);
+	assert_int_equal(symlinkat("/n", root, "way"), 0);
+	fd = path_make_nofollow(root, "/way/link", false, 0755, &st, &existed);
+	assert_true(fd >= 0 && existed && S_ISLNK(st.st_mode));
+	close(fd);
+	/* what is missing is made, the way there followed inside the root */
+	fd = path_make_nofollow(root, "/way/new/file", false, 0755, &st, &existed);
+	assert_true(fd >= 0 && !existed && S_ISREG(st.st_mode));
+	close(fd);
+	assert_int_equal(faccessat(root, "n/new/file", F_OK, 0), 0);
+	fd = path_make_nofollow(root, "dir", true, 0755, &st, &existed);
+	assert_true(fd >= 0 && !existed && S_ISDIR(st.st_mode));
+	close(fd);
+	assert_int_equal(path_make_nofollow(root, "/n/..", true, 0755, &st, &existed), -EINVAL);
+	assert_outside_empty();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +284,7 @@ int main(void)
 		cmocka_unit_test(test_make),
 		cmocka_unit_test(test_make_errors),
 		cmocka_unit_test(test_make_through_dangling_links),
+		cmocka_unit_test(test_make_nofollow),
 		cmocka_unit_test(test_race),
 		cmocka_unit_test(test_procfs),
 		cmocka_unit_test(test_procfs_covered),

@@ -52,9 +52,9 @@ static int ask(const struct ask *a, struct err *e)
 	return fd;
 }
 
-static int ask_source(void *arg, const char *source, bool recursive, struct err *e)
+static int ask_source(void *arg, const char *source, unsigned int flags, struct err *e)
 {
-	struct ask a = { .recursive = recursive };
+	struct ask a = { .recursive = flags & AT_RECURSIVE };
 
 	(void)arg;
 	snprintf(a.source, sizeof(a.source), "%s", source);

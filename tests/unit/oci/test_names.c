@@ -159,6 +159,8 @@ static const char *const specified[] = {
 	"shared",         "silent",     "slave",        "strictatime", "suid",
 	"symfollow",      "sync",       "tmpcopyup",    "unbindable",  "idmap",
 	"ridmap",         "rnodev",
+	/* crun's */
+	"copy-symlink",   "src-nofollow", "dest-nofollow",
 };
 
 static void mount_options(void **state)
