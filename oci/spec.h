@@ -311,7 +311,7 @@ struct spec_syscalls {
 struct spec_seccomp {
 	uint32_t default_action;
 	struct opt_u64 default_errno_ret;
-	uint64_t flags;                    /* SECCOMP_FILTER_FLAG_* of the kernel */
+	struct opt_u64 flags;              /* SECCOMP_FILTER_FLAG_*; not set: seccomp_flags_for */
 	struct spec_strings architectures; /* SCMP_ARCH_* names, checked against names.h */
 	char *listener_path, *listener_metadata;
 	struct spec_syscalls syscalls;

@@ -337,6 +337,15 @@ static int read_flags(struct field_ctx *c, const struct field *f, const struct j
 	return read_names(c, f, v, false, dst);
 }
 
+static int read_opt_flags(struct field_ctx *c, const struct field *f, const struct json *v,
+			  void *dst)
+{
+	struct opt_u64 *o = dst;
+
+	o->set = true;
+	return read_names(c, f, v, false, &o->v);
+}
+
 static int read_mask(struct field_ctx *c, const struct field *f, const struct json *v, void *dst)
 {
 	struct opt_u64 *o = dst;
@@ -519,6 +528,7 @@ static int (*const readers[])(struct field_ctx *c, const struct field *f, const 
 	[FIELD_NAME] = read_name,
 	[FIELD_NAME64] = read_name64,
 	[FIELD_FLAGS] = read_flags,
+	[FIELD_OPT_FLAGS] = read_opt_flags,
 	[FIELD_MASK] = read_mask,
 	[FIELD_STRINGS] = read_strings,
 	[FIELD_U32S] = read_u32s,

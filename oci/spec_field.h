@@ -56,6 +56,7 @@ enum field_kind {
 	FIELD_NAME,       /* int or uint32_t: the value of a name of .names */
 	FIELD_NAME64,     /* uint64_t: the same */
 	FIELD_FLAGS,      /* uint64_t: an array of names, their values or-ed */
+	FIELD_OPT_FLAGS,  /* struct opt_u64: the same, and an empty array is not none */
 	FIELD_MASK,       /* struct opt_u64: an array of names, bit VALUE set for each */
 	FIELD_STRINGS,    /* struct spec_strings; each element passes .check and .names if given */
 	FIELD_U32S,       /* { uint32_t *v; size_t n; } */

@@ -35,9 +35,16 @@ static bool kernel_has_flag(unsigned long flag)
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flag, NULL) < 0 && errno == EFAULT;
 }
 
+unsigned int seccomp_flags_for(const struct spec_seccomp *s)
+{
+	if (s->flags.set)
+		return (unsigned int)s->flags.v;
+	return kernel_has_flag(SECCOMP_FILTER_FLAG_SPEC_ALLOW) ? SECCOMP_FILTER_FLAG_SPEC_ALLOW : 0;
+}
+
 static int check_flags(const struct spec_seccomp *s, struct err *e)
 {
-	uint64_t left = s->flags;
+	uint64_t left = s->flags.set ? s->flags.v : 0;
 
 	for (size_t i = 0; i < names_seccomp_flags.n; i++) {
 		const struct name_value *row = &names_seccomp_flags.rows[i];
@@ -67,7 +74,7 @@ static bool uses_notify(const struct spec_seccomp *s)
 static void set_load_flags(const struct spec_seccomp *s, struct seccomp_prog *p)
 {
 	p->notify = uses_notify(s);
-	p->flags = (unsigned int)s->flags;
+	p->flags = seccomp_flags_for(s);
 	if (p->notify) {
 		p->flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
 		/*

@@ -36,6 +36,13 @@ int seccomp_compile(const struct spec_seccomp *s, int cache_fd, struct seccomp_p
 		    struct err *e);
 
 /*
+ * The flags of the configuration for seccomp(2). Of who says nothing of them, not even that there
+ * are none, SECCOMP_FILTER_FLAG_SPEC_ALLOW where the kernel has it, as runc does: the mitigation of
+ * speculative store bypass, which old kernels tie to a filter, slows programs down.
+ */
+unsigned int seccomp_flags_for(const struct spec_seccomp *s);
+
+/*
  * Loads it into the calling thread. *listener gets the notify fd (or -1). 0 or -errno; async-
  * signal-safe. (Not called seccomp_load: that is a function of libseccomp.)
  */

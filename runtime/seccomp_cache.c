@@ -103,7 +103,7 @@ int seccomp_cache_key(const struct spec_seccomp *s, struct str_buf *b)
 	put_str(b, u.release);
 	put_u64(b, s->default_action);
 	put_opt(b, &s->default_errno_ret);
-	put_u64(b, s->flags);
+	put_opt(b, &s->flags);
 	put_strings(b, &s->architectures);
 	put_u64(b, s->syscalls.n);
 	for (size_t i = 0; i < s->syscalls.n; i++)

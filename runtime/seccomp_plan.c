@@ -40,7 +40,7 @@ static int raw_program(const struct spec_seccomp *s, const struct annotations *n
 		return err_sys(e, ENOMEM, "annotations[\"run.oci.seccomp_bpf_data\"]");
 	memcpy(out->insns, n->bpf, n->bpf_len);
 	out->n = n->bpf_len / sizeof(*out->insns);
-	out->flags = s ? (unsigned int)s->flags : 0;
+	out->flags = s ? seccomp_flags_for(s) : 0;
 	/* What it returns only the kernel could tell; who names a receiver wants it told. */
 	out->notify = listener_path(s, n, &field) != NULL;
 	if (out->notify)

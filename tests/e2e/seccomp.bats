@@ -162,6 +162,18 @@ op_case() {
     ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 CTR=$BATS_TEST_TMPDIR/traced says "errno 77" $GETPRIORITY 0
     grep SECCOMP_SET_MODE_FILTER "$BATS_TEST_TMPDIR/trace" | grep '= 0$' |
         grep SECCOMP_FILTER_FLAG_LOG | grep SECCOMP_FILTER_FLAG_SPEC_ALLOW | grep SECCOMP_FILTER_FLAG_TSYNC
+    # said nothing, and said that there are none
+    local flags
+    for flags in null '[]'; do
+        : >"$BATS_TEST_TMPDIR/trace"
+        edit_config '.linux.seccomp.flags = $f | if $f == null then del(.linux.seccomp.flags) else . end' --argjson f "$flags"
+        ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 CTR=$BATS_TEST_TMPDIR/traced says "errno 77" $GETPRIORITY 0
+        if [ "$flags" = null ]; then
+            grep 'SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, .* = 0$' "$BATS_TEST_TMPDIR/trace"
+        else
+            grep 'SECCOMP_SET_MODE_FILTER, 0, .* = 0$' "$BATS_TEST_TMPDIR/trace"
+        fi
+    done
     edit_config '.linux.seccomp.flags = ["SECCOMP_FILTER_FLAG_FUN"]'
     fails 1 'linux.seccomp.flags' run --bundle "$BUNDLE" "$ID"
 }

@@ -147,6 +147,7 @@ static void test_seccomp(void **state)
 	(void)state;
 	assert_int_equal(s->linux_.seccomp->default_action, ACT_ERRNO);
 	assert_int_equal(s->linux_.seccomp->default_errno_ret.v, EPERM);
+	assert_false(s->linux_.seccomp->flags.set);
 	for (size_t i = 0; i < ARRAY_SIZE(denied); i++)
 		assert_null(rule_of(s, denied[i], &n));
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {

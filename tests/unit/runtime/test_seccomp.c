@@ -165,7 +165,7 @@ static void notify_with(uint64_t flags)
 {
 	struct spec_seccomp s = {
 		.default_action = ACT_ALLOW,
-		.flags = flags,
+		.flags = { true, flags },
 		.syscalls = RULES({ .names = NAMES("getppid"), .action = ACT_NOTIFY }),
 	};
 	AUTO_PROG struct seccomp_prog p = {};
@@ -349,6 +349,31 @@ static void architectures(void **state)
 	assert_non_null(seccomp_archs()[0]);
 }
 
+/* Without a word about them one is set, where this kernel has it; an empty list is a word. */
+static void flags_default(void **state)
+{
+	struct spec_seccomp s = {
+		.default_action = ACT_ALLOW,
+		.syscalls = RULES({ .names = NAMES("getppid"), .action = ACT_ERRNO }),
+	};
+	unsigned int want = 0;
+	struct err e;
+
+	(void)state;
+	for (const char *const *f = seccomp_flags(); *f; f++)
+		if (strcmp(*f, "SECCOMP_FILTER_FLAG_SPEC_ALLOW") == 0)
+			want = SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+	for (int i = 0; i < 2; i++) {
+		AUTO_PROG struct seccomp_prog p = {};
+
+		assert_int_equal(seccomp_compile(&s, -1, &p, &e), 0);
+		assert_int_equal(p.flags, want);
+		assert_int_equal(exit_of(under(&s, do_getppid)), EPERM);
+		s.flags.set = true;
+		want = 0;
+	}
+}
+
 static void flags(void **state)
 {
 	struct spec_seccomp s = {
@@ -362,10 +387,10 @@ static void flags(void **state)
 		int64_t v;
 
 		assert_true(table_value(&names_seccomp_flags, *f, &v));
-		s.flags = (uint64_t)v;
+		s.flags = (struct opt_u64){ true, (uint64_t)v };
 		assert_int_equal(exit_of(under(&s, do_getppid)), EPERM);
 	}
-	s.flags = 1ULL << 40;
+	s.flags.v = 1ULL << 40;
 	assert_int_equal(compile_error(&s, &e), -EINVAL);
 	assert_non_null(strstr(e.msg, "linux.seccomp.flags: unknown flag"));
 }
@@ -463,6 +488,7 @@ int main(void)
 		cmocka_unit_test(unknown_names_are_passed_over),
 		cmocka_unit_test(architectures),
 		cmocka_unit_test(flags),
+		cmocka_unit_test(flags_default),
 		cmocka_unit_test(errors_name_the_place),
 		cmocka_unit_test(newer_calls_are_enosys),
 	};

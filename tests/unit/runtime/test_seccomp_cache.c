@@ -181,7 +181,7 @@ static void cache_keys_differ(void **state)
 		.args = { &arg, 1 },
 	};
 	struct spec_seccomp s = { .default_action = ACT_ALLOW, .syscalls = { &rule, 1 } };
-	struct str_buf keys[12] = {};
+	struct str_buf keys[13] = {};
 	size_t n = 0;
 
 	(void)state;
@@ -201,7 +201,9 @@ static void cache_keys_differ(void **state)
 	KEY();
 	rule.names = (struct spec_strings)NAMES("getppidgetpid");
 	KEY();
-	s.flags = SECCOMP_FILTER_FLAG_LOG;
+	s.flags.set = true;
+	KEY();
+	s.flags.v = SECCOMP_FILTER_FLAG_LOG;
 	KEY();
 	s.architectures = (struct spec_strings)NAMES("SCMP_ARCH_X86");
 	KEY();
