@@ -199,6 +199,17 @@ child 137" ]
     [[ $stderr == *"linux.namespaces: the guest has a loopback only, nothing of /proc/self/ns/net"* ]]
 }
 
+@test "vm: a sysctl is the guest's, also where the network that is joined by path is the host's" {
+    local now
+    now=$(cat /proc/sys/net/ipv4/ip_default_ttl)
+    edit_config '.linux.sysctl = {"net.ipv4.ip_default_ttl": "78"}
+        | .linux.namespaces |= map(if .type == "network" then .path = "/proc/self/ns/net" else . end)'
+    set_args cat /proc/sys/net/ipv4/ip_default_ttl
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = 78 ]
+    [ "$(cat /proc/sys/net/ipv4/ip_default_ttl)" = "$now" ]
+}
+
 @test "vm: that nobody hears the program's notifications is said" {
     set_args /bin/sh -c 'echo "[$NOTIFY_SOCKET]"; ls /run/notify 2>/dev/null | wc -l'
     NOTIFY_SOCKET=$BATS_TEST_TMPDIR/none ok run --bundle "$BUNDLE" "$ID"

@@ -147,7 +147,6 @@ static void test_seccomp(void **state)
 	(void)state;
 	assert_int_equal(s->linux_.seccomp->default_action, ACT_ERRNO);
 	assert_int_equal(s->linux_.seccomp->default_errno_ret.v, EPERM);
-	/* Nothing is said of them: the default, which does not slow programs down. */
 	assert_false(s->linux_.seccomp->flags.set);
 	for (size_t i = 0; i < ARRAY_SIZE(denied); i++)
 		assert_null(rule_of(s, denied[i], &n));
