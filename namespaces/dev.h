@@ -13,9 +13,7 @@
  * a user namespace. Paths under root_fd only. What exists already on the mount of root_fd
  * itself or on one of those in made (may be NULL) is verified (type, rdev, mode, owner), not
  * trusted: what is wrong there is replaced. What exists on any other mount is somebody's and stays,
- * and so does what is mounted over such a name. For one of linux.devices that is -EEXIST when it is
- * another device or file, unless the name is a default device's; of what else is in its way a
- * warning tells.
+ * and so does what is mounted over such a name; a warning tells when that is not the device.
  */
 int dev_setup(int root_fd, const struct spec *spec, bool userns, const struct mount_made *made,
 	      struct err *e);

@@ -99,6 +99,20 @@ static int check_host(const struct spec_linux *l, struct err *e)
 	return process_mount_label(l->mount_label, e);
 }
 
+/* With a uts namespace that is joined and is ours, the host would get the container's names. */
+static int check_names(const struct create *c, struct err *e)
+{
+	const char *field = c->spec->hostname ? "hostname" : "domainname";
+	int r = c->spec->hostname || c->spec->domainname ? ns_is_own(&c->ns, NS_UTS) : 0;
+
+	if (r > 0)
+		return err_set(e, EINVAL,
+			       "%s: the uts namespace that linux.namespaces names by its path is "
+			       "the host's, whose name would be changed",
+			       field);
+	return r < 0 ? err_sys(e, -r, "%s: compare the uts namespaces", field) : 0;
+}
+
 /* Whether /run is the fresh one of the clone's configuration, not what the caller mounts. */
 static bool has_own_run(const struct spec *s)
 {
@@ -139,6 +153,8 @@ static int container_prepare(struct workload *w, struct err *e)
 		r = ns_plan_spec(&c->spec->linux_, &c->ns, e);
 	if (r == 0)
 		r = sysctl_check_joined(&c->spec->linux_.sysctl, &c->ns, e);
+	if (r == 0)
+		r = check_names(c, e);
 	if (r < 0)
 		return r;
 	if (s)

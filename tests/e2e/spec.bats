@@ -95,6 +95,15 @@ resource() {
         fails 1 "linux.sysctl[\"$row\"]: the $type namespace" run --bundle "$BUNDLE" "$ID"
         [[ $stderr == *"is the host's"* ]]
     done
+    # the same name, should it be set after all
+    for kind in hostname domainname; do
+        cp "$BUNDLE/clean.json" "$BUNDLE/config.json"
+        edit_config 'del(.hostname, .domainname) | .[$k] = $v | .linux.namespaces |= map(select(.type != "uts")) +
+            [{type: "uts", path: "/proc/self/ns/uts"}]' --arg k "$kind" --arg v "$(cat "/proc/sys/kernel/$kind")"
+        set_args true
+        fails 1 "$kind: the uts namespace" run --bundle "$BUNDLE" "$ID"
+        [[ $stderr == *"is the host's"* ]]
+    done
     cp "$BUNDLE/clean.json" "$BUNDLE/config.json"
     set_args sleep 1000
     ok run --detach --bundle "$BUNDLE" "$ID-b"
