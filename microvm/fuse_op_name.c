@@ -25,6 +25,15 @@ static int entry(struct fuse_server *s, struct fuse_req *r, struct fuse_node *di
 	return sizeof(struct fuse_entry_out);
 }
 
+/*
+ * Linux takes all but ENOMEM for the end of a name that it knew, and unmounts what is mounted there
+ * or below: when there is no room, that is not so.
+ */
+static int not_gone(int r)
+{
+	return r == -ENFILE || r == -EMFILE ? -ENOMEM : r;
+}
+
 int fuse_op_lookup(struct fuse_server *s, struct fuse_req *r)
 {
 	struct fuse_node *dir;
@@ -35,10 +44,10 @@ int fuse_op_lookup(struct fuse_server *s, struct fuse_req *r)
 		return ret;
 	ret = fuse_node_open(s, r->h.nodeid, &dir);
 	if (ret < 0)
-		return ret;
+		return not_gone(ret);
 	ret = entry(s, r, dir, name);
 	if (ret != -ENOENT)
-		return ret;
+		return not_gone(ret);
 	/*
 	 * That nothing is there may be remembered too; never for long, not even where nobody else
 	 * should make files: an engine copies files into a running container.

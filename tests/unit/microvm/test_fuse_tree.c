@@ -254,7 +254,7 @@ static void test_few_inodes(void **state)
 			break;
 		last = ((struct fuse_entry_out *)payload())->nodeid;
 	}
-	assert_int_equal(r, -ENFILE);
+	assert_int_equal(r, -ENOMEM);
 	assert_int_equal(n, 63);
 	raw(request(FUSE_FORGET, last, &forget, sizeof(forget), NULL, 0));
 	id = lookup(1, name);
