@@ -315,7 +315,7 @@ void fuse_node_drop_all(struct fuse_server *s)
 /* ---- descriptors ---- */
 
 /*
- * It tells two objects apart that have had one number. Not of directories: what an overlay shows for
+ * It tells two objects apart that have had one number. Not directories: what an overlay shows for
  * one changes when something below it is written.
  */
 static uint32_t birth_of(const struct statx *x)

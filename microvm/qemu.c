@@ -118,10 +118,7 @@ static _Noreturn void files_main(const struct vm_config *c, int sock, int null, 
 /* 0 in the child. */
 static int make_child(pid_t *pid, int *pidfd, const char *what, struct err *e)
 {
-	struct clone_args a = { .flags = CLONE_PIDFD,
-				.exit_signal = SIGCHLD,
-				.pidfd = (uintptr_t)pidfd };
-	pid_t p = sys_clone3(&a);
+	pid_t p = sys_clone_pidfd(pidfd); /* the filter has no clone3 */
 
 	if (p < 0)
 		return err_sys(e, -p, "make a process for %s", what);

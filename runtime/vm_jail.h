@@ -52,4 +52,10 @@ int vm_jail_enter(const struct vm_jail_opts *o, struct err *e);
  */
 int vm_jail_drop(struct err *e);
 
+/*
+ * Forbids this process, and what it starts from now on, the system calls that no machine needs
+ * (vm_filter.c). After vm_jail_drop. A kernel without filters is no error.
+ */
+int vm_jail_filter(struct err *e);
+
 #endif

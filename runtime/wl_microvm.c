@@ -252,6 +252,8 @@ static int enter_host(struct create *c, struct microvm *k, struct err *e)
 	r = late_user_namespace(c, e);
 	if (r == 0)
 		r = vm_jail_drop(e);
+	if (r == 0)
+		r = vm_jail_filter(e);
 	if (r < 0)
 		return r;
 	r = sync_send(c->sync_child, SYNC_JAILED, 0, NULL, -1);

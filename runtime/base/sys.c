@@ -18,6 +18,11 @@
 		(int)(ret_ < 0 ? -errno : ret_); \
 	})
 
+pid_t sys_clone_pidfd(int *pidfd)
+{
+	return RET(syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, pidfd, NULL, 0));
+}
+
 pid_t sys_clone3(struct clone_args *args)
 {
 	return RET(syscall(SYS_clone3, args, sizeof(*args)));

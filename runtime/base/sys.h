@@ -27,6 +27,9 @@
 /* clone3(2) as fork: the child continues here with 0. -errno on failure. */
 pid_t sys_clone3(struct clone_args *args);
 
+/* clone(2) as fork with a pidfd, where clone3 is not to be had. The same. */
+pid_t sys_clone_pidfd(int *pidfd);
+
 /* openat2(2); retried on EAGAIN (a rename raced with RESOLVE_IN_ROOT) a bounded number of times. */
 int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 

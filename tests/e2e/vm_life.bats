@@ -252,3 +252,14 @@ volumes" ] || [ "$(ls "/proc/$pid/root/share")" = rootfs ]
     grep -q 'guest: .*Linux version' "$BATS_TEST_TMPDIR/log"
     jq -e .msg "$BATS_TEST_TMPDIR/log" >/dev/null || fail "$(cat "$BATS_TEST_TMPDIR/log")"
 }
+
+@test "vm: all processes of the machine on the host are under a filter, and can get no rights" {
+    local pid p
+    vm_boot
+    pid=$(state_of "$ID" pid)
+    for p in "$pid" $(pgrep -P "$pid"); do
+        grep -qx $'Seccomp:\t2' "/proc/$p/status" || fail "$(cat "/proc/$p/status")"
+        grep -qx $'NoNewPrivs:\t1' "/proc/$p/status" || fail "$(cat "/proc/$p/status")"
+    done
+    ok delete --force "$ID"
+}
