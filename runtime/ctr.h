@@ -51,6 +51,7 @@ struct create_opts {
 	const char *bundle; /* NULL: the current directory */
 	/* What the state calls the bundle, for hooks; NULL: its path. In a micro-VM: the host's. */
 	const char *bundle_name;
+	bool own_kernel; /* the configuration is a guest's: the host that it changes is the guest */
 	/* --config: another file name than config.json; NULL: that one */
 	const char *config;
 	const char *console_socket; /* or NULL */

@@ -33,7 +33,12 @@ int guest_job_create(struct guest_job *j, struct err *e)
 	AUTO(arena_free) struct arena a = {};
 	struct guest *g = j->g;
 	char bundle[PATH_MAX], console[PATH_MAX];
-	struct create_opts o = { .id = g->id, .bundle = bundle, .bundle_name = bundle_name(&a, j) };
+	struct create_opts o = {
+		.id = g->id,
+		.bundle = bundle,
+		.bundle_name = bundle_name(&a, j),
+		.own_kernel = true,
+	};
 	AUTO_STATE struct state *st = NULL;
 	enum status status;
 	AUTO_CLOSE int dir = -1;
