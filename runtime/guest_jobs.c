@@ -212,9 +212,8 @@ static void add_line(struct str_buf *b, pid_t pid)
 int guest_job_ps(struct guest_job *j, struct err *e)
 {
 	AUTO_FREE pid_t *pids = NULL;
-	AUTO_FREE char *table = NULL;
 	size_t n = 0;
-	int r = ctr_ps(&j->g->global, j->g->id, &pids, &n, &table, e);
+	int r = ctr_ps(&j->g->global, j->g->id, &pids, &n, NULL, e);
 
 	for (size_t i = 0; r == 0 && i < n; i++)
 		add_line(&j->out, pids[i]);
