@@ -79,9 +79,8 @@ static int run(const struct ctr_global *g, void *opt, const struct opt_words *w,
 	AUTO(str_buf_free) struct str_buf b = {};
 	int r;
 
-	(void)g;
 	(void)w;
-	r = ctr_check(o->bundle, o->config, &k, e);
+	r = ctr_check(o->bundle, o->config, g->vm.vm, &k, e);
 	if (r < 0)
 		return r;
 	*status = k.doc.n || k.host.n ? 1 : 0;

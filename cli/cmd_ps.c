@@ -209,14 +209,16 @@ static int run(const struct ctr_global *g, void *opt, const struct opt_words *w,
 	const struct ps_opts *o = opt;
 	AUTO_FREE pid_t *pids = NULL;
 	AUTO_FREE char *table = NULL;
+	bool json = o->format == CMD_FORMAT_JSON;
 	size_t n = 0;
 	int r;
 
 	(void)status;
-	r = ctr_ps(g, w->v[0], &pids, &n, &table, e);
+	/* Who reads JSON is a program, which asks the host about these pids. */
+	r = ctr_ps(g, w->v[0], &pids, &n, json ? NULL : &table, e);
 	if (r < 0)
 		return r;
-	if (o->format == CMD_FORMAT_JSON)
+	if (json)
 		return print_json(pids, n, e);
 	if (table && w->n > 1)
 		return err_set(e, ENOTSUP, "ps %s: a micro-VM has no ps of the host's: %s", w->v[0],

@@ -28,7 +28,9 @@ static int open_root(const struct create_opts *o, int *out, struct err *e)
 		return open_dir(AT_FDCWD, "/", "root", out, e);
 	r = open_dir(AT_FDCWD, o->bundle ? o->bundle : ".", "bundle", &bundle, e);
 	if (r == 0)
-		r = spec_load(bundle, o->config ? o->config : "config.json", &s, NULL, NULL, e);
+		/* Whether it may change this host is asked by create, which knows the mode. */
+		r = spec_load(bundle, o->config ? o->config : "config.json", true, &s, NULL, NULL,
+			      e);
 	if (r < 0)
 		return r;
 	if (!s->root)

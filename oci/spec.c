@@ -85,13 +85,15 @@ static int begin(const char *what, size_t len, struct spec **out, struct err *e)
 	return *out ? 0 : err_sys(e, ENOMEM, "%s", what);
 }
 
-static int parse(const char *what, const char *text, size_t len, struct spec **out, struct err *e)
+static int parse(const char *what, const char *text, size_t len, bool own_kernel,
+		 struct spec **out, struct err *e)
 {
 	AUTO_SPEC struct spec *s = NULL;
 	int r = begin(what, len, &s, e);
 
 	if (r < 0)
 		return r;
+	s->own_kernel = own_kernel;
 	r = field_document(&s->arena, what, text, len, &spec_table, s, e);
 	if (r < 0)
 		return r;
@@ -104,11 +106,16 @@ static int parse(const char *what, const char *text, size_t len, struct spec **o
 
 int spec_parse(const char *text, size_t len, struct spec **out, struct err *e)
 {
-	return parse("config.json", text, len, out, e);
+	return parse("config.json", text, len, false, out, e);
 }
 
-int spec_load(int bundle_fd, const char *name, struct spec **out, char **text, size_t *len,
-	      struct err *e)
+int spec_parse_own(const char *text, size_t len, struct spec **out, struct err *e)
+{
+	return parse("config.json", text, len, true, out, e);
+}
+
+int spec_load(int bundle_fd, const char *name, bool own_kernel, struct spec **out, char **text,
+	      size_t *len, struct err *e)
 {
 	AUTO_FREE char *data = NULL;
 	size_t n = 0;
@@ -118,7 +125,7 @@ int spec_load(int bundle_fd, const char *name, struct spec **out, char **text, s
 		return err_set(e, EFBIG, "%s: larger than %zu bytes", name, SPEC_MAX_BYTES);
 	if (r < 0)
 		return err_sys(e, -r, "read %s", name);
-	r = parse(name, data, n, out, e);
+	r = parse(name, data, n, own_kernel, out, e);
 	if (r < 0)
 		return r;
 	if (len)

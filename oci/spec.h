@@ -404,6 +404,7 @@ struct spec {
 	struct spec_linux linux_; /* all-zero when the file has no "linux" object */
 	bool has_linux;
 	struct spec_vm *vm;
+	bool own_kernel; /* not of the file: said by who reads it (spec_parse_own) */
 };
 
 /* Limits on what is read: a config.json beyond them is refused. */
@@ -417,11 +418,19 @@ struct spec {
 int spec_parse(const char *text, size_t len, struct spec **out, struct err *e);
 
 /*
- * Reads NAME ("config.json") below the directory fd and parses it. *text (may be NULL) gets the raw
- * bytes, malloc'ed, so that a copy can be kept. A missing file, a directory etc. is -errno, named.
+ * The same for a container with a kernel of its own, whatever the text says: a micro-VM that was
+ * chosen otherwise, or the guest of one. For a configuration that create has accepted, too: it is
+ * not asked again whether it would change the host.
  */
-int spec_load(int bundle_fd, const char *name, struct spec **out, char **text, size_t *len,
-	      struct err *e);
+int spec_parse_own(const char *text, size_t len, struct spec **out, struct err *e);
+
+/*
+ * Reads NAME ("config.json") below the directory fd and parses it, with own_kernel as
+ * spec_parse_own. *text (may be NULL) gets the raw bytes, malloc'ed, so that a copy can be kept. A
+ * missing file, a directory etc. is -errno, named.
+ */
+int spec_load(int bundle_fd, const char *name, bool own_kernel, struct spec **out, char **text,
+	      size_t *len, struct err *e);
 
 /* Parses a process object alone (`exec --process FILE`). It lives in a spec of its own. */
 int spec_parse_process(const char *text, size_t len, struct spec **out, struct err *e);

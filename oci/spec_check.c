@@ -96,6 +96,7 @@ int spec_check(struct spec_check *k, const char *text, size_t len, struct spec *
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return err_sys(e, ENOMEM, WHAT);
+	s->own_kernel = k->own_kernel;
 	r = field_document_watch(&s->arena, WHAT, text, len, &spec_table, s, &watch, e);
 	if (r == -EINVAL && k->n == before)
 		spec_check_add(k, "", str_after(e->msg, WHAT) ? e->msg : "not a configuration");

@@ -22,6 +22,7 @@ struct spec_problem {
 
 /* Zero-initialise; spec_check_free. */
 struct spec_check {
+	bool own_kernel; /* the caller's word, as with spec_parse_own */
 	struct arena arena; /* owns the strings */
 	struct spec_problem *problems;
 	size_t n, cap;

@@ -86,10 +86,22 @@ static bool is_type(const struct json *ns, const char *type)
 	return v && v->type == JSON_STRING && str_eq(v->text, type);
 }
 
+static int add_namespace(struct edit *x, struct json *list, const char *type)
+{
+	struct json *ns = json_edit_new(x->a, JSON_OBJECT);
+
+	if (!ns || !json_edit_set(x->a, ns, "type", json_edit_string(x->a, type)) ||
+	    !json_edit_push(x->a, list, ns))
+		return no_memory(x);
+	return 0;
+}
+
 static int namespaces(struct edit *x, struct json *linux_)
 {
-	struct json *list = json_edit_get(linux_, "namespaces"), *ns;
-	bool mount = false;
+	struct json *list = json_edit_get(linux_, "namespaces");
+	const struct json *offsets = json_get(linux_, "timeOffsets");
+	bool mount = false, time = !offsets || offsets->type != JSON_OBJECT || !offsets->n;
+	int r;
 
 	if (!list)
 		list = json_edit_set(x->a, linux_, "namespaces", json_edit_new(x->a, JSON_ARRAY));
@@ -101,15 +113,12 @@ static int namespaces(struct edit *x, struct json *linux_)
 			continue;
 		}
 		mount |= is_type(list->items[i], "mount");
+		time |= is_type(list->items[i], "time");
 		drop(list->items[i++], "path");
 	}
-	if (mount)
-		return 0;
-	ns = json_edit_new(x->a, JSON_OBJECT);
-	if (!ns || !json_edit_set(x->a, ns, "type", json_edit_string(x->a, "mount")) ||
-	    !json_edit_push(x->a, list, ns))
-		return no_memory(x);
-	return 0;
+	r = mount ? 0 : add_namespace(x, list, "mount");
+	/* Only a namespace has offsets: the guest as a whole has none. */
+	return r < 0 || time ? r : add_namespace(x, list, "time");
 }
 
 /*

@@ -32,7 +32,7 @@ struct spec_guest_in {
  * The text, malloc'ed. Pure. Taken out: cgroupsPath, namespaces' paths, the user namespace and its
  * maps (the file server translates), LSM labels, hooks but startContainer, intelRdt, memoryPolicy,
  * netDevices, CPU lists and what counts in the host's devices, vm, annotations that ask for
- * something of the host. A mount namespace is added when there is none.
+ * something of the host. A mount namespace is added when there is none, and one for timeOffsets.
  */
 int spec_guest(const struct spec_guest_in *in, char **out, size_t *len, struct err *e);
 

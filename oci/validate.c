@@ -57,7 +57,7 @@ static bool own_kernel(const struct spec *s)
 {
 	const char *isolation = spec_annotation(s, "org.ctr.isolation");
 
-	return s->vm || (isolation && str_eq(isolation, "vm"));
+	return s->own_kernel || s->vm || (isolation && str_eq(isolation, "vm"));
 }
 
 /* ---- namespaces ---- */
@@ -75,9 +75,12 @@ static int need(const struct spec *s, enum ns_kind kind, bool used, const char *
 static int check_namespaces(const struct spec *s, const struct rules *k)
 {
 	const struct spec_linux *l = &s->linux_;
+	/* Ids are mapped on the host, also those of a machine's files. */
+	int r = need(s, NS_USER, l->uid_mappings.n, "linux.uidMappings", k)
+			?: need(s, NS_USER, l->gid_mappings.n, "linux.gidMappings", k);
 
-	if (own_kernel(s))
-		return 0;
+	if (r < 0 || own_kernel(s))
+		return r;
 	return need(s, NS_UTS, s->hostname, "hostname", k) ?:
 	       need(s, NS_UTS, s->domainname, "domainname", k) ?:
 	       need(s, NS_MOUNT, s->mounts.n, "mounts", k) ?:
@@ -85,8 +88,6 @@ static int check_namespaces(const struct spec *s, const struct rules *k)
 	       need(s, NS_MOUNT, l->masked_paths.n, "linux.maskedPaths", k) ?:
 	       need(s, NS_MOUNT, l->readonly_paths.n, "linux.readonlyPaths", k) ?:
 	       need(s, NS_MOUNT, l->rootfs_propagation, "linux.rootfsPropagation", k) ?:
-	       need(s, NS_USER, l->uid_mappings.n, "linux.uidMappings", k) ?:
-	       need(s, NS_USER, l->gid_mappings.n, "linux.gidMappings", k) ?:
 	       need(s, NS_TIME, l->monotonic.set || l->boottime.set, "linux.timeOffsets", k);
 }
 

@@ -4,9 +4,9 @@
  * Called by spec_parse. The first broken rule is the error, as "PATH: REASON".
  *
  * Pure: a rule that needs a look at the system (is this network namespace the host's? does this
- * kernel have that?) belongs to the runtime. With a "vm" object, or the annotation
+ * kernel have that?) belongs to the runtime. With spec.own_kernel, a "vm" object, or the annotation
  * org.ctr.isolation=vm, the container has a kernel of its own, and what asks for a namespace needs
- * none.
+ * none; but for the mappings of ids, which are the host's.
  */
 #ifndef CTR_OCI_VALIDATE_H
 #define CTR_OCI_VALIDATE_H

@@ -186,7 +186,9 @@ static int choose_workload(struct create *c, struct err *e)
 
 static int parse(struct create *c, struct err *e)
 {
-	int r = spec_parse(c->config, c->config_len, &c->spec, e);
+	bool own_kernel = c->o->own_kernel || c->g->vm.vm || c->o->vm.vm;
+	int r = own_kernel ? spec_parse_own(c->config, c->config_len, &c->spec, e)
+			   : spec_parse(c->config, c->config_len, &c->spec, e);
 
 	if (r == 0)
 		r = annotations_read(c->spec, &c->spec->arena, &c->notes, e);

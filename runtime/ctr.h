@@ -51,6 +51,7 @@ struct create_opts {
 	const char *bundle; /* NULL: the current directory */
 	/* What the state calls the bundle, for hooks; NULL: its path. In a micro-VM: the host's. */
 	const char *bundle_name;
+	bool own_kernel; /* the configuration is a guest's: the host that it changes is the guest */
 	/* --config: another file name than config.json; NULL: that one */
 	const char *config;
 	const char *console_socket; /* or NULL */
@@ -149,8 +150,9 @@ int ctr_list(const struct ctr_global *g, struct ctr_entry **out, size_t *n, stru
 void ctr_list_free(struct ctr_entry *v, size_t n);
 
 /*
- * Host pids of all processes, malloc'ed. Of a micro-VM, whose processes the host does not know:
- * pids of its guest, and *table (malloc'ed, else NULL) the lines of its own ps.
+ * Host pids of all processes, malloc'ed; of a micro-VM: of those that hold the machine. With
+ * table (may be NULL), whose *table is NULL before, a micro-VM gives the lines of its guest's
+ * processes in it instead, malloc'ed, and no pids: the host does not know those.
  */
 int ctr_ps(const struct ctr_global *g, const char *id, pid_t **pids, size_t *n, char **table,
 	   struct err *e);

@@ -239,7 +239,7 @@ static int check_spec(struct ctr_check *k, struct spec *s, int dir, const char *
 		      struct err *e)
 {
 	const char *isolation = spec_annotation(s, "org.ctr.isolation");
-	bool machine = isolation ? str_eq(isolation, "vm") : s->vm != NULL;
+	bool machine = s->own_kernel || (isolation ? str_eq(isolation, "vm") : s->vm != NULL);
 	struct err refused = {};
 	int r;
 
@@ -260,7 +260,8 @@ static int check_spec(struct ctr_check *k, struct spec *s, int dir, const char *
 	return machine ? 0 : check_host(k, s, bundle, e);
 }
 
-int ctr_check(const char *bundle, const char *config, struct ctr_check *out, struct err *e)
+int ctr_check(const char *bundle, const char *config, bool vm, struct ctr_check *out,
+	      struct err *e)
 {
 	AUTO_FREE char *path = realpath(bundle ? bundle : ".", NULL), *text = NULL;
 	AUTO_SPEC struct spec *s = NULL;
@@ -281,6 +282,7 @@ int ctr_check(const char *bundle, const char *config, struct ctr_check *out, str
 			       SPEC_MAX_BYTES);
 	if (r < 0)
 		return err_sys(e, -r, "read %s/%s", path, config);
+	out->doc.own_kernel = vm;
 	r = spec_check(&out->doc, text, len, &s, e);
 	if (r == 0 && s)
 		r = check_spec(out, s, dir, path, e);

@@ -23,8 +23,12 @@ struct ctr_check {
 	size_t n;
 };
 
-/* bundle NULL: the current directory; config NULL: config.json. What cannot be read is an error. */
-int ctr_check(const char *bundle, const char *config, struct ctr_check *out, struct err *e);
+/*
+ * bundle NULL: the current directory; config NULL: config.json. vm: as a micro-VM, whatever the
+ * configuration says. What cannot be read is an error.
+ */
+int ctr_check(const char *bundle, const char *config, bool vm, struct ctr_check *out,
+	      struct err *e);
 void ctr_check_free(struct ctr_check *k);
 
 /* ---- between ctr_check.c and check_host.c ---- */

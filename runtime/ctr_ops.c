@@ -220,26 +220,14 @@ int ctr_state(const struct ctr_global *g, const char *id, struct state **out, en
 	return 0;
 }
 
-/* The first column of each line but the head. */
-static int guest_pids(const char *table, pid_t **pids, size_t *n, struct err *e)
+static int ps_guest(const struct container_ref *c, const char *id, char **table, struct err *e)
 {
-	size_t lines = 0;
+	int r = vm_awake(c->status, "ps", id, e);
 
-	for (const char *s = table; (s = strchr(s, '\n')); s++)
-		lines++;
-	*pids = calloc(lines + 1, sizeof(**pids));
-	if (!*pids)
-		return err_sys(e, ENOMEM, "ps");
-	*n = 0;
-	for (const char *s = table; *n < lines; s = strchr(s, '\n') + 1) {
-		long pid = strtol(s, NULL, 10);
-
-		if (pid > 0 && pid <= INT32_MAX)
-			(*pids)[(*n)++] = (pid_t)pid;
-		if (!strchr(s, '\n'))
-			break;
-	}
-	return 0;
+	if (r < 0 || c->status != STATUS_STOPPED)
+		return r < 0 ? r : vm_ps(c->dir, id, table, e);
+	*table = strdup("");
+	return *table ? 0 : err_sys(e, ENOMEM, "ps %s", id);
 }
 
 int ctr_ps(const struct ctr_global *g, const char *id, pid_t **pids, size_t *n, char **table,
@@ -251,16 +239,8 @@ int ctr_ps(const struct ctr_global *g, const char *id, pid_t **pids, size_t *n, 
 
 	if (r == 0)
 		r = transition_check(CMD_PS, id, c.status, e);
-	*table = NULL;
-	if (r == 0 && container_is_machine(c.st)) {
-		if (c.status == STATUS_STOPPED)
-			r = (*table = strdup("")) ? 0 : err_sys(e, ENOMEM, "ps");
-		else
-			r = vm_awake(c.status, "ps", id, e);
-		if (r == 0 && !*table)
-			r = vm_ps(c.dir, id, table, e);
-		return r < 0 ? r : guest_pids(*table, pids, n, e);
-	}
+	if (r == 0 && table && container_is_machine(c.st))
+		return ps_guest(&c, id, table, e);
 	if (r == 0)
 		r = container_cgroup(c.st, &cg, e);
 	if (r < 0)

@@ -68,13 +68,13 @@ static int merge(struct update *u, int dir, struct err *e)
 
 	if (r < 0)
 		return err_sys(e, -r, "read the kept copy of the configuration");
-	r = spec_parse(kept, len, &u->old, e);
+	r = spec_parse_own(kept, len, &u->old, e);
 	if (r == 0)
 		r = spec_parse_resources(u->change, u->change_len, &u->asked, e);
 	if (r == 0)
 		r = spec_update_merge(SPEC_UPDATE_CONFIG, kept, len, u->change, u->change_len,
 				      &u->config, &u->config_len, e);
-	return r < 0 ? r : spec_parse(u->config, u->config_len, &u->now, e);
+	return r < 0 ? r : spec_parse_own(u->config, u->config_len, &u->now, e);
 }
 
 /* What holds until now: without any resources there are no limits, and the default device rules. */

@@ -33,7 +33,12 @@ int guest_job_create(struct guest_job *j, struct err *e)
 	AUTO(arena_free) struct arena a = {};
 	struct guest *g = j->g;
 	char bundle[PATH_MAX], console[PATH_MAX];
-	struct create_opts o = { .id = g->id, .bundle = bundle, .bundle_name = bundle_name(&a, j) };
+	struct create_opts o = {
+		.id = g->id,
+		.bundle = bundle,
+		.bundle_name = bundle_name(&a, j),
+		.own_kernel = true,
+	};
 	AUTO_STATE struct state *st = NULL;
 	enum status status;
 	AUTO_CLOSE int dir = -1;
@@ -207,9 +212,8 @@ static void add_line(struct str_buf *b, pid_t pid)
 int guest_job_ps(struct guest_job *j, struct err *e)
 {
 	AUTO_FREE pid_t *pids = NULL;
-	AUTO_FREE char *table = NULL;
 	size_t n = 0;
-	int r = ctr_ps(&j->g->global, j->g->id, &pids, &n, &table, e);
+	int r = ctr_ps(&j->g->global, j->g->id, &pids, &n, NULL, e);
 
 	for (size_t i = 0; r == 0 && i < n; i++)
 		add_line(&j->out, pids[i]);

@@ -280,7 +280,7 @@ int store_write_config(int dir, const char *text, size_t len, struct err *e)
 
 int store_read_config(int dir, struct spec **out, struct err *e)
 {
-	return spec_load(dir, STORE_CONFIG, out, NULL, NULL, e);
+	return spec_load(dir, STORE_CONFIG, true, out, NULL, NULL, e);
 }
 
 /* sun_path is short and state roots may be long: the directory's fd stands for it. */

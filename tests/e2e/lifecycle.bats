@@ -57,8 +57,8 @@ one_line() {
     one_line 1 'container with given ID already exists' create --bundle "$BUNDLE" "$ID"
     one_line 1 'container with given ID already exists' run --bundle "$BUNDLE" "$ID"
     one_line 1 'container not paused' resume "$ID"
-    ok ps --format json "$ID"
-    [ "$(jq length "$OUT")" -eq 1 ]
+    ok ps "$ID"
+    [ "$(wc -l <"$OUT")" -eq 2 ]
     ok exec "$ID" /bin/sh -c 'echo in-created; cat /proc/1/comm'
     [ "$output" = $'in-created\nctr' ]
     ok delete "$ID"

@@ -317,9 +317,15 @@ userns_rootfs() { chown -R "${1:-200000}:${2:-300000}" "$BUNDLE/rootfs"; }
     [ "$status" -eq 0 ]
     [ "$output" = $'inside-host\ninside.domain' ]
     [ "$(uname -n)" = "$before" ]
+}
+
+@test "uts: names without the namespace would be the host's and are refused" {
+    require_root
+    make_bundle
+    edit_config '.hostname = "inside-host" | .domainname = "inside.domain"'
     ns_drop uts
     set_args /bin/true
-    fails 1 name create --bundle "$BUNDLE" "$ID"
+    fails 1 hostname create --bundle "$BUNDLE" "$ID"
     edit_config 'del(.hostname)'
     fails 1 domainname create --bundle "$BUNDLE" "$ID"
 }

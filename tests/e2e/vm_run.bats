@@ -216,3 +216,52 @@ child 137" ]
     [ "$output" = $'[]\n0' ]
     [[ $stderr == *"NOTIFY_SOCKET: the program in a micro-VM cannot reach it"* ]]
 }
+
+# guests_own GUEST-VALUE...: a machine of the bundle, without any namespace, has what would be the host's without one.
+guests_own() {
+    ok "$@" run --bundle "$BUNDLE" "$ID"
+    [ "$output" = $'inside\nexample.org\n7\n1\n4097\nlater' ] || fail "$*: $output"
+    [ "$(uname -n; cat /proc/sys/kernel/domainname /proc/sys/vm/swappiness)" = "$before" ]
+}
+
+@test "vm: what would change the host without a namespace changes the guest, however the machine is chosen" {
+    local before
+    before=$(uname -n; cat /proc/sys/kernel/domainname /proc/sys/vm/swappiness)
+    CTR_GLOBALS=${CTR_GLOBALS#--vm }
+    edit_config '.linux.namespaces = [] | .hostname = "inside" | .domainname = "example.org" |
+        .linux.sysctl = {"vm.swappiness": "7", "net.ipv4.ip_forward": "1", "kernel.msgmax": "4097"} |
+        .linux.timeOffsets = {boottime: {secs: 900000}} | .root.readonly = true'
+    set_args /bin/sh -c 'cd /proc/sys; cat kernel/hostname kernel/domainname vm/swappiness net/ipv4/ip_forward \
+        kernel/msgmax; read -r up _ </proc/uptime; [ "${up%.*}" -lt 900000 ] || echo later; echo x 2>/dev/null >/new && echo written; :'
+    guests_own --vm
+    ln -s "$CTR" "$BATS_TEST_TMPDIR/ctr-vm"
+    CTR=$BATS_TEST_TMPDIR/ctr-vm guests_own
+    edit_config '.annotations["org.ctr.isolation"] = "vm"'
+    guests_own
+    edit_config 'del(.annotations) | .vm = {kernel: {path: $k}}' --arg k "$(kernels | head -n 1)"
+    guests_own
+    # as a container it is still refused, and nothing of it done
+    edit_config 'del(.vm)'
+    fails 1 'hostname: needs the namespace' create --bundle "$BUNDLE" "$ID"
+    [ "$(uname -n; cat /proc/sys/kernel/domainname /proc/sys/vm/swappiness)" = "$before" ]
+}
+
+@test "vm: a machine without namespaces by --vm takes later commands; check knows it by the same option" {
+    edit_config '.linux.namespaces = [] | .hostname = "inside" | .linux.sysctl = {"vm.swappiness": "7"}'
+    vm_boot
+    ok exec "$ID" cat /proc/sys/kernel/hostname
+    [ "$output" = inside ]
+    ok update --pids-limit 30 "$ID"
+    ok events --stats "$ID"
+    [ "$(jq -r .data.pids.limit <<<"$output")" = 30 ]
+    ok delete --force "$ID"
+    ok check --bundle "$BUNDLE"
+    ok run --user 1000 --bundle "$BUNDLE" "$ID" /bin/cat /proc/sys/vm/swappiness
+    [ "$output" = 7 ]
+    CTR_GLOBALS=${CTR_GLOBALS#--vm }
+    fails 1 '' check --bundle "$BUNDLE"
+    [[ $output == *'hostname: needs the namespace "uts"'* ]]
+    # the ids of files are the host's
+    edit_config 'del(.hostname, .linux.sysctl) | .linux.uidMappings = [{containerID: 0, hostID: 0, size: 9}]'
+    fails 1 'linux.uidMappings: needs the namespace "user"' --vm create --bundle "$BUNDLE" "$ID"
+}

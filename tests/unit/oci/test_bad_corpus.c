@@ -90,7 +90,7 @@ static void schema_dir(const char *which, int want)
 		if (!str_ends(entry->d_name, ".json"))
 			continue;
 		n++;
-		if (spec_load(dirfd(d), entry->d_name, &s, NULL, NULL, &e) != want)
+		if (spec_load(dirfd(d), entry->d_name, false, &s, NULL, NULL, &e) != want)
 			fail_msg("%s/%s: %s", which, entry->d_name, *e.msg ? e.msg : "accepted");
 	}
 	assert_true(n > 0);

@@ -32,7 +32,7 @@ static int load_everything(void **state)
 	size_t len = 0;
 
 	(void)state;
-	if (spec_load(fd, "everything.json", &everything, &text, &len, &e) < 0) {
+	if (spec_load(fd, "everything.json", false, &everything, &text, &len, &e) < 0) {
 		print_error("%s\n", e.msg);
 		return -1;
 	}
@@ -401,18 +401,18 @@ static void load_errors(void **state)
 	assert_non_null(mkdtemp(dir));
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(fd >= 0);
-	assert_int_equal(spec_load(fd, "config.json", &s, NULL, NULL, &e), -ENOENT);
+	assert_int_equal(spec_load(fd, "config.json", false, &s, NULL, NULL, &e), -ENOENT);
 	assert_string_equal(e.msg, "read config.json: No such file or directory");
 	assert_int_equal(mkdirat(fd, "config.json", 0700), 0);
-	assert_int_equal(spec_load(fd, "config.json", &s, NULL, NULL, &e), -EISDIR);
+	assert_int_equal(spec_load(fd, "config.json", false, &s, NULL, NULL, &e), -EISDIR);
 	assert_int_equal(unlinkat(fd, "config.json", AT_REMOVEDIR), 0);
 	assert_int_equal(io_write_atomic(fd, "c.json", "{]", 2, 0600), 0);
-	assert_int_equal(spec_load(fd, "c.json", &s, NULL, NULL, &e), -EINVAL);
+	assert_int_equal(spec_load(fd, "c.json", false, &s, NULL, NULL, &e), -EINVAL);
 	assert_non_null(str_after(e.msg, "c.json:1:2: "));
 	big = calloc(1, SPEC_MAX_BYTES + 1);
 	memset(big, ' ', SPEC_MAX_BYTES + 1);
 	assert_int_equal(io_write_atomic(fd, "c.json", big, SPEC_MAX_BYTES + 1, 0600), 0);
-	assert_int_equal(spec_load(fd, "c.json", &s, NULL, NULL, &e), -EFBIG);
+	assert_int_equal(spec_load(fd, "c.json", false, &s, NULL, NULL, &e), -EFBIG);
 	assert_string_equal(e.msg, "c.json: larger than 16777216 bytes");
 	assert_int_equal(spec_parse(big, SPEC_MAX_BYTES + 1, &s, &e), -EFBIG);
 	assert_int_equal(unlinkat(fd, "c.json", 0), 0);

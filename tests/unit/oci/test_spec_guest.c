@@ -46,6 +46,16 @@ static void what_is_made(void **state)
 	becomes("{}", "{" ROOT ",\"linux\":{" MOUNT_NS "}}");
 	becomes("{\"root\":{\"path\":\"r\",\"readonly\":true},\"linux\":{}}",
 		"{\"root\":{\"path\":\"/s/rootfs\",\"readonly\":true},\"linux\":{" MOUNT_NS "}}");
+	/* clocks have offsets in a namespace only */
+	becomes("{" ROOT ",\"linux\":{\"timeOffsets\":{\"boottime\":{\"secs\":1}}}}",
+		"{" ROOT ",\"linux\":{\"timeOffsets\":{\"boottime\":{\"secs\":1}},"
+		"\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"time\"}]}}");
+	becomes("{" ROOT ",\"linux\":{\"timeOffsets\":{}," MOUNT_NS "}}",
+		"{" ROOT ",\"linux\":{\"timeOffsets\":{}," MOUNT_NS "}}");
+	becomes("{" ROOT ",\"linux\":{\"timeOffsets\":{\"boottime\":{}},\"namespaces\":["
+		"{\"type\":\"time\"},{\"type\":\"mount\"}]}}",
+		"{" ROOT ",\"linux\":{\"timeOffsets\":{\"boottime\":{}},\"namespaces\":["
+		"{\"type\":\"time\"},{\"type\":\"mount\"}]}}");
 }
 
 static void what_belongs_to_the_host(void **state)

@@ -77,6 +77,45 @@ static void accepted_documents(void **state)
 		" {\"type\": \"user\", \"path\": \"/u\"}]}}");
 }
 
+/* The same text, with the word of who reads it that it has a kernel of its own and without. */
+static void own_kernel_by_word(const char *text, const char *refused)
+{
+	AUTO_SPEC struct spec *s = NULL, *own = NULL;
+	struct err e = { 0 };
+
+	assert_int_equal(spec_parse(text, strlen(text), &s, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, refused));
+	if (spec_parse_own(text, strlen(text), &own, &e) < 0)
+		fail_msg("%s: %s", text, e.msg);
+	assert_true(own->own_kernel);
+}
+
+static void own_kernel(void **state)
+{
+	static const char map[] = "{\"ociVersion\": \"1.2.0\", \"linux\": {\"uidMappings\": ["
+				  "{\"containerID\": 0, \"hostID\": 1, \"size\": 1}]}}";
+	AUTO_SPEC struct spec *s = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	own_kernel_by_word("{\"ociVersion\": \"1.2.0\", \"hostname\": \"h\"}",
+			   "hostname: needs the namespace \"uts\"");
+	own_kernel_by_word("{\"ociVersion\": \"1.2.0\", \"domainname\": \"h\"}",
+			   "domainname: needs the namespace \"uts\"");
+	own_kernel_by_word(
+		"{\"ociVersion\": \"1.2.0\", \"linux\": {\"sysctl\": {\"vm.swappiness\": \"1\"}}}",
+		"belongs to no namespace");
+	own_kernel_by_word(
+		"{\"ociVersion\": \"1.2.0\", \"linux\": {\"sysctl\": {\"kernel.msgmax\": \"1\"}}}",
+		"needs the namespace \"ipc\"");
+	own_kernel_by_word("{\"ociVersion\": \"1.2.0\", \"linux\": {\"timeOffsets\":"
+			   " {\"boottime\": {\"secs\": 1}}}}",
+			   "linux.timeOffsets: needs the namespace \"time\"");
+	/* What asks for ids of the host does so with any kernel. */
+	assert_int_equal(spec_parse_own(map, strlen(map), &s, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "linux.uidMappings: needs the namespace \"user\""));
+}
+
 static void ids(void **state)
 {
 	static const char *const good[] = { "a", "A-b_c.d+9", "-x", "+", "_", "a..b" };
@@ -144,6 +183,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepted_documents),
+		cmocka_unit_test(own_kernel),
 		cmocka_unit_test(ids),
 		cmocka_unit_test(sysctl_paths),
 	};
