@@ -19,16 +19,18 @@ struct global_opts {
 	const char *root;
 	bool systemd_cgroup;
 	bool systemd_log;
-	int cgroup_manager; /* enum cg_driver */
+	int cgroup_manager; /* enum cg_driver; -1: not given */
+	const char *criu;
 	int rootless;       /* enum rootless */
 	struct vm_opts vm;
 	bool version;
 };
 
 /* The global settings that apply when nothing is said. */
-#define GLOBAL_OPTS_INIT                                                  \
-	{                                                                 \
-		.log_level = LOG_LEVEL_WARNING, .rootless = ROOTLESS_AUTO \
+#define GLOBAL_OPTS_INIT                                                   \
+	{                                                                  \
+		.log_level = LOG_LEVEL_WARNING, .rootless = ROOTLESS_AUTO, \
+		.cgroup_manager = -1                                       \
 	}
 
 extern const struct opt cmd_global_opts[];

@@ -126,7 +126,9 @@ static int fill_global(const char *argv0, const struct global_opts *o, struct ct
 	*g = (struct ctr_global){
 		.root = o->root,
 		.root_given = o->root != NULL,
-		.driver = o->systemd_cgroup ? CG_DRIVER_SYSTEMD : (enum cg_driver)o->cgroup_manager,
+		.driver = o->systemd_cgroup       ? CG_DRIVER_SYSTEMD
+			  : o->cgroup_manager < 0 ? CG_DRIVER_CGROUPFS
+						  : (enum cg_driver)o->cgroup_manager,
 		.rootless = (enum rootless)o->rootless,
 		.vm = o->vm,
 	};
@@ -135,10 +137,12 @@ static int fill_global(const char *argv0, const struct global_opts *o, struct ct
 		return err_kind(e, ERR_USAGE, EINVAL, "--root: the path is empty");
 	if (o->root && is_slash(o->root))
 		return err_kind(e, ERR_USAGE, EINVAL, "--root: / is refused");
-	if (o->systemd_cgroup && o->cgroup_manager == CG_DRIVER_DISABLED)
-		return err_kind(
-			e, ERR_USAGE, EINVAL,
-			"--systemd-cgroup and --cgroup-manager=disabled contradict each other");
+	if (o->systemd_cgroup && o->cgroup_manager >= 0 && o->cgroup_manager != CG_DRIVER_SYSTEMD)
+		return err_kind(e, ERR_USAGE, EINVAL,
+				"--systemd-cgroup and --cgroup-manager=%s contradict each other",
+				cg_driver_names[o->cgroup_manager]);
+	if (o->criu)
+		log_warn("--criu %s: without effect, criu is looked for in PATH", o->criu);
 	return 0;
 }
 

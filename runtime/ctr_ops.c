@@ -114,6 +114,19 @@ static int kill_members(const struct container_ref *c, const char *id, int sig, 
 	return r == -ESRCH ? 0 : r;
 }
 
+/* In a pid namespace of others what init has started lives on when init is gone. */
+static bool left_alone(const struct container_ref *c, int sig, bool own)
+{
+	AUTO_FREE pid_t *pids = NULL;
+	AUTO_CG struct cg *cg = NULL;
+	struct err none;
+	size_t n = 0;
+
+	return sig == SIGKILL && !own && c->status == STATUS_STOPPED &&
+	       !container_is_machine(c->st) && container_cgroup(c->st, &cg, &none) == 0 && cg &&
+	       cg_pids(cg, &pids, &n, &none) == 0 && n;
+}
+
 int ctr_kill(const struct ctr_global *g, const char *id, int sig, bool all, struct err *e)
 {
 	AUTO_CONTAINER struct container_ref c = CONTAINER_REF_INIT;
@@ -123,14 +136,14 @@ int ctr_kill(const struct ctr_global *g, const char *id, int sig, bool all, stru
 
 	if (r < 0)
 		return r;
-	if (!all) {
+	own = (all || sig == SIGKILL) && container_owns_pids(&c);
+	if (!all && !left_alone(&c, sig, own)) {
 		r = transition_check(CMD_KILL, id, c.status, e);
 		if (r < 0)
 			return r;
 	}
 	if (container_is_machine(c.st))
 		return kill_machine(&c, id, sig, all, e);
-	own = (all || sig == SIGKILL) && container_owns_pids(&c);
 	/* A signal to init alone would leave the others of a shared pid namespace. */
 	if (all || (sig == SIGKILL && !own))
 		return kill_members(&c, id, sig, all, own, e);

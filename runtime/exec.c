@@ -114,7 +114,9 @@ static int affinity(const struct exec *x, struct err *e)
 
 	if (cpus && cpus->final)
 		return process_affinity(cpus->final, e);
-	process_reset_affinity();
+	/* With the initial one alone the kernel has decided what is left of it in the cpuset. */
+	if (!cpus || !cpus->initial)
+		process_reset_affinity();
 	return 0;
 }
 

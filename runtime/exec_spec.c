@@ -181,6 +181,11 @@ static int from_file(struct exec_spec *x, const struct exec_opts *o, struct err 
 	if (o->console_size)
 		x->file->process->console_size = (struct spec_console_size *)o->console_size;
 	x->process = x->file->process;
+	/* Who says nothing of confinement does not mean to lift it. */
+	if (!x->process->apparmor_profile)
+		x->file->process->apparmor_profile = x->container->process->apparmor_profile;
+	if (!x->process->selinux_label)
+		x->file->process->selinux_label = x->container->process->selinux_label;
 	return 0;
 }
 

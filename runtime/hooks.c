@@ -438,7 +438,7 @@ static int run_nth(const struct spec_hooks *h, enum hook_kind kind, size_t i,
 	int r = run_one(h, &h->kind[kind].v[i], state_json, env, dir, w, e);
 
 	if (r < 0)
-		err_wrap(e, "error running %s hook #%zu", table_name(&names_hooks, kind), i + 1);
+		err_wrap(e, "error running %s hook #%zu", table_name(&names_hooks, kind), i);
 	return r;
 }
 

@@ -421,6 +421,17 @@ all_below() {
     gone() { ! pgrep -xf "sleep 1717$$"; }
     wait_for 10 gone
     ok delete "$ID"
+    # also when init is gone already
+    ok run --detach --bundle "$BUNDLE" "$ID"
+    wait_for 10 pgrep -xf "sleep 1717$$"
+    kill -KILL "$(state_of "$ID" pid)"
+    wait_state "$ID" stopped
+    pgrep -xf "sleep 1717$$"
+    fails 1 'container not running' kill "$ID" TERM
+    ok kill "$ID" KILL
+    wait_for 10 gone
+    fails 1 'container not running' kill "$ID" KILL
+    ok delete "$ID"
 }
 
 @test "disabled: --cgroup-manager disabled makes none, and refuses limits" {

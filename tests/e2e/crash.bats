@@ -209,7 +209,7 @@ has_open() {
     status=0
     wait "$pid" || status=$?
     [ "$status" -eq 1 ]
-    grep -q 'createRuntime hook #1: /bin/sleep: container init was killed' "$BATS_TEST_TMPDIR/out" ||
+    grep -q 'createRuntime hook #0: /bin/sleep: container init was killed' "$BATS_TEST_TMPDIR/out" ||
         fail "$(cat "$BATS_TEST_TMPDIR/out")"
     assert_leak_free
 }

@@ -221,6 +221,9 @@ PY
 
 @test "--cgroup-manager disabled, the spelling of Podman, of crun and of youki" {
     local dirs
+    fails 1 '--systemd-cgroup and --cgroup-manager=cgroupfs contradict each other' --systemd-cgroup --cgroup-manager cgroupfs features
+    ok --criu /usr/sbin/criu features
+    [[ $stderr == *"--criu /usr/sbin/criu: without effect"* ]]
     ok --cgroup-manager disabled create --bundle "$BUNDLE" "$ID"
     dirs=$(cgroup_dirs "$ID")
     [ -z "$dirs" ] || fail "$dirs"

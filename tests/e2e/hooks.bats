@@ -230,13 +230,13 @@ PY
         rm -f "$LOG/order"
         script_hook $kind 'exit 0'
         script_hook $kind 'echo first; echo "no such device" >&2; exit 3'
-        fails 1 "error running $kind hook #2: /bin/sh: exit status 3: no such device" create --bundle "$BUNDLE" "$ID"
+        fails 1 "error running $kind hook #1: /bin/sh: exit status 3: no such device" create --bundle "$BUNDLE" "$ID"
         [ "$(wc -l <"$ERR")" -eq 1 ]
         [ "$(cat "$LOG/order")" = poststop ] || fail "$kind: poststop did not run"
         [ "$(state_said poststop .status)" = stopped ]
         fails 1 'does not exist' state "$ID"
         rm -f "$LOG/order"
-        fails 1 "error running $kind hook #2: /bin/sh: exit status 3: no such device" run --bundle "$BUNDLE" "$ID"
+        fails 1 "error running $kind hook #1: /bin/sh: exit status 3: no such device" run --bundle "$BUNDLE" "$ID"
         [ "$(cat "$LOG/order")" = poststop ]
         assert_leak_free
     done
@@ -246,13 +246,13 @@ PY
 @test "hooks: stdout is quoted when stderr is silent, a signal is named" {
     set_args /bin/true
     script_hook createRuntime 'echo said to stdout; exit 1'
-    fails 1 'error running createRuntime hook #1: /bin/sh: exit status 1: said to stdout' create --bundle "$BUNDLE" "$ID"
+    fails 1 'error running createRuntime hook #0: /bin/sh: exit status 1: said to stdout' create --bundle "$BUNDLE" "$ID"
     edit_config 'del(.hooks)'
     script_hook createRuntime 'kill -9 $$'
-    fails 1 'error running createRuntime hook #1: /bin/sh: killed by signal 9 (KILL)' create --bundle "$BUNDLE" "$ID"
+    fails 1 'error running createRuntime hook #0: /bin/sh: killed by signal 9 (KILL)' create --bundle "$BUNDLE" "$ID"
     edit_config 'del(.hooks)'
     add_hook createRuntime /no/such/hook
-    fails 1 'error running createRuntime hook #1: /no/such/hook: No such file or directory' create --bundle "$BUNDLE" "$ID"
+    fails 1 'error running createRuntime hook #0: /no/such/hook: No such file or directory' create --bundle "$BUNDLE" "$ID"
 }
 
 @test "hooks: a failing startContainer hook fails start, the process does not run" {
@@ -260,13 +260,13 @@ PY
     add_hook startContainer /bin/sh -c 'echo not today >&2; exit 4'
     set_args /bin/sh -c 'echo started >/log/started'
     ok create --bundle "$BUNDLE" "$ID"
-    fails 1 'error running startContainer hook #1: /bin/sh: exit status 4: not today' start "$ID"
+    fails 1 'error running startContainer hook #0: /bin/sh: exit status 4: not today' start "$ID"
     wait_state "$ID" stopped
     [ ! -e "$LOG/started" ]
     ok delete "$ID"
     [ "$(cat "$LOG/order")" = poststop ]
     rm "$LOG/order"
-    fails 1 'error running startContainer hook #1' run --bundle "$BUNDLE" "$ID"
+    fails 1 'error running startContainer hook #0' run --bundle "$BUNDLE" "$ID"
     [ ! -e "$LOG/started" ]
     [ "$(cat "$LOG/order")" = poststop ]
     assert_leak_free
@@ -277,12 +277,12 @@ PY
     script_hook poststart 'echo no >&2; exit 5'
     set_args /bin/sh -c 'sleep 1000 & sleep 1001'
     ok create --bundle "$BUNDLE" "$ID"
-    fails 1 'error running poststart hook #1: /bin/sh: exit status 5: no' start "$ID"
+    fails 1 'error running poststart hook #0: /bin/sh: exit status 5: no' start "$ID"
     wait_state "$ID" stopped
     ok delete "$ID"
     [ "$(cat "$LOG/order")" = poststop ]
     rm "$LOG/order"
-    fails 1 'error running poststart hook #1' run --detach --bundle "$BUNDLE" "$ID"
+    fails 1 'error running poststart hook #0' run --detach --bundle "$BUNDLE" "$ID"
     [ "$(cat "$LOG/order")" = poststop ]
     assert_leak_free
 }
@@ -293,20 +293,20 @@ PY
     set_args /bin/sleep 1000
     ok run --detach --bundle "$BUNDLE" "$ID"
     ok delete --force "$ID"
-    [[ $stderr == *'error running poststop hook #1: /bin/sh: exit status 6: broken'* ]]
+    [[ $stderr == *'error running poststop hook #0: /bin/sh: exit status 6: broken'* ]]
     [ "$(cat "$LOG/order")" = poststop ]
     assert_leak_free
     set_args /bin/sh -c 'exit 7'
     ctr run --bundle "$BUNDLE" "$ID"
     [ "$status" -eq 7 ]
-    [[ $stderr == *'poststop hook #1'* ]]
+    [[ $stderr == *'poststop hook #0'* ]]
 }
 
 @test "hooks: one that outlives its timeout is killed with what it has started" {
     set_args /bin/true
     script_hook createRuntime 'echo waiting >&2; sleep 1234 & sleep 1235'
     hook createRuntime '.timeout = 3'
-    fails 1 'error running createRuntime hook #1: /bin/sh: timed out after 3 s: waiting' create --bundle "$BUNDLE" "$ID"
+    fails 1 'error running createRuntime hook #0: /bin/sh: timed out after 3 s: waiting' create --bundle "$BUNDLE" "$ID"
     # the second one has the signal, and is nobody's to wait for
     none() { ! pgrep -x -f 'sleep 123[45]'; }
     wait_for 5 none
@@ -381,7 +381,7 @@ is_failure() { [ "$status" -eq 1 ] || { [ -n "$E2E_VM" ] && [[ $status == 12[567
             case $kind in
             createContainer) before='ended by signal 15 before the container was made' ;;
             startContainer) before='ended by signal 15 before the container was started' ;;
-            *) before="error running $kind hook #1: /bin/sh: interrupted by signal 15 (TERM)" ;;
+            *) before="error running $kind hook #0: /bin/sh: interrupted by signal 15 (TERM)" ;;
             esac
             grep -q "$before" "$ERR" || fail "$how $kind: $(cat "$ERR")"
             [ "$(wc -l <"$ERR")" -eq 1 ]
@@ -423,7 +423,7 @@ is_failure() { [ "$status" -eq 1 ] || { [ -n "$E2E_VM" ] && [[ $status == 12[567
     kill -TERM "$PID"
     ends poststart
     [ "$status" -eq 1 ]
-    grep -q 'error running poststart hook #1: /bin/sh: interrupted by signal 15' "$ERR"
+    grep -q 'error running poststart hook #0: /bin/sh: interrupted by signal 15' "$ERR"
     wait_state "$ID" stopped
     ok delete "$ID"
 }
@@ -436,7 +436,7 @@ is_failure() { [ "$status" -eq 1 ] || { [ -n "$E2E_VM" ] && [[ $status == 12[567
     kill -TERM "$PID"
     ends poststop
     [ "$status" -eq 42 ] || fail "status $status: $(cat "$ERR")"
-    grep -q 'error running poststop hook #1: /bin/sh: interrupted by signal 15' "$ERR"
+    grep -q 'error running poststop hook #0: /bin/sh: interrupted by signal 15' "$ERR"
     [ "$(cat "$LOG/order")" = poststop ]
     assert_leak_free
     rm "$LOG/order"
@@ -461,8 +461,8 @@ is_failure() { [ "$status" -eq 1 ] || { [ -n "$E2E_VM" ] && [[ $status == 12[567
     kill -TERM "$PID"
     ends poststop
     is_failure
-    grep -q 'error running createRuntime hook #1: /bin/sh: interrupted by signal 15' "$ERR"
-    grep -q 'error running poststop hook #1: /bin/sh: interrupted by signal 15' "$ERR"
+    grep -q 'error running createRuntime hook #0: /bin/sh: interrupted by signal 15' "$ERR"
+    grep -q 'error running poststop hook #0: /bin/sh: interrupted by signal 15' "$ERR"
     assert_leak_free
 }
 
@@ -515,7 +515,7 @@ is_failure() { [ "$status" -eq 1 ] || { [ -n "$E2E_VM" ] && [[ $status == 12[567
             kill -KILL "$(jq .pid "$LOG/state")"
             ends "$kind"
             is_failure || fail "$how $kind: status $status"
-            grep -q "error running $kind hook #1: /bin/sh: container init was killed while it ran" "$ERR" ||
+            grep -q "error running $kind hook #0: /bin/sh: container init was killed while it ran" "$ERR" ||
                 fail "$how $kind: $(cat "$ERR")"
             [ "$(wc -l <"$ERR")" -eq 1 ]
             [ "$(cat "$LOG/order")" = poststop ]

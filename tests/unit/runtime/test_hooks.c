@@ -145,15 +145,15 @@ static void failure_names_hook_and_words(void **state)
 
 	(void)state;
 	assert_int_equal(run(v, 3, "{}", NULL, &e), -EIO);
-	assert_string_equal(e.msg, "error running createRuntime hook #2: /bin/sh: exit status 3: "
+	assert_string_equal(e.msg, "error running createRuntime hook #1: /bin/sh: exit status 3: "
 				   "one no such \"thing\"");
 	assert_int_not_equal(access(file("never"), F_OK), 0);
 	run(&quiet, 1, "{}", NULL, &e);
-	assert_string_equal(e.msg, "error running createRuntime hook #1: /bin/sh: exit status 1: "
+	assert_string_equal(e.msg, "error running createRuntime hook #0: /bin/sh: exit status 1: "
 				   "only stdout");
 	run(&killed, 1, "{}", NULL, &e);
 	assert_string_equal(e.msg,
-			    "error running createRuntime hook #1: /bin/sh: killed by signal 9 "
+			    "error running createRuntime hook #0: /bin/sh: killed by signal 9 "
 			    "(KILL)");
 }
 
@@ -165,7 +165,7 @@ static void missing_program(void **state)
 
 	(void)state;
 	assert_int_equal(run(&none, 1, "{}", NULL, &e), -ENOENT);
-	assert_string_equal(e.msg, "error running createRuntime hook #1: /no/such/hook: "
+	assert_string_equal(e.msg, "error running createRuntime hook #0: /no/such/hook: "
 				   "No such file or directory");
 	assert_int_equal(run(&dead, 1, "{}", NULL, &e), -EACCES);
 }
@@ -212,7 +212,7 @@ static void timeout_kills_the_group(void **state)
 	v.timeout.set = true;
 	v.timeout.v = 3;
 	assert_int_equal(run(&v, 1, "{}", NULL, &e), -ETIMEDOUT);
-	assert_string_equal(e.msg, "error running createRuntime hook #1: /bin/sh: timed out after "
+	assert_string_equal(e.msg, "error running createRuntime hook #0: /bin/sh: timed out after "
 				   "3 s: before");
 	assert_true(now() - start < 10);
 	pid = atoi(contents("sleeper"));
@@ -295,7 +295,7 @@ static void works_without_stdio(void **state)
 		if (hooks_run(&h, HOOK_PRESTART, "{1}", NULL, -1, &e) != -EIO)
 			_exit(1);
 		_exit(strcmp(e.msg,
-			     "error running prestart hook #1: /bin/sh: exit status 4: words") != 0);
+			     "error running prestart hook #0: /bin/sh: exit status 4: words") != 0);
 	}
 	waitpid(pid, &status, 0);
 	assert_int_equal(status, 0);
@@ -317,8 +317,8 @@ static void poststop_runs_all(void **state)
 	close(log);
 	assert_int_equal(access(file("last"), F_OK), 0);
 	snprintf(text, sizeof(text), "%s", contents("log"));
-	assert_non_null(strstr(text, "error running poststop hook #1: /bin/sh: exit status 1"));
-	assert_non_null(strstr(text, "error running poststop hook #2: /no/such"));
+	assert_non_null(strstr(text, "error running poststop hook #0: /bin/sh: exit status 1"));
+	assert_non_null(strstr(text, "error running poststop hook #1: /no/such"));
 }
 
 /* $PPID is this test: it would not survive a signal that hooks_run does not take. */
@@ -331,7 +331,7 @@ static void signal_ends_the_hook(void **state)
 
 	(void)state;
 	assert_int_equal(run(&v, 1, "{}", NULL, &e), -EINTR);
-	assert_string_equal(e.msg, "error running createRuntime hook #1: /bin/sh: interrupted by "
+	assert_string_equal(e.msg, "error running createRuntime hook #0: /bin/sh: interrupted by "
 				   "signal 15 (TERM): words");
 	sigprocmask(SIG_SETMASK, NULL, &after);
 	assert_int_equal(sigismember(&after, SIGTERM), 0);
@@ -381,7 +381,7 @@ static void end_of_init_ends_the_hook(void **state)
 	kill(pid, SIGKILL);
 	h.kind[HOOK_PRESTART] = (struct spec_hook_list){ &v, 1 };
 	assert_int_equal(hooks_run(&h, HOOK_PRESTART, "{}", NULL, fd, &e), -EPIPE);
-	assert_string_equal(e.msg, "error running prestart hook #1: /bin/sh: container init was "
+	assert_string_equal(e.msg, "error running prestart hook #0: /bin/sh: container init was "
 				   "killed while it ran");
 	waitpid(pid, NULL, 0);
 	close(fd);
