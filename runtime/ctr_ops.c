@@ -115,7 +115,7 @@ static int kill_members(const struct container_ref *c, const char *id, int sig, 
 }
 
 /* In a pid namespace of others what init has started lives on when init is gone. */
-static bool left_alone(const struct container_ref *c, int sig, bool own)
+static bool left_alone(const struct container_ref *c, const char *id, int sig, bool own)
 {
 	AUTO_FREE pid_t *pids = NULL;
 	AUTO_CG struct cg *cg = NULL;
@@ -123,7 +123,8 @@ static bool left_alone(const struct container_ref *c, int sig, bool own)
 	size_t n = 0;
 
 	return sig == SIGKILL && !own && c->status == STATUS_STOPPED &&
-	       !container_is_machine(c->st) && container_cgroup(c->st, &cg, &none) == 0 && cg &&
+	       !container_is_machine(c->st) && !container_is_over(c, id) &&
+	       container_cgroup(c->st, &cg, &none) == 0 && cg &&
 	       cg_pids(cg, &pids, &n, &none) == 0 && n;
 }
 
@@ -137,7 +138,7 @@ int ctr_kill(const struct ctr_global *g, const char *id, int sig, bool all, stru
 	if (r < 0)
 		return r;
 	own = (all || sig == SIGKILL) && container_owns_pids(&c);
-	if (!all && !left_alone(&c, sig, own)) {
+	if (!all && !left_alone(&c, id, sig, own)) {
 		r = transition_check(CMD_KILL, id, c.status, e);
 		if (r < 0)
 			return r;
