@@ -417,7 +417,7 @@ static int prepare(struct guest *g, struct err *e)
 	g->global = (struct ctr_global){ .root = g->root, .root_given = true };
 	g->oom = (struct cg_oom)CG_OOM_INIT;
 	for (int i = 0; i < AGENT_MAX_PROCS; i++)
-		g->procs[i].console = -1;
+		g->procs[i].console = g->procs[i].slave = -1;
 	sigfillset(&set);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return err_sys(e, errno, "guest: block signals");

@@ -68,6 +68,7 @@ struct guest_proc {
 	pid_t pid;
 	int status;
 	int console;   /* listening for the terminal, or -1 */
+	int slave;     /* the terminal, while the process lives, or -1 */
 	uint32_t size; /* rows << 16 | columns, or 0 */
 	struct agent_sink in;
 	struct agent_source out[2];

@@ -92,7 +92,9 @@ int guest_proc_begin(struct guest *g, uint32_t id, bool tty, guest_job_fn *fn, c
 	uint32_t size = p->size;
 	int stdio[3], r;
 
-	*p = (struct guest_proc){ .state = GUEST_PROC_MADE, .tty = tty, .console = -1 };
+	*p = (struct guest_proc){
+		.state = GUEST_PROC_MADE, .tty = tty, .console = -1, .slave = -1
+	};
 	p->size = size;
 	r = open_streams(g, id, stdio, e);
 	if (r == 0)
@@ -100,6 +102,12 @@ int guest_proc_begin(struct guest *g, uint32_t id, bool tty, guest_job_fn *fn, c
 	if (r < 0)
 		guest_proc_close(g, id);
 	return r;
+}
+
+static void close_slave(struct guest_proc *p)
+{
+	if (p->slave >= 0)
+		close(TAKE_FD(p->slave));
 }
 
 void guest_proc_close(struct guest *g, uint32_t id)
@@ -114,10 +122,11 @@ void guest_proc_close(struct guest *g, uint32_t id)
 		guest_path(g, path, "console", id);
 		unlink(path);
 	}
+	close_slave(p);
 	agent_sink_close(&p->in);
 	agent_source_close(&p->out[0]);
 	agent_source_close(&p->out[1]);
-	*p = (struct guest_proc){ .state = GUEST_PROC_FREE, .console = -1 };
+	*p = (struct guest_proc){ .state = GUEST_PROC_FREE, .console = -1, .slave = -1 };
 }
 
 static void set_size(int master, uint32_t size)
@@ -134,8 +143,8 @@ void guest_proc_size(struct guest *g, uint32_t id, uint32_t size)
 	struct guest_proc *p = &g->procs[id];
 
 	p->size = size;
-	if (p->state != GUEST_PROC_FREE && p->tty && p->in.fd.fd >= 0)
-		set_size(p->in.fd.fd, size);
+	if (p->state != GUEST_PROC_FREE && p->tty && p->out[0].fd.fd >= 0)
+		set_size(p->out[0].fd.fd, size);
 }
 
 /* The operation has sent it before it answered: it is there. */
@@ -152,6 +161,8 @@ static int take_terminal(struct guest *g, uint32_t id, struct err *e)
 	fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
 	second = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	set_size(fd, p->size);
+	/* As long as it may be opened again, that nobody has it open is not its end. */
+	p->slave = ioctl(fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	agent_source_init(&p->out[0], fd, id, 1);
 	agent_sink_attach(&p->in, second);
 	return second < 0 ? err_sys(e, errno, "guest: terminal") : 0;
@@ -217,6 +228,7 @@ void guest_proc_exited(struct guest *g, pid_t pid, int status)
 			continue;
 		p->state = GUEST_PROC_EXITED;
 		p->status = status;
+		close_slave(p);
 		agent_sink_close(&p->in);
 		/* What it wrote last is looked for once more. */
 		p->out[0].dry = p->out[1].dry = false;

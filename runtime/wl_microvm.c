@@ -29,6 +29,7 @@
 #include "vm_prepare.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
@@ -173,6 +174,18 @@ static int close_the_rest(const struct create *c, const struct microvm *k, struc
 	return r < 0 ? err_sys(e, -r, "close what the machine does not need") : 0;
 }
 
+/* A minute for the guest, and what the hooks that run in it may take. */
+static unsigned int setup_ms(const struct spec_hook_list *l)
+{
+	int64_t ms = 60000;
+
+	for (size_t i = 0; i < l->n && ms < INT_MAX; i++)
+		ms = !l->v[i].timeout.set || l->v[i].timeout.v > INT_MAX / 1000
+			     ? INT_MAX
+			     : ms + l->v[i].timeout.v * 1000;
+	return ms < INT_MAX ? (unsigned int)ms : INT_MAX;
+}
+
 static int start_machine(struct create *c, struct microvm *k, struct err *e)
 {
 	struct agent_host_opts o = {
@@ -188,6 +201,7 @@ static int start_machine(struct create *c, struct microvm *k, struct err *e)
 		.tty = c->spec->process->terminal,
 		.listen = k->m.listen,
 		.boot_ms = c->notes.boot_timeout * 1000,
+		.setup_ms = setup_ms(&c->spec->hooks.kind[HOOK_START_CONTAINER]),
 		.console_log = log_debugging(),
 	};
 	uint64_t hello, setup;

@@ -21,6 +21,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -210,6 +211,18 @@ static void open_stdio(unsigned int missing)
 	}
 }
 
+/*
+ * The kernel's own limit for the first process is 4096, which no program finds on a host: there it
+ * has what the engine's service or the user's login has.
+ */
+static void allow_files(void)
+{
+	const struct rlimit l = { .rlim_cur = 1024, .rlim_max = 1048576 };
+
+	if (setrlimit(RLIMIT_NOFILE, &l) < 0)
+		log_warn("guest: raise the limit of open files: %s", strerrordesc_np(errno));
+}
+
 int guest_boot(struct err *e)
 {
 	unsigned int missing = hold_stdio();
@@ -229,6 +242,7 @@ int guest_boot(struct err *e)
 		return r;
 	enable_controllers();
 	overcommit();
+	allow_files();
 	loopback_up();
 	return 0;
 }

@@ -159,6 +159,14 @@ pids_are_hosts() {
     [[ $output == */dev/pts/0* ]] || [[ $output == */dev/console* ]]
 }
 
+@test "vm: a terminal that nobody has open for a while is not at its end" {
+    edit_config '.process.terminal = true'
+    set_args /bin/sh -c 'exec </dev/null >/dev/null 2>&1; sleep 0.5; echo back >/dev/console; exit 3'
+    ctr_tty --vm run --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 3 ]
+    [[ $output == *back* ]] || fail "$output"
+}
+
 @test "vm: exec -t has a terminal of the guest's" {
     vm_boot
     ctr_tty exec -t "$ID" /bin/sh -c 'tty; exit 4'

@@ -77,6 +77,13 @@ CapEff:	0000000000000000
 NoNewPrivs:	1" ]
 }
 
+@test "vm: without limits of its own a program may have as many files as on a host" {
+    edit_config 'del(.process.rlimits)'
+    set_args /bin/sh -c 'ulimit -Sn; ulimit -Hn'
+    ok run --bundle "$BUNDLE" "$ID"
+    [ "$output" = $'1024\n1048576' ] || fail "$output"
+}
+
 @test "vm: bind mounts are shared both ways; a read-only one is so on the host's side" {
     local v=$BATS_TEST_TMPDIR/v
     mkdir "$v" "$v.ro"
