@@ -165,6 +165,7 @@ SH
     local runner rc p
     set_args /bin/sh -c 'echo ready; sleep 1000'
     for p in qemu-system ctr-files; do
+        : >"$BATS_TEST_TMPDIR/out" # that of the one before
         "$CTR" --root "$ROOT" --accel tcg run --vm --bundle "$BUNDLE" "$ID" >"$BATS_TEST_TMPDIR/out" 2>&1 </dev/null 3>&- &
         runner=$! rc=0
         wait_for 60 grep -q ready "$BATS_TEST_TMPDIR/out"
