@@ -261,7 +261,7 @@ start_sleep() {
     ok update -r - "$ID"
     [[ $stderr == *"linux.resources.devices: the rules stay as they are"* ]] || fail "$stderr"
     opens
-    assert_value 57 pids pids.max ''
+    assert_value 57 pids pids.max pids.max
     echo '{"devices": [{"allow": false, "access": "rwm"}]}' >"$STDIN"
     ok update -r - "$ID"
     denied
