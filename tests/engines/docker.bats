@@ -341,7 +341,9 @@ teardown() { docker_teardown; }
 @test "out of memory is reported as such" {
     local from
     from=$(date +%s.%N)
-    fails 137 '' run --name "$C" --runtime "$RUNTIME" --network none --memory 24m --memory-swap 24m bb tail /dev/zero
+    # containerd begins to watch once the start has been reported
+    fails 137 '' run --name "$C" --runtime "$RUNTIME" --network none --memory 24m --memory-swap 24m bb \
+        sh -c 'sleep 1; exec tail /dev/zero'
     wait_field "$C" '{{.State.OOMKilled}} {{.State.ExitCode}}' 'true 137'
     ok events --since "$from" --until "$(date +%s.%N)" --format '{{.Action}}' --filter "container=$C" --filter event=oom
     has oom
