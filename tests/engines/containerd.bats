@@ -201,7 +201,7 @@ own_config() {
     poke() { quiet images label "$IMAGE" "t=$RANDOM" >/dev/null; [ -s "$BATS_TEST_TMPDIR/events" ]; }
     wait_for 20 poke
     eng run --runc-binary "$(runtime_path)" --runc-root "$E/runc" --cgroup "/$CGPARENT/$C" --memory-limit $((20 << 20)) \
-        "$IMAGE" "$C" tail /dev/zero
+        "$IMAGE" "$C" sh -c 'sleep 1; exec tail /dev/zero'
     local rc=$status
     wait_for 20 grep -q '/tasks/oom' "$BATS_TEST_TMPDIR/events"
     kill "$events"
