@@ -445,11 +445,11 @@ more_inside() { [ "$(inside)" -gt "$1" ]; }
     [ "$(status_line Cpus_allowed_list)" = 0 ]
     echo '{"args": ["/bin/true"], "cwd": "/", "execCPUAffinity": {"initial": "0-"}}' >"$BATS_TEST_TMPDIR/process.json"
     fails 255 execCPUAffinity exec --process "$BATS_TEST_TMPDIR/process.json" "$ID"
-    # without a final one it stays as the kernel has it after the move
+    # without a final one it stays as the kernel has it after the move: Linux 6.2 keeps it, before it may be the cpuset's
     echo '{"args": ["/bin/cat", "/proc/self/status"], "cwd": "/", "execCPUAffinity": {"initial": "1"}}' \
         >"$BATS_TEST_TMPDIR/process.json"
     ok exec --process "$BATS_TEST_TMPDIR/process.json" "$ID"
-    [ "$(status_line Cpus_allowed_list)" = 1 ]
+    [ "$(status_line Cpus_allowed_list)" = 1 ] || [ "$(printf '6.2\n%s\n' "$(uname -r)" | sort -V | head -n 1)" != 6.2 ]
     down
 }
 
