@@ -13,7 +13,7 @@ setup() {
 }
 
 @test "vm: create waits in the guest, start runs the program, kill ends it, delete takes all away" {
-    set_args /bin/sh -c 'echo started; trap "exit 5" TERM; while :; do sleep 1; done'
+    set_args /bin/sh -c 'trap "exit 5" TERM; echo started; while :; do sleep 1; done'
     ok create --pid-file "$BATS_TEST_TMPDIR/pid" --bundle "$BUNDLE" "$ID"
     local out=$OUT
     [ "$(state_of "$ID")" = created ]
@@ -260,15 +260,17 @@ volumes" ] || [ "$(ls "/proc/$pid/root/share")" = rootfs ]
 }
 
 @test "vm: a reader of exec who takes nothing does not keep the machine alive" {
-    set_args /bin/sh -c 'trap "exit 5" TERM; while :; do sleep 0.1; done'
+    set_args /bin/sh -c 'trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done'
     ok run -d --bundle "$BUNDLE" "$ID"
+    wait_for 20 grep -q ready "$OUT"
     mkfifo "$BATS_TEST_TMPDIR/out"
     exec 9<>"$BATS_TEST_TMPDIR/out"
     "$CTR" --root "$ROOT" exec "$ID" /bin/sh -c 'yes' >"$BATS_TEST_TMPDIR/out" 2>/dev/null </dev/null 3>&- &
-    local reader=$!
-    wait_for 20 eval '"$CTR" --root "$ROOT" ps "$ID" 3>&- | grep -q yes'
+    local reader=$! line
+    read -r -t 60 line <&9
+    [ "$line" = y ]
     ok kill "$ID" TERM
-    wait_for 5 eval '[ "$(state_of "$ID" status)" = stopped ]'
+    wait_state "$ID" stopped 20
     exec 9>&-
     wait "$reader" || true
     ok delete "$ID"
